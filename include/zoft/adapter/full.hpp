@@ -1,0 +1,15 @@
+#pragma once
+
+#include "../layout.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// All of a buffer that the user owns is trained: the functor is shown the parameters themselves, as spans.
+///
+/// A functor that takes one span is given the user's own buffer, moved to each point in turn and back, bit for bit (see
+/// in_place). A functor that takes candidates is given copies, and the buffer is written only by the update.
+struct full {
+  zoft::layout layout = {};  ///< which tensors the buffer consists of, where that matters (decay); may be empty
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,119 @@
+/// A buffer that is moved to θ + a·z and comes back exactly, in every number type.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "../candidates.hpp"
+#include "../random/axpy.hpp"
+#include "../random/direction.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Adding a·z and subtracting it again does not give back what was there: each rounding may lose the last bits of θ,
+/// more of them where |θ| is small beside |a·z|. After some hundred such cycles a bfloat16 weight has drifted by
+/// several per cent. So a byte a parameter keeps what the subtraction misses, counted in representable numbers:
+///
+///     x' = round(θ + a·z)    θ̂ = round(x' − a·z)    code = ordinal(θ) − ordinal(θ̂)
+///
+/// and the few θ whose code does not fit a byte are kept themselves. Any sequence of points leaves no trace.
+template <number T>
+class in_place {
+  using A = arithmetic_t<T>;
+
+ public:
+  static constexpr std::size_t chunk = 2048;
+
+  /// x (n) from wherever it is to θ + p.scale·z(d), or to θ itself where p.scale is 0. One sweep.
+  template <class Sampler>
+  void move(std::span<T> x, const Sampler& sampler, const point& p, direction d) {
+    codes_.resize(x.size());
+    std::vector<kept> before;
+    before.swap(kept_);
+    const place from = at_, to{d, static_cast<A>(p.scale)};
+    std::size_t cursor = 0;
+    for (std::size_t first = 0; first < x.size(); first += chunk) {
+      const std::span<T> piece = x.subspan(first, std::min(chunk, x.size() - first));
+      A z[chunk];
+      if (from.scale != 0) {
+        make(sampler, std::span<A>(z, piece.size()), from.d, first);
+        recover(piece, first, from.scale, z, before, cursor);
+      }
+      if (to.scale != 0) {
+        if (from.scale == 0 || !(from.d == to.d)) make(sampler, std::span<A>(z, piece.size()), to.d, first);
+        perturb(piece, first, to.scale, z);
+      }
+    }
+    at_ = to;
+  }
+
+  /// x back to θ.
+  template <class Sampler>
+  void restore(std::span<T> x, const Sampler& sampler) {
+    if (at_.scale != 0) move(x, sampler, point{}, at_.d);
+  }
+
+ private:
+  using bits =
+      std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
+  static constexpr int out_of_range = -128;
+
+  struct place {
+    direction d;
+    A scale = 0;
+  };
+  struct kept {
+    std::size_t index;
+    T value;
+  };
+
+  /// Counts the representable numbers in order: neighbours differ by 1, −0 is one below +0. Its own inverse.
+  static bits ordinal(bits pattern) {
+    return pattern < 0 ? static_cast<bits>(pattern ^ std::numeric_limits<bits>::max()) : pattern;
+  }
+
+  template <class Sampler>
+  static void make(const Sampler& sampler, std::span<A> z, direction d, std::uint64_t first) {
+    std::fill(z.begin(), z.end(), A{0});
+    sampler.axpy(z, A{1}, d, first);
+  }
+
+  void perturb(std::span<T> x, std::size_t first, A scale, const A* z) {
+    T theta[chunk], back[chunk];
+    std::copy(x.begin(), x.end(), theta);
+    random::axpy<T>(x, scale, z);
+    std::copy(x.begin(), x.end(), back);
+    random::axpy<T>(std::span<T>(back, x.size()), -scale, z);
+    bool fits = true;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto missed = static_cast<std::int64_t>(static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(theta[i]))) -
+                                                    static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(back[i]))));
+      const bool in_range = missed >= -127 && missed <= 127;
+      codes_[first + i] = static_cast<std::int8_t>(in_range ? missed : out_of_range);
+      fits = fits && in_range;
+    }
+    if (fits) return;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (codes_[first + i] == out_of_range) kept_.push_back({first + i, theta[i]});
+  }
+
+  void recover(std::span<T> x, std::size_t first, A scale, const A* z, const std::vector<kept>& exceptions,
+               std::size_t& cursor) {
+    random::axpy<T>(x, -scale, z);
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] = std::bit_cast<T>(
+          ordinal(static_cast<bits>(ordinal(std::bit_cast<bits>(x[i])) + static_cast<bits>(codes_[first + i]))));
+    for (; cursor < exceptions.size() && exceptions[cursor].index < first + x.size(); ++cursor)
+      x[exceptions[cursor].index - first] = exceptions[cursor].value;
+  }
+
+  place at_;
+  std::vector<std::int8_t> codes_;
+  std::vector<kept> kept_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "low_rank_adapter.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// y = xWᵀ + (α/r)·(xAᵀ)Bᵀ with W frozen, A (r, in) and B (out, r) trained. Hu et al. 2021, arXiv:2106.09685.
+struct lora {
+  std::size_t rank = 8;                   ///< r
+  double alpha = 16;                      ///< the addition is scaled by α/r
+  std::vector<std::string> targets = {};  ///< linears by name or last part ("q_proj", "v_proj"); none: all
+
+  low_rank_adapter attach(const layout& linears, seed run) const {
+    return {linears, run, {.name = "lora", .rank = rank, .alpha = alpha, .targets = targets, .train_a = true}};
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "low_rank_adapter.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// LoRA with A frozen where it was drawn: y = xWᵀ + (α/r)·(xAᵀ)Bᵀ, only B (out, r) trained, from 0. Half the parameters
+/// to perturb or fewer, and xAᵀ is the same for all candidates of a step. Zhang et al. 2023, arXiv:2308.03303.
+struct lora_fa {
+  std::size_t rank = 8;                   ///< r
+  double alpha = 16;                      ///< the addition is scaled by α/r
+  std::vector<std::string> targets = {};  ///< linears by name or last part ("q_proj", "v_proj"); none: all
+
+  low_rank_adapter attach(const layout& linears, seed run) const {
+    return {linears, run, {.name = "lora_fa", .rank = rank, .alpha = alpha, .targets = targets, .train_a = false}};
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

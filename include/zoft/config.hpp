@@ -1,0 +1,55 @@
+/// The library's version, its inline namespace, and how it reports what is wrong with its input.
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#define ZOFT_VERSION_MAJOR 0
+#define ZOFT_VERSION_MINOR 1
+#define ZOFT_VERSION_PATCH 0
+
+// Code compiled for different instruction sets gets different symbols, so that translation units built with different
+// -march flags can be linked into one program.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define ZOFT_ISA avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define ZOFT_ISA avx2
+#elif defined(__SSE2__)
+#define ZOFT_ISA sse2
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#define ZOFT_ISA neon
+#else
+#define ZOFT_ISA scalar
+#endif
+
+// With -fno-exceptions an error ends the program, after printing nothing: define ZOFT_THROW(exception) to do better.
+#ifndef ZOFT_THROW
+#if defined(__cpp_exceptions)
+#define ZOFT_THROW(exception) throw exception
+#else
+#include <cstdlib>
+#define ZOFT_THROW(exception) std::abort()
+#endif
+#endif
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.
+[[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
+
+inline void require(bool holds, const std::string& what) {
+  if (!holds) fail(what);
+}
+
+/// The shortest text that reads back as the same number: 1e-08, not 0.000000.
+template <class T>
+requires std::integral<T> || std::floating_point<T> std::string text(T value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return std::string(buffer, end.ptr);
+}
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "../candidates.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Central differences along q random directions:
+///
+///     cᵢ = (L(θ + εzᵢ) − L(θ − εzᵢ)) / 2εq        ĝ = Σ cᵢzᵢ        2q forwards
+///
+/// Its expectation is the gradient of the smoothed loss E L(θ + εz), which for quadratics is the gradient itself; its
+/// variance falls as 1/q. With q = 1 this is SPSA (Spall 1992) and MeZO (Malladi et al. 2023, arXiv:2305.17333); with
+/// all 2q points asked at once, P-RGE (Gao et al. 2024, arXiv:2409.15520).
+struct two_point {
+  double epsilon = 1e-3;    ///< smoothing radius ε > 0, in units of the parameters
+  std::size_t queries = 1;  ///< directions a step, q ≥ 1
+
+  void check() const {
+    require(epsilon > 0 && epsilon < 1e300, "two_point: epsilon is " + text(epsilon) + ", and must be above 0");
+    require(queries > 0, "two_point: queries is 0, and must be at least 1");
+  }
+
+  std::size_t evaluations() const { return 2 * queries; }
+
+  /// The first q points are θ + εzᵢ, the last q are θ − εzᵢ.
+  point at(std::size_t i) const { return i < queries ? point{i, epsilon} : point{i - queries, -epsilon}; }
+
+  /// losses (2q) in the order of the points -> coefficients (q)
+  void coefficients(std::span<const double> losses, std::span<double> c) const {
+    for (std::size_t i = 0; i < queries; ++i)
+      c[i] = (losses[i] - losses[queries + i]) / (2 * epsilon * static_cast<double>(queries));
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

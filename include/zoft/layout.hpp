@@ -1,0 +1,47 @@
+/// Named matrices over one flat buffer.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// A matrix (rows, columns), row-major, at elements [offset, offset + size()) of the buffer. A vector has one column.
+struct tensor {
+  std::string name;
+  std::size_t rows = 0;
+  std::size_t columns = 1;
+  std::size_t offset = 0;
+
+  std::size_t size() const { return rows * columns; }
+  bool is_matrix() const { return columns > 1; }
+};
+
+/// The tensors of a buffer, one behind another without gaps.
+class layout {
+ public:
+  /// A matrix (rows, columns) behind all that were added before. For a linear layer that is (out, in).
+  void add(std::string name, std::size_t rows, std::size_t columns = 1) {
+    require(!name.empty(), "layout: a tensor has no name");
+    require(rows > 0 && columns > 0,
+            "layout: '" + name + "' is " + text(rows) + " by " + text(columns) + ", and both must be at least 1");
+    for (const tensor& t : tensors_) require(t.name != name, "layout: '" + name + "' is there already");
+    tensors_.push_back({std::move(name), rows, columns, size_});
+    size_ += tensors_.back().size();
+  }
+
+  std::size_t size() const { return size_; }  ///< elements of the buffer
+  bool empty() const { return tensors_.empty(); }
+  const std::vector<tensor>& tensors() const { return tensors_; }
+  auto begin() const { return tensors_.begin(); }
+  auto end() const { return tensors_.end(); }
+
+ private:
+  std::vector<tensor> tensors_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

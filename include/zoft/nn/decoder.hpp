@@ -1,0 +1,156 @@
+/// The decoder's blocks: weights, the memory that a forward works in, and the forward of one sequence in G groups.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "attention.hpp"
+#include "config.hpp"
+#include "linear.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// x += o(attention(qkv(norm(x)))), x += down(swiglu(gate_up(norm(x)))): pre-norm, as in Llama.
+struct block {
+  std::vector<float> attention_norm, mlp_norm;
+  linear qkv, output, gate_up, down;
+};
+
+struct weights {
+  packed_matrix embedding;  ///< (vocabulary, dim), and the head's where that is tied
+  std::vector<block> blocks;
+  std::vector<float> final_norm;
+  packed_matrix head;  ///< (vocabulary, dim), empty where tied
+
+  const packed_matrix& output() const { return head.out() > 0 ? head : embedding; }
+};
+
+/// The additions to one block.
+struct block_additions {
+  addition qkv, output, gate_up, down;
+};
+
+/// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated.
+struct cache {
+  std::vector<std::vector<float>> keys, values;
+  std::size_t length = 0;
+};
+
+/// What one thread's forwards work in; grows to what they need.
+struct workspace {
+  std::vector<float> stream;  ///< the residual stream x, (groups, rows, dim)
+  std::size_t groups = 1;     ///< of the stream: 1 until the first addition, and then all
+  std::vector<float> normed, projected, attended, gated, branch, scratch, logits;
+};
+
+/// The decoder as functions of its parts.
+template <class Arch = xsimd::default_arch>
+class decoder {
+ public:
+  decoder(const config& shape, const weights& w, const rotary& angles) : c_(shape), w_(w), angles_(angles) {}
+
+  /// tokens at positions first, first + 1, … -> s.stream (s.groups, tokens, dim), before the final norm. With a cache,
+  /// the tokens see those in it, and are put behind them; without, first is 0.
+  void run(std::span<const std::int32_t> tokens, std::span<const block_additions> additions, group_range g,
+           workspace& s, cache* past = nullptr) const {
+    const std::size_t rows = tokens.size();
+    s.groups = 1;
+    s.stream.resize(rows * c_.dim);
+    for (std::size_t t = 0; t < rows; ++t)
+      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
+    static const block_additions none;
+    for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
+      const block_additions& extra = additions.empty() ? none : additions[layer];
+      attend(layer, extra, rows, g, s, past);
+      transform(w_.blocks[layer], extra, rows, g, s);
+    }
+    if (past != nullptr) past->length += rows;
+  }
+
+  /// Logits of rows of the stream, each norm(x)·Eᵀ: s.stream rows `which` -> s.logits (which.size(), vocabulary)
+  void logits(std::span<const std::size_t> which, workspace& s) const {
+    s.normed.resize(which.size() * c_.dim);
+    s.logits.resize(which.size() * c_.vocabulary);
+    for (std::size_t i = 0; i < which.size(); ++i)
+      rms_norm<Arch>(std::span<const float>(s.stream).subspan(which[i] * c_.dim, c_.dim), w_.final_norm,
+                     c_.norm_epsilon, std::span(s.normed).subspan(i * c_.dim, c_.dim));
+    matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, which.size(), w_.output(),
+                 rows_of<float>{s.logits.data(), c_.vocabulary});
+  }
+
+ private:
+  std::size_t query_width() const { return c_.heads * c_.head_dim; }
+  std::size_t key_width() const { return c_.kv_heads * c_.head_dim; }
+
+  void attend(std::size_t layer, const block_additions& extra, std::size_t rows, group_range g, workspace& s,
+              cache* past) const {
+    const block& b = w_.blocks[layer];
+    norm(b.attention_norm, s);
+    const std::size_t groups = apply<Arch>(b.qkv, extra.qkv, s.normed, s.groups, rows, g, s.projected, s.scratch);
+    const std::size_t stride = query_width() + 2 * key_width(), first = past == nullptr ? 0 : past->length;
+    for (std::size_t row = 0; row < groups * rows; ++row)
+      for (std::size_t head = 0; head < c_.heads + c_.kv_heads; ++head)
+        angles_.rotate(&s.projected[row * stride + head * c_.head_dim], first + row % rows);
+
+    s.attended.resize(groups * rows * query_width());
+    const attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim};
+    for (std::size_t i = 0; i < groups; ++i) {
+      const float* q = s.projected.data() + i * rows * stride;
+      const rows_of<float> y{s.attended.data() + i * rows * query_width(), query_width()};
+      rows_of<const float> k{q + query_width(), stride}, v{q + query_width() + key_width(), stride};
+      if (past != nullptr) {
+        keep(past->keys[layer], k, rows);
+        keep(past->values[layer], v, rows);
+        k = {past->keys[layer].data(), key_width()};
+        v = {past->values[layer].data(), key_width()};
+      }
+      attention<Arch>({q, stride}, k, v, rows, first, shape, y, s.scratch);
+    }
+    join(apply<Arch>(b.output, extra.output, s.attended, groups, rows, g, s.branch, s.scratch), rows, s);
+  }
+
+  void transform(const block& b, const block_additions& extra, std::size_t rows, group_range g, workspace& s) const {
+    norm(b.mlp_norm, s);
+    const std::size_t groups =
+        apply<Arch>(b.gate_up, extra.gate_up, s.normed, s.groups, rows, g, s.projected, s.scratch);
+    s.gated.resize(groups * rows * c_.hidden);
+    for (std::size_t row = 0; row < groups * rows; ++row) {
+      const std::span<const float> both =
+          std::span<const float>(s.projected).subspan(row * 2 * c_.hidden, 2 * c_.hidden);
+      swiglu<Arch>(both.first(c_.hidden), both.last(c_.hidden), std::span(s.gated).subspan(row * c_.hidden, c_.hidden));
+    }
+    join(apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch, s.scratch), rows, s);
+  }
+
+  void norm(std::span<const float> gain, workspace& s) const {
+    s.normed.resize(s.stream.size());
+    for (std::size_t at = 0; at < s.stream.size(); at += c_.dim)
+      rms_norm<Arch>(std::span<const float>(s.stream).subspan(at, c_.dim), gain, c_.norm_epsilon,
+                     std::span(s.normed).subspan(at, c_.dim));
+  }
+
+  void keep(std::vector<float>& kept, rows_of<const float> from, std::size_t rows) const {
+    for (std::size_t row = 0; row < rows; ++row)
+      kept.insert(kept.end(), from.data + row * from.stride, from.data + row * from.stride + key_width());
+  }
+
+  /// stream += branch, the stream becoming as many groups as the branch has.
+  void join(std::size_t groups, std::size_t rows, workspace& s) const {
+    if (groups > s.groups) {
+      const std::size_t one = rows * c_.dim;
+      s.stream.resize(groups * one);
+      for (std::size_t i = 1; i < groups; ++i) std::copy_n(s.stream.data(), one, s.stream.data() + i * one);
+      s.groups = groups;
+    }
+    add<Arch>(s.stream, s.branch);
+  }
+
+  const config& c_;
+  const weights& w_;
+  const rotary& angles_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn

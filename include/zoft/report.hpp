@@ -1,0 +1,35 @@
+/// What a step, or a whole run, came to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "config.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+enum class status {
+  ok,              ///< the update was applied; for a run: the loss is lower than at its start
+  not_finite,      ///< a loss was NaN or infinite: the parameters are as they were
+  no_improvement,  ///< of a run: the loss is not lower than at its start
+};
+
+struct step_report {
+  std::uint32_t step = 0;  ///< which step this was, from 0
+  double probe_loss = 0;   ///< mean of the step's losses; not the loss at θ (off by about d·ε²/2·curvature)
+  std::vector<double> projected_gradients;  ///< slope along each direction: q times the coefficients of ĝ = Σ cᵢzᵢ
+  double learning_rate = 0;                 ///< the rate that this step's schedule gave
+  std::size_t evaluations = 0;              ///< losses asked
+  zoft::status status = zoft::status::ok;
+};
+
+struct report {
+  double loss = 0;              ///< at the end
+  double initial_loss = 0;      ///< at the start
+  std::size_t evaluations = 0;  ///< losses asked, these two included
+  std::size_t rejected = 0;     ///< steps not applied, since a loss was not finite
+  zoft::status status = zoft::status::ok;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cmath>
+#include <numbers>
+
+#include "schedule.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Half a cosine to 0 behind the last step: (1 + cos π·progress)/2. Loshchilov and Hutter 2017, arXiv:1608.03983.
+inline schedule cosine(std::uint32_t steps, std::uint32_t warmup = 0) {
+  return {[](double progress) { return 0.5 * (1 + std::cos(std::numbers::pi * progress)); }, steps, warmup};
+}
+
+}  // namespace zoft::inline ZOFT_ISA

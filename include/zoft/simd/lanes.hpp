@@ -1,0 +1,128 @@
+/// Vectors as wide as the instruction set's registers, for code that must give the same bits on all of them.
+///
+/// They are the compilers' own vector types, not xsimd's: including xsimd costs 0.5 to 1 s of compile time, which
+/// nobody who includes <zoft/mezo.hpp> should pay, and noise needs only these few operations beyond + − · & | ^ and
+/// shifts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../config.hpp"
+
+#if defined(__SSE2__)
+// GCC 12 takes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised variable.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace zoft::inline ZOFT_ISA::simd {
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+inline constexpr std::size_t register_bytes = 64;
+#elif defined(__AVX2__)
+inline constexpr std::size_t register_bytes = 32;
+#else
+inline constexpr std::size_t register_bytes = 16;
+#endif
+
+/// Vector registers that there are.
+#if (defined(__AVX512F__) && defined(__AVX512DQ__)) || defined(__aarch64__)
+inline constexpr std::size_t vector_registers = 32;
+#else
+inline constexpr std::size_t vector_registers = 16;
+#endif
+
+/// 32-bit lanes of a register: 16, 8 or 4.
+inline constexpr std::size_t lanes = register_bytes / 4;
+
+using f32 [[gnu::vector_size(register_bytes)]] = float;
+using f64 [[gnu::vector_size(register_bytes)]] = double;
+using u32 [[gnu::vector_size(register_bytes)]] = std::uint32_t;
+using i32 [[gnu::vector_size(register_bytes)]] = std::int32_t;
+using u64 [[gnu::vector_size(register_bytes)]] = std::uint64_t;
+
+[[gnu::always_inline]] inline f32 splat(float value) { return value - f32{}; }
+[[gnu::always_inline]] inline u32 splat(std::uint32_t value) { return value - u32{}; }
+[[gnu::always_inline]] inline u64 splat(std::uint64_t value) { return value - u64{}; }
+
+template <class V, class T>
+[[gnu::always_inline]] inline V load(const T* from) {
+  V value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+template <class V, class T>
+[[gnu::always_inline]] inline void store(T* to, V value) {
+  std::memcpy(to, &value, sizeof value);
+}
+
+/// The value itself, which the compiler must take as rounded: neither a contraction of a product with a sum into an
+/// fma, nor anything that -ffast-math allows, goes across it.
+template <class V>
+[[gnu::always_inline]] inline V rounded(V value) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(value));
+#elif defined(__SSE2__)
+  asm("" : "+x"(value));
+#elif defined(__aarch64__)
+  asm("" : "+w"(value));
+#else
+  asm("" : "+m"(value));
+#endif
+  return value;
+}
+
+/// a·b + c, rounded after the product and after the sum. The instruction sets that zoft must agree with include some
+/// without fma (x86-64 as compilers take it by default, WebAssembly), where an exact fma costs eight times what the two
+/// roundings do.
+template <class V>
+[[gnu::always_inline]] inline V multiply_add(V a, V b, V c) {
+  return rounded<V>(rounded<V>(a * b) + c);
+}
+
+// Full masks, which cost no instruction, keep GCC 12 from the same warning where <immintrin.h> was included before.
+
+/// The 64-bit products of the lower halves of the 64-bit lanes.
+[[gnu::always_inline]] inline u64 multiply_low_halves(u64 a, u64 b) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  return (u64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (u64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return (u64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+  return (u64)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
+#else
+  return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+
+/// √x, correctly rounded.
+[[gnu::always_inline]] inline f32 square_root(f32 x) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  return (f32)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+#elif defined(__AVX2__)
+  return (f32)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__)
+  return (f32)_mm_sqrt_ps((__m128)x);
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+  return (f32)vsqrtq_f32((float32x4_t)x);
+#else
+  f32 root;
+  for (std::size_t i = 0; i < lanes; ++i) root[i] = __builtin_sqrtf(x[i]);
+  return root;
+#endif
+}
+
+}  // namespace zoft::inline ZOFT_ISA::simd
