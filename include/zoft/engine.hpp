@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "adapter/in_place.hpp"
 #include "concepts.hpp"
+#include "number.hpp"
 #include "report.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -226,12 +226,14 @@ class engine {
     estimator_.coefficients(losses, c);
     for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(queries));
 
-    const bool finite = std::all_of(losses.begin(), losses.end(), [](double v) { return std::isfinite(v); }) &&
-                        std::all_of(c.begin(), c.end(), [](double v) { return std::isfinite(v); });
+    // A slope that a double can hold may be infinite in the arithmetic of the update.
+    using A = arithmetic_t<T>;
+    const bool finite =
+        std::all_of(losses.begin(), losses.end(), [](double v) { return is_finite(v); }) &&
+        std::all_of(c.begin(), c.end(), [](double v) { return is_finite(static_cast<double>(static_cast<A>(v))); });
     if (finite) {
       if constexpr (requires { optimizer_.template prepare<T>(x.size()); }) optimizer_.template prepare<T>(x.size());
       for_each_piece(x.size(), [&](std::uint64_t first, std::size_t n, const tensor* owner) {
-        using A = arithmetic_t<T>;
         const std::span<T> part = x.subspan(first, n);
         A g[chunk];
         std::fill_n(g, n, A{0});

@@ -1,9 +1,8 @@
 /// Any function of any numbers, minimised from its values alone, in one call.
 #pragma once
 
-#include <cmath>
-
 #include "mezo.hpp"
+#include "number.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -31,8 +30,7 @@ report minimize(std::span<T> x, F&& f, const minimize_options& o = {}) {
   require(!x.empty(), "minimize: x is empty, and must be at least one number");
   report r;
   r.initial_loss = static_cast<double>(f(std::span<const T>(x)));
-  require(std::isfinite(r.initial_loss),
-          "minimize: f is " + text(r.initial_loss) + " at the start, and must be finite");
+  require(is_finite(r.initial_loss), "minimize: f is " + text(r.initial_loss) + " at the start, and must be finite");
   for (std::uint32_t step = 0; step < o.steps; ++step) {
     const step_report s = tuner.step(x, f);
     r.evaluations += s.evaluations;
@@ -40,9 +38,7 @@ report minimize(std::span<T> x, F&& f, const minimize_options& o = {}) {
   }
   r.loss = static_cast<double>(f(std::span<const T>(x)));
   r.evaluations += 2;
-  r.status = !std::isfinite(r.loss)    ? status::not_finite
-             : r.loss < r.initial_loss ? status::ok
-                                       : status::no_improvement;
+  r.status = !is_finite(r.loss) ? status::not_finite : r.loss < r.initial_loss ? status::ok : status::no_improvement;
   return r;
 }
 

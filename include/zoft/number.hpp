@@ -8,6 +8,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// Whether it is neither infinite nor NaN, seen from its bits: under -ffast-math std::isfinite is true of everything.
+constexpr bool is_finite(double value) {
+  constexpr std::uint64_t exponent = 0x7ff0000000000000u;
+  return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
+}
+
 /// 1 sign, 8 exponent and 7 fraction bits: the upper half of a float. Relative rounding error at most 2⁻⁸.
 struct bfloat16 {
   std::uint16_t bits = 0;

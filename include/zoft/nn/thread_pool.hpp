@@ -1,6 +1,7 @@
 /// Threads for an executor, by Eigen's pool.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -25,38 +26,51 @@ class thread_pool {
 
   std::size_t workers() const { return workers_; }
 
-  /// The first exception that a task throws is thrown here, after all tasks that were begun have ended.
+  /// The first exception that a task throws is thrown here, after all tasks that were begun have ended. May be called
+  /// from several threads at a time, and from a task of the same pool.
   template <class F>
   void run(std::size_t count, F&& f) const {
     if (workers_ == 1 || count < 2) return serial{}.run(count, f);
     std::atomic<std::size_t> next{0};
-    std::exception_ptr thrown;
-    std::mutex lock;
-    std::condition_variable ended;
-    const std::size_t helpers = std::min(workers_, count) - 1;
-    std::size_t running = helpers;
+    const auto call = std::make_shared<shared_by_helpers>();
     const auto work = [&](std::size_t worker) {
       try {
         for (std::size_t task; (task = next.fetch_add(1)) < count;) f(task, worker);
       } catch (...) {
         next = count;
-        const std::lock_guard<std::mutex> held(lock);
-        if (!thrown) thrown = std::current_exception();
+        const std::lock_guard<std::mutex> held(call->lock);
+        if (!call->thrown) call->thrown = std::current_exception();
       }
     };
-    for (std::size_t worker = 1; worker <= helpers; ++worker)
-      pool_->Schedule([&, worker] {
+    // A helper that comes when all is done finds the call closed, and touches nothing else of it: waiting for helpers
+    // that have not begun would be waiting for whatever keeps the pool's threads busy, maybe this call itself.
+    for (std::size_t worker = 1; worker < std::min(workers_, count); ++worker)
+      pool_->Schedule([&work, call, worker] {
+        {
+          const std::lock_guard<std::mutex> held(call->lock);
+          if (call->closed) return;
+          ++call->running;
+        }
         work(worker);
-        const std::lock_guard<std::mutex> held(lock);
-        if (--running == 0) ended.notify_one();
+        const std::lock_guard<std::mutex> held(call->lock);
+        if (--call->running == 0) call->ended.notify_one();
       });
     work(0);
-    std::unique_lock<std::mutex> held(lock);
-    ended.wait(held, [&] { return running == 0; });
-    if (thrown) std::rethrow_exception(thrown);
+    std::unique_lock<std::mutex> held(call->lock);
+    call->closed = true;
+    call->ended.wait(held, [&] { return call->running == 0; });
+    if (call->thrown) std::rethrow_exception(call->thrown);
   }
 
  private:
+  struct shared_by_helpers {
+    std::mutex lock;
+    std::condition_variable ended;
+    std::size_t running = 0;  // helpers that have begun and not ended
+    bool closed = false;
+    std::exception_ptr thrown;
+  };
+
   std::size_t workers_;
   std::shared_ptr<Eigen::ThreadPool> pool_;
 };

@@ -89,7 +89,6 @@ class transformer {
   std::vector<token_score> score(const batch& b, const low_rank_stack& adapters = low_rank_stack(1)) const {
     check(b);
     const std::size_t groups = adapters.size();
-    require(groups > 0, "transformer: there are 0 adapters, and must be at least 1");
     const std::vector<block_additions> additions = prepare(adapters);
     std::vector<std::size_t> first_label(b.size() + 1, 0);
     for (std::size_t i = 0; i < b.size(); ++i) {
@@ -195,6 +194,7 @@ class transformer {
 
   /// One for each block, or none where the stack adapts nothing.
   std::vector<block_additions> prepare(const low_rank_stack& stack) const {
+    require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
     std::vector<block_additions> result;
     if (stack.linears() == 0) return result;
     std::size_t used = 0;

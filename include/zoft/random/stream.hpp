@@ -51,44 +51,59 @@ struct block_words {
   simd::u32 w[4];
 };
 
-/// The blocks first, first + 1, … of a stream; first is a multiple of `simd::lanes`. Even and odd blocks are kept
-/// apart, each in the lower half of a 64-bit lane: the products need them so, and whatever is in the upper halves is
-/// never looked at.
-[[gnu::always_inline]] inline block_words blocks(direction d, stream s, std::uint64_t first) {
-  using simd::u64;
-  const auto counter = counter_of(d, s, first);
-  philox_key key = key_of(d);
-  u64 pair{};
-  for (std::size_t i = 0; i < simd::lanes / 2; ++i) pair[i] = 2 * i;
-  const u64 m0 = simd::splat(std::uint64_t{philox::multiplier[0]}),
-            m1 = simd::splat(std::uint64_t{philox::multiplier[1]});
-  // The lower counter word does not overflow within a vector, since `first` is a multiple of its length.
-  u64 even[4] = {counter[0] + pair, simd::splat(std::uint64_t{counter[1]}), simd::splat(std::uint64_t{counter[2]}),
-                 simd::splat(std::uint64_t{counter[3]})};
-  u64 odd[4] = {even[0] + 1, even[1], even[2], even[3]};
-  const auto round = [&](u64* c, u64 k0, u64 k1) {
-    const u64 p0 = simd::multiply_low_halves(c[0], m0), p1 = simd::multiply_low_halves(c[2], m1);
-    c[0] = p1 >> 32 ^ c[1] ^ k0;
-    c[2] = p0 >> 32 ^ c[3] ^ k1;
-    c[1] = p1;
-    c[3] = p0;
-  };
-#pragma GCC unroll 10
-  for (int i = 0; i < philox::rounds; ++i) {
-    const u64 k0 = simd::splat(std::uint64_t{key[0]}), k1 = simd::splat(std::uint64_t{key[1]});
-    round(even, k0, k1);
-    round(odd, k0, k1);
-    key = {key[0] + philox::key_increment[0], key[1] + philox::key_increment[1]};
+/// A stream of a direction, with what all its blocks share made once.
+class source {
+ public:
+  source(direction d, stream s) : high_(counter_of(d, s, 0)) {
+    philox_key key = key_of(d);
+    for (std::size_t round = 0; round < philox::rounds; ++round) {
+      keys_[2 * round] = key[0];
+      keys_[2 * round + 1] = key[1];
+      key = {key[0] + philox::key_increment[0], key[1] + philox::key_increment[1]};
+    }
   }
-  block_words result;
-  for (int j = 0; j < 4; ++j) result.w[j] = (simd::u32)((even[j] & 0xffffffffu) | odd[j] << 32);
-  return result;
-}
+
+  /// The blocks first, first + 1, …; first is a multiple of `simd::lanes`. Even and odd blocks are kept apart, each in
+  /// the lower half of a 64-bit lane: the products need them so, and whatever is in the upper halves is never looked
+  /// at.
+  [[gnu::always_inline]] block_words blocks(std::uint64_t first) const {
+    using simd::u64, simd::splat;
+    u64 pair{};
+    for (std::size_t i = 0; i < simd::lanes / 2; ++i) pair[i] = 2 * i;
+    const u64 m0 = splat(std::uint64_t{philox::multiplier[0]}), m1 = splat(std::uint64_t{philox::multiplier[1]});
+    // The lower counter word does not overflow within a vector, since `first` is a multiple of its length.
+    const std::uint64_t upper = high_[1] | (first >> 32 & 0xffffffu);
+    u64 even[4] = {(first & 0xffffffffu) + pair, splat(upper), splat(std::uint64_t{high_[2]}),
+                   splat(std::uint64_t{high_[3]})};
+    u64 odd[4] = {even[0] + 1, even[1], even[2], even[3]};
+    const auto round = [&](u64* c, u64 k0, u64 k1) {
+      const u64 p0 = simd::multiply_low_halves(c[0], m0), p1 = simd::multiply_low_halves(c[2], m1);
+      c[0] = p1 >> 32 ^ c[1] ^ k0;
+      c[2] = p0 >> 32 ^ c[3] ^ k1;
+      c[1] = p1;
+      c[3] = p0;
+    };
+#pragma GCC unroll 10
+    for (std::size_t i = 0; i < philox::rounds; ++i) {
+      const u64 k0 = splat(keys_[2 * i]), k1 = splat(keys_[2 * i + 1]);
+      round(even, k0, k1);
+      round(odd, k0, k1);
+    }
+    block_words result;
+    for (int j = 0; j < 4; ++j) result.w[j] = (simd::u32)((even[j] & 0xffffffffu) | odd[j] << 32);
+    return result;
+  }
+
+ private:
+  std::array<std::uint32_t, 4> high_;                   // the counter of block 0
+  std::array<std::uint64_t, 2 * philox::rounds> keys_;  // the two key words of each round
+};
 
 /// The 64 words of tile `index`.
 inline void tile(direction d, stream s, std::uint64_t index, std::uint32_t* words) {
+  const source from(d, s);
   for (std::size_t lane = 0; lane < tile_blocks; lane += simd::lanes) {
-    const block_words b = blocks(d, s, index * tile_blocks + lane);
+    const block_words b = from.blocks(index * tile_blocks + lane);
     for (std::size_t j = 0; j < 4; ++j) simd::store(words + j * tile_blocks + lane, b.w[j]);
   }
 }

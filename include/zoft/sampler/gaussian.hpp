@@ -14,9 +14,10 @@ struct gaussian {
   /// x[i] += a · z(d)[first + i]
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
-    random::axpy_by_blocks<random::tile_words>(x, a, first, [d](std::uint64_t tile, float* z) {
+    const random::source words(d, random::stream::perturbation);
+    random::axpy_by_blocks<random::tile_words>(x, a, first, [&words](std::uint64_t tile, float* z) {
       for (std::size_t lane = 0; lane < random::tile_blocks; lane += simd::lanes) {
-        const auto b = random::blocks(d, random::stream::perturbation, tile * random::tile_blocks + lane);
+        const auto b = words.blocks(tile * random::tile_blocks + lane);
         simd::f32 out[4];
         random::box_muller(b.w[0], b.w[1], out[0], out[1]);
         random::box_muller(b.w[2], b.w[3], out[2], out[3]);

@@ -14,10 +14,16 @@ struct rademacher {
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     constexpr std::size_t tile_elements = 32 * random::tile_words;
-    random::axpy_by_blocks<tile_elements>(x, a, first, [d](std::uint64_t tile, float* z) {
+    simd::u32 to_sign{};  // how far bit i of a word is from the sign of lane i
+    for (std::size_t lane = 0; lane < simd::lanes; ++lane) to_sign[lane] = static_cast<std::uint32_t>(31 - lane);
+    random::axpy_by_blocks<tile_elements>(x, a, first, [d, to_sign](std::uint64_t tile, float* z) {
       std::uint32_t words[random::tile_words];
       random::tile(d, random::stream::perturbation, tile, words);
-      for (std::size_t i = 0; i < tile_elements; ++i) z[i] = (words[i / 32] >> i % 32 & 1u) != 0 ? 1.0f : -1.0f;
+      for (const std::uint32_t word : words)
+        for (std::size_t bit = 0; bit < 32; bit += simd::lanes, z += simd::lanes) {
+          const simd::u32 minus = simd::splat(~word >> bit) << to_sign & 0x80000000u;
+          simd::store(z, minus | 0x3f800000u);  // ±1
+        }
     });
   }
 };

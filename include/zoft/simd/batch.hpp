@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <xsimd/xsimd.hpp>
 
 #include "../number.hpp"
 #include "lanes.hpp"
+// xsimd comes after lanes.hpp, which includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
+#include <xsimd/xsimd.hpp>
 
 namespace zoft::inline ZOFT_ISA::simd {
 

@@ -12,7 +12,8 @@
 #include "../config.hpp"
 
 #if defined(__SSE2__)
-// GCC 12 takes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised variable.
+// GCC 12 takes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised
+// variable.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -108,21 +109,21 @@ template <class V>
 #endif
 }
 
-/// √x, correctly rounded.
+/// √x, correctly rounded. Written as the instruction, since clang with -ffast-math takes an estimate for the intrinsic.
 [[gnu::always_inline]] inline f32 square_root(f32 x) {
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-  return (f32)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
-#elif defined(__AVX2__)
-  return (f32)_mm256_sqrt_ps((__m256)x);
-#elif defined(__SSE2__)
-  return (f32)_mm_sqrt_ps((__m128)x);
-#elif defined(__aarch64__) && defined(__ARM_NEON)
-  return (f32)vsqrtq_f32((float32x4_t)x);
-#else
   f32 root;
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  asm("vsqrtps %1, %0" : "=v"(root) : "v"(x));
+#elif defined(__AVX__)
+  asm("vsqrtps %1, %0" : "=x"(root) : "x"(x));
+#elif defined(__SSE2__)
+  asm("sqrtps %1, %0" : "=x"(root) : "x"(x));
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+  asm("fsqrt %0.4s, %1.4s" : "=w"(root) : "w"(x));
+#else
   for (std::size_t i = 0; i < lanes; ++i) root[i] = __builtin_sqrtf(x[i]);
-  return root;
 #endif
+  return root;
 }
 
 }  // namespace zoft::inline ZOFT_ISA::simd

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Builds the fine-tuning example and runs it: sh cmake/demo.sh [OPTION...]
+# The options are those of the program; with --help it lists them.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/cmake/setup.sh"
+
+need_to_build
+like gnuplot-nox has_command gnuplot
+install_missing
+{ configure demo && build demo; } >&2 || die "the example could not be built"
+exec "$root/build/demo/examples/finetune" "$@"

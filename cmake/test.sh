@@ -1,0 +1,57 @@
+#!/bin/sh
+# Builds and runs the tests: sh cmake/test.sh [LEG...]
+# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), haswell (AVX2 and FMA) and
+# asan (address and undefined-behaviour sanitizers). Without any, all of them.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/cmake/setup.sh"
+
+[ $# -gt 0 ] || set -- test clang baseline haswell asan
+
+need_to_build
+need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
+need libbenchmark-dev has_header benchmark/benchmark.h
+need pkg-config has_command pkg-config
+for leg; do
+  case $leg in
+    clang) need clang has_command clang++ ;;
+    test | baseline | haswell | asan) ;;
+    *) die "$leg is no leg; there are: test clang baseline haswell asan" ;;
+  esac
+done
+install_missing
+
+# can_run LEG: says why not, if not.
+can_run() {
+  case $1 in
+    clang)
+      has_command clang++ || { echo "SKIPPED clang: there is no clang++"; return 1; } ;;
+    haswell)
+      { grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; } 2>/dev/null ||
+        { echo "SKIPPED haswell: this processor has no AVX2 with FMA"; return 1; } ;;
+  esac
+}
+
+# run_tests LEG: ctest's summary, what was skipped, and all there is to know of a failure.
+run_tests() {
+  log=$root/build/$1/ctest.log
+  if (cd "$root" && ctest --preset "$1" -j "$(getconf _NPROCESSORS_ONLN)") >"$log" 2>&1; then
+    status=0
+    sed -n '/tests passed/,$p' "$log"
+  else
+    status=1
+    grep -v ' Passed ' "$log" | grep -v '^ *Start ' || true
+  fi
+  grep -h 'SKIPPED:' "$root/build/$1/Testing/Temporary/LastTest.log" | sort -u || true
+  return $status
+}
+
+failed=
+for leg; do
+  can_run "$leg" || continue
+  started=$(date +%s)
+  printf '\n== %s\n' "$leg"
+  if configure "$leg" && build "$leg" && run_tests "$leg"; then outcome=passed; else outcome=FAILED failed="$failed $leg"; fi
+  printf '== %s %s in %d s\n' "$leg" "$outcome" $(($(date +%s) - started))
+done
+[ -z "$failed" ] || die "failed:$failed"

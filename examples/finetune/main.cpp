@@ -1,0 +1,125 @@
+/// finetune: adapts a language model to a task, with forward passes only.
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "memory.hpp"
+#include "report.hpp"
+#include "results.hpp"
+#include "terminal.hpp"
+
+namespace finetune {
+
+namespace {
+
+constexpr int all_well = 0, diverged = 1, bad_input = 2, interrupted_code = 130;
+constexpr std::size_t most_rejected = 10;  // steps in a row, after which the run is given up
+
+/// Trains for o.steps steps, or until it is interrupted or no loss is finite any more. Returns false for the last.
+bool train(const options& o, const zoft::nn::transformer& model, const task& t, trainer& tuner, run_log& log,
+           outcome& done) {
+  progress bar(o.steps);
+  std::size_t rejected_in_a_row = 0;
+  while (done.steps < o.steps && !interrupted()) {
+    const auto start = std::chrono::steady_clock::now();
+    const zoft::step_report report = tuner.step(t.batch(done.steps));
+    done.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    done.evaluations += report.evaluations;
+    log.step(++done.steps, done.evaluations, done.seconds, report);
+
+    const bool rejected = report.status != zoft::status::ok;
+    done.rejected += rejected;
+    rejected_in_a_row = rejected ? rejected_in_a_row + 1 : 0;
+    if (rejected_in_a_row == most_rejected) return false;
+
+    std::string line;
+    if (o.evaluate_every > 0 && done.steps % o.evaluate_every == 0 && done.steps < o.steps && !interrupted()) {
+      bar.busy("step " + zoft::text(done.steps) + ": evaluating what is held out …");
+      const figures heldout = t.evaluate(model, tuner.current());
+      log.heldout(heldout);
+      line = "held-out " + text_of(heldout, t);
+    }
+    bar.show(done.steps, report.probe_loss, done.seconds, line);
+  }
+  return true;
+}
+
+int run(int argc, char** argv) {
+  options o;
+  if (!parse(argc, argv, o)) return all_well;
+
+  const zoft::io::tokenizer tokens(o.tokenizer);
+  zoft::nn::transformer model = zoft::nn::load(o.model, {.weights = o.weights, .threads = o.threads});
+  zoft::io::check_fits(tokens, model.shape(), o.tokenizer, o.model);
+  const std::unique_ptr<task> t =
+      o.kind == data_kind::text ? make_text_task(o, tokens, model.shape()) : make_line_task(o, tokens, model.shape());
+
+  begin_peak();
+  model.loss(t->batch(0));
+  const std::size_t plain_bytes = peak_bytes();
+  begin_peak();
+
+  const std::unique_ptr<trainer> tuner = make_trainer(o, model);
+  zoft::io::make_folder(o.output);
+  for (const std::string& name : tuner->files()) zoft::io::output_file can_be_written(o.output + "/" + name);
+  run_log log(o.output);
+  introduce(o, model, *t, *tuner);
+
+  const figures before = t->evaluate(model, tuner->current());
+  if (!std::isfinite(before.loss))
+    refuse(o.model + ": its held-out loss is " + zoft::text(before.loss) + ", and must be finite");
+  const std::vector<sample> samples_before = t->samples(model, tuner->current());
+  log.heldout(before);
+  say("before", "held-out " + text_of(before, *t));
+
+  outcome done;
+  catch_interrupt();
+  if (!train(o, model, *t, *tuner, log, done)) {
+    std::fprintf(stderr,
+                 "finetune: the losses of %zu steps in a row were not finite, up to step %u: the run has diverged, and "
+                 "nothing was written; try --learning-rate %s instead of %s\n",
+                 most_rejected, done.steps, zoft::text(o.learning_rate / 10).c_str(),
+                 zoft::text(o.learning_rate).c_str());
+    return diverged;
+  }
+  if (done.steps == 0) {
+    std::fprintf(stderr, "finetune: stopped before the first step; nothing was written\n");
+    return interrupted_code;
+  }
+  tuner->save(o.output);
+  if (interrupted()) say("stopped", "after step " + zoft::text(done.steps) + " of " + zoft::text(o.steps));
+
+  const figures after = t->evaluate(model, tuner->current());
+  log.heldout(after);
+  log.commit();
+  say("after", "held-out " + text_of(after, *t));
+  if (!(after.loss < before.loss))
+    say("note", "the loss did not fall: try a --learning-rate below " + zoft::text(o.learning_rate));
+  compare(samples_before, t->samples(model, tuner->current()));
+  std::printf("\n");
+  account(done, plain_bytes, peak_bytes());
+
+  std::string files;
+  for (const std::string& name : tuner->files()) files += o.output + "/" + name + ", ";
+  say("written", files + o.output + "/log.csv");
+  say("curve",
+      draw_curve(o.output, o.method + ", " + o.adapter + ": held-out " + change(before, after, *t), t->share_name()));
+  return interrupted() ? interrupted_code : all_well;
+}
+
+}  // namespace
+}  // namespace finetune
+
+int main(int argc, char** argv) {
+  try {
+    return finetune::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("finetune: there is not enough memory; smaller are --queries, --batch, --length, --method mezo\n",
+               stderr);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "finetune: %s\n", finetune::shown(error.what()).c_str());  // one line, whatever it quotes
+  }
+  return finetune::bad_input;
+}

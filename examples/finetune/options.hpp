@@ -1,0 +1,46 @@
+/// What the program is asked to do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+#include <zoft/nn/dtype.hpp>
+
+#include "recipe.hpp"
+#include "text.hpp"
+
+namespace finetune {
+
+struct options : recipe {
+  std::string model, tokenizer;                       ///< where the model came with, if not given
+  std::string text, labelled, pairs;                  ///< a file; at most one of them is given
+  data_kind kind = data_kind::pairs;                  ///< which
+  std::string data;                                   ///< that file
+  std::string heldout;                                ///< a file of labelled lines or pairs; none: every tenth of data
+  std::size_t heldout_tokens = 0, heldout_items = 0;  ///< how many of the held-out are looked at; 0: all
+  bool is_default = false;                            ///< the task that ships with the program
+
+  std::string words;
+  std::string prompt_template = "{text} It was {word}";
+  std::string separator = "\n";
+
+  std::string method = "prge", adapter = "lora_fa";
+  std::vector<std::string> targets;
+  std::uint64_t seed = 0;
+  std::size_t threads = 0;
+  zoft::nn::dtype weights = zoft::nn::dtype::f32;
+
+  static constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
+  std::uint32_t evaluate_every = unset;  ///< steps; 0: only before and after
+  std::string output = "zoft-output";
+  std::string prompt;  ///< of the generated sample; none: held-out ones
+  std::size_t sample_tokens = 64;
+};
+
+/// Throws std::invalid_argument with one line that names the option. Returns false where all that was asked for is the
+/// help, which it has printed.
+bool parse(int argc, char** argv, options& o);
+
+}  // namespace finetune

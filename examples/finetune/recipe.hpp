@@ -1,0 +1,28 @@
+/// The numbers of a run that suit one task and not another: what the command line leaves out comes from here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace finetune {
+
+enum class data_kind { text, labelled, pairs };
+
+struct recipe {
+  std::size_t rank = 8;         ///< r of lora and lora_fa
+  double alpha = 16;            ///< their additions are scaled by alpha / rank
+  std::size_t queries = 4;      ///< directions a step
+  double epsilon = 1e-2;        ///< smoothing radius
+  double learning_rate = 1e-2;  ///< at the peak of the schedule
+  std::string schedule = "linear";
+  std::uint32_t warmup = 0;  ///< steps over which the rate rises
+  double decay = 0;          ///< weight decay, decoupled
+  std::size_t batch = 8;     ///< sequences a step
+  std::size_t length = 0;    ///< tokens of a sequence at most; 0: as many as the model's context
+  std::uint32_t steps = 1000;
+};
+
+recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter);
+
+}  // namespace finetune

@@ -1,0 +1,130 @@
+#include "results.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <system_error>
+
+namespace finetune {
+
+namespace {
+
+/// A string in gnuplot's single quotes, in which only the quote itself means anything.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? "''" : std::string(1, static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
+  return result + "'";
+}
+
+/// The script draws the losses and, where there is one, the share of right answers below them.
+std::string script(const std::string& title, const std::string& share_name) {
+  const bool two = !share_name.empty();
+  std::string s =
+      "# Draws curve.png from log.csv beside it: gnuplot curve.gnuplot\n"
+      "if (!exists('target')) target = 'curve.png'\n"
+      "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) {\n"
+      "  set terminal pngcairo size 1200," +
+      std::string(two ? "900" : "650") +
+      " fontscale 1.15\n"
+      "} else {\n"
+      "  set terminal png size 1200," +
+      std::string(two ? "900" : "650") +
+      "\n"
+      "}\n"
+      "set output target\n"
+      "set datafile separator ','\n"
+      "set border 3 lc rgb '#606060'\n"
+      "set tics nomirror textcolor rgb '#303030'\n"
+      "set grid lc rgb '#d8d8d8' lt 1 lw 1\n"
+      "set key above right horizontal samplen 2\n"
+      "set lmargin 11\n"
+      "set rmargin 4\n"
+      "# The probe loss is noisy: an exponential mean over about twenty steps shows where it goes.\n"
+      "mean = NaN\n"
+      "smoothed(x) = (mean = mean == mean ? 0.95 * mean + 0.05 * x : x)\n";
+  const std::string losses =
+      "set ylabel 'loss (nats a token)'\n"
+      "plot 'log.csv' every ::2 using 1:3 with lines lc rgb '#c6d4e8' title 'probe loss: mean over the perturbed "
+      "candidates', \\\n"
+      "     '' every ::2 using 1:(smoothed($3)) with lines lw 2.5 lc rgb '#3366aa' title 'the same, smoothed', \\\n"
+      "     '' every ::1 using 1:7 with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02' title 'held-out loss'\n";
+  if (!two) return s + "set title " + quoted(title) + " noenhanced\nset xlabel 'step'\n" + losses;
+  return s + "set multiplot layout 2,1 title " + quoted(title) + " noenhanced\n" + losses +
+         "set xlabel 'step'\nset ylabel " + quoted("held-out " + share_name + " (%)") +
+         " noenhanced\nset yrange [0:100]\nset key off\n"
+         "plot 'log.csv' every ::1 using 1:(100 * $8) with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02'\n"
+         "unset multiplot\n";
+}
+
+/// A number in a field, which stays empty where it is not finite.
+std::string number(double x) { return std::isfinite(x) ? zoft::text(x) : std::string(); }
+
+/// Runs gnuplot in the folder, without a shell. Returns its exit code, or 127 where there is none.
+int run_gnuplot(const std::string& folder) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int nowhere = ::open("/dev/null", O_RDWR);
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nowhere, stream);
+    if (::chdir(folder.c_str()) == 0)
+      ::execlp("gnuplot", "gnuplot", "-e", "target='curve.png.tmp'", "curve.gnuplot", static_cast<char*>(nullptr));
+    ::_exit(errno == ENOENT ? 127 : 126);
+  }
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+}  // namespace
+
+constexpr figures not_looked{.loss = std::numeric_limits<double>::quiet_NaN()};
+
+run_log::run_log(const std::string& folder)
+    : file_(folder + "/log.csv"), row_("0,0,,,,0,"), status_("ok"), figures_(not_looked) {
+  file_.write("step,evaluations,probe_loss,learning_rate,gradient_rms,seconds,heldout_loss,heldout_share,status\n");
+}
+
+void run_log::step(std::size_t steps, std::size_t evaluations, double seconds, const zoft::step_report& report) {
+  write_row();
+  double square = 0;
+  for (const double g : report.projected_gradients)
+    square += g * g / static_cast<double>(report.projected_gradients.size());
+  row_ = zoft::text(steps) + "," + zoft::text(evaluations) + "," + number(report.probe_loss) + "," +
+         number(report.learning_rate) + "," + number(std::sqrt(square)) + "," + fixed(seconds, 3) + ",";
+  status_ = report.status == zoft::status::ok ? "ok" : "not_finite";
+  figures_ = not_looked;
+}
+
+void run_log::heldout(const figures& f) { figures_ = f; }
+
+void run_log::write_row() {
+  file_.write(row_ + number(figures_.loss) + "," + number(figures_.share) + "," + status_ + "\n");
+}
+
+void run_log::commit() {
+  write_row();
+  file_.commit();
+}
+
+std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name) {
+  zoft::io::output_file file(folder + "/curve.gnuplot");
+  file.write(script(title, share_name));
+  file.commit();
+  const std::string picture = folder + "/curve.png";
+  const int code = run_gnuplot(folder);
+  std::error_code error;
+  if (code == 0) std::filesystem::rename(picture + ".tmp", picture, error);
+  if (code == 0 && !error) return picture;
+  std::filesystem::remove(picture + ".tmp", error);
+  std::filesystem::remove(picture, error);  // of a former run: it would not be this one's
+  if (code == 127)
+    return "no curve.png, as gnuplot is not installed; it can be drawn from " + folder + "/curve.gnuplot";
+  return "no curve.png, as gnuplot failed; see what it says of " + folder + "/curve.gnuplot";
+}
+
+}  // namespace finetune

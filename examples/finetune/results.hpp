@@ -1,0 +1,37 @@
+/// What a run leaves behind beside its adapter: log.csv, and the learning curve as a picture.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <zoft/io/output_file.hpp>
+#include <zoft/report.hpp>
+
+#include "task.hpp"
+
+namespace finetune {
+
+/// log.csv: a line a step, from the state before the first (step 0). Empty fields are what was not looked at. Nothing
+/// is at its place before commit.
+class run_log {
+ public:
+  explicit run_log(const std::string& folder);
+
+  /// After `steps` steps, with so many losses asked and so many seconds taken in all.
+  void step(std::size_t steps, std::size_t evaluations, double seconds, const zoft::step_report& report);
+  /// Held-out figures at the state after the last step.
+  void heldout(const figures& f);
+  void commit();
+
+ private:
+  void write_row();
+
+  zoft::io::output_file file_;
+  std::string row_, status_;  // of the last step, which may yet get its figures
+  figures figures_;
+};
+
+/// Writes curve.gnuplot into the folder and, where gnuplot is there, curve.png by it, from log.csv. Returns what is to
+/// be said of it.
+std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name);
+
+}  // namespace finetune

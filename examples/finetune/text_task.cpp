@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <zoft/io/memory_map.hpp>
+#include <zoft/random/stream.hpp>
+
+#include "task.hpp"
+
+namespace finetune {
+
+std::size_t sequence_length(const options& o, const zoft::nn::config& shape) {
+  if (o.length == 0) return shape.context;
+  if (o.length > shape.context)
+    refuse("--length is " + zoft::text(o.length) + ", and must be at most " + zoft::text(shape.context) +
+           ", the context of " + o.model);
+  return o.length;
+}
+
+std::string unknown_remark(std::size_t unknown, std::size_t all) {
+  if (unknown * 1000 < all || unknown == 0) return {};
+  return grouped(unknown) + " of the data's " + grouped(all) + " tokens are <unk>: the tokenizer cannot write them";
+}
+
+namespace {
+
+using zoft::low_rank_stack;
+using zoft::nn::transformer;
+using token = std::int32_t;
+
+/// Language modelling: each token of a sequence but the first is to be predicted. The first 95 % of the text are
+/// trained on, in sequences from anywhere; the rest is held out.
+class text_task : public task {
+ public:
+  text_task(const options& o, const zoft::io::tokenizer& tokens, const zoft::nn::config& shape)
+      : o_(o), tokens_(tokens), length_(sequence_length(o, shape)) {
+    const std::string text = read(o.data);
+    const std::size_t split = text.size() / 100 * 95 + text.size() % 100 * 95 / 100;
+    train_ = tokens.encode(std::string_view(text).substr(0, split), false);
+    heldout_ = tokens.encode(std::string_view(text).substr(split), false);
+    if (train_.size() < length_)
+      refuse(o.data + ": its first 95 %, which are trained on, are " + zoft::text(train_.size()) +
+             " tokens, and must be at least the " + zoft::text(length_) + " of --length");
+    if (heldout_.size() < 2)
+      refuse(o.data + ": its last 5 %, which are held out, are " + zoft::text(heldout_.size()) +
+             " tokens, and must be at least 2");
+    unknown_ = static_cast<std::size_t>(std::count(train_.begin(), train_.end(), zoft::io::tokenizer::unknown));
+    if (o.heldout_tokens > 0 && o.heldout_tokens < heldout_.size())
+      heldout_.resize(std::max<std::size_t>(o.heldout_tokens, 2));
+    prompt_ = tokens.encode(o.prompt.empty() ? first_words(text.substr(split)) : o.prompt, false);
+    if (prompt_.size() > shape.context)
+      refuse("--prompt is " + zoft::text(prompt_.size()) + " tokens, and must be at most " + zoft::text(shape.context) +
+             ", the context of " + o.model);
+  }
+
+  zoft::nn::batch batch(std::uint32_t step) const override {
+    zoft::nn::batch result;
+    const std::uint64_t starts = train_.size() - length_ + 1;
+    for (std::size_t i = 0; i < o_.batch; ++i) {
+      const std::uint64_t word = zoft::random::word({o_.seed, step, 0}, zoft::random::stream::data, i);
+      const auto start = static_cast<std::size_t>(word * starts >> 32);
+      result.add(std::span(train_).subspan(start, length_));
+    }
+    return result;
+  }
+
+  /// Windows of the training's length, each beginning with the last token of the one before: every held-out token but
+  /// the first is predicted once.
+  figures evaluate(const transformer& model, const low_rank_stack& adapter) const override {
+    double sum = 0;
+    for (std::size_t at = 0; at + 1 < heldout_.size();) {
+      zoft::nn::batch windows;
+      for (; windows.size() < o_.batch && at + 1 < heldout_.size(); at += length_ - 1)
+        windows.add(std::span(heldout_).subspan(at, std::min(length_, heldout_.size() - at)));
+      for (const auto& score : model.score(windows, adapter)) sum += score.nll;
+    }
+    return {.loss = sum / static_cast<double>(heldout_.size() - 1)};
+  }
+
+  std::vector<sample> samples(const transformer& model, const low_rank_stack& adapter) const override {
+    const auto all = model.generate(prompt_, o_.sample_tokens, zoft::io::tokenizer::eos, adapter);
+    return {{tokens_.decode(prompt_).substr(1), tokens_.decode(std::span(all).subspan(prompt_.size())), {}}};
+  }
+
+  std::string description() const override {
+    return grouped(train_.size()) + " tokens to train, the last " + grouped(heldout_.size()) +
+           " held out, sequences of " + zoft::text(length_);
+  }
+  const char* share_name() const override { return ""; }
+  std::string remark() const override { return unknown_remark(unknown_, train_.size()); }
+
+ private:
+  static std::string read(const std::string& path) {
+    const zoft::io::memory_map file(path);
+    std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // the mark that some programs put before UTF-8
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < text.size(); ++i)
+      if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') text[kept++] = text[i];
+    text.resize(kept);
+    return text;
+  }
+
+  /// The beginning of the first whole line of some words, or of the text where there is no such line.
+  static std::string first_words(const std::string& text) {
+    constexpr std::size_t enough = 48;
+    std::size_t from = text.find('\n');
+    while (from < text.size() && text[from] == '\n') ++from;
+    if (from >= text.size()) from = 0;
+    const std::size_t end = text.size() - from > enough ? text.rfind(' ', from + enough) : text.npos;
+    return text.substr(from, end == text.npos || end <= from ? enough : end - from);
+  }
+
+  const options& o_;
+  const zoft::io::tokenizer& tokens_;
+  std::size_t length_;
+  std::vector<token> train_, heldout_, prompt_;
+  std::size_t unknown_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<task> make_text_task(const options& o, const zoft::io::tokenizer& tokens,
+                                     const zoft::nn::config& shape) {
+  return std::make_unique<text_task>(o, tokens, shape);
+}
+
+}  // namespace finetune

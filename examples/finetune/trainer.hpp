@@ -1,0 +1,38 @@
+/// A method and an adapter, put together: what takes a batch and makes the model better at it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+#include <zoft/nn/batch.hpp>
+#include <zoft/nn/transformer.hpp>
+#include <zoft/report.hpp>
+
+#include "options.hpp"
+
+namespace finetune {
+
+class trainer {
+ public:
+  virtual ~trainer() = default;
+
+  virtual zoft::step_report step(const zoft::nn::batch& batch) = 0;
+
+  /// What is to be added to the model, as it stands; the model itself where that is what is trained.
+  virtual zoft::low_rank_stack current() = 0;
+
+  virtual std::size_t parameters() const = 0;
+  virtual std::string description() const = 0;
+
+  /// The files that save writes, by name, and writing them into the folder: each whole or not at all.
+  virtual std::vector<std::string> files() const = 0;
+  virtual void save(const std::string& folder) const = 0;
+};
+
+/// The model must outlive the trainer. With --adapter full it is changed.
+std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model);
+
+std::vector<std::string> method_names();
+std::string method_help();  ///< a line each
+
+}  // namespace finetune

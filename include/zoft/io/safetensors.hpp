@@ -1,0 +1,210 @@
+/// Hugging Face's safetensors: https://github.com/huggingface/safetensors, "Format".
+///
+///     uint64 n · n bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin, end)}, …, "__metadata__"} · data
+///
+/// The offsets count from the end of the header, and the tensors cover the data without overlap or hole.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "json.hpp"
+#include "memory_map.hpp"
+#include "output_file.hpp"
+#include "printable.hpp"
+#include "tensor.hpp"
+#include "utf8.hpp"
+
+namespace zoft::inline ZOFT_ISA::io {
+
+namespace detail {
+
+/// Bits an element of every type that the format knows, or 0 for what it does not know.
+constexpr unsigned safetensors_bits(std::string_view dtype) {
+  constexpr std::array<std::pair<std::string_view, unsigned>, 22> known{{
+      {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},   {"I8", 8},
+      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"I16", 16}, {"F8_E5M2FNUZ", 8},
+      {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32}, {"F32", 32},
+      {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64},
+  }};
+  for (const auto& [name, bits] : known)
+    if (name == dtype) return bits;
+  return 0;
+}
+
+}  // namespace detail
+
+/// A file whose header has been checked whole: it lists only tensors that are there. Throws std::invalid_argument,
+/// naming the file and what is wrong in it. The views that it gives live as long as its mapping.
+class safetensors {
+ public:
+  struct entry {
+    std::string dtype;
+    std::vector<std::size_t> shape;
+    std::span<const std::byte> bytes;
+  };
+
+  explicit safetensors(std::string path) : path_(std::move(path)), file_(path_) { read_header(); }
+
+  const std::string& path() const { return path_; }
+  const std::map<std::string, entry, std::less<>>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  /// The tensor of that name, or nothing. Throws where its dtype is none of F32, F16 and BF16.
+  std::optional<tensor_view> find(std::string_view name) const {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end()) return std::nullopt;
+    const entry& e = found->second;
+    for (const nn::dtype type : {nn::dtype::f32, nn::dtype::f16, nn::dtype::bf16})
+      if (e.dtype == nn::name_of(type)) return tensor_view{type, e.shape, e.bytes};
+    fail(path_ + ": " + printable(name) + " is " + e.dtype + ", and must be F32, F16 or BF16");
+  }
+
+  /// What the views point into; this object gives none any more.
+  memory_map release() && { return std::move(file_); }
+
+ private:
+  void read_header();
+  entry read_entry(const std::string& name, const json& value, std::span<const std::byte> data) const;
+
+  std::string path_;
+  memory_map file_;
+  std::map<std::string, entry, std::less<>> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+inline void safetensors::read_header() {
+  const auto bytes = file_.bytes();
+  if (bytes.size() < 8) fail(path_ + ": is " + text(bytes.size()) + " bytes, and a safetensors file has at least 8");
+  const auto length = load<std::uint64_t>(bytes, 0);
+  if (length > bytes.size() - 8)
+    fail(path_ + ": its header is " + text(length) + " bytes by its first 8, and " + text(bytes.size() - 8) +
+         " follow (cut off, or no safetensors file)");
+  const auto header = bytes.subspan(8, static_cast<std::size_t>(length));
+  const auto data = bytes.subspan(8 + header.size());
+  if (header.empty() || header[0] != std::byte{'{'}) fail(path_ + ": its header does not begin with '{'");
+  const json root = parse_json({reinterpret_cast<const char*>(header.data()), header.size()}, path_ + ": header");
+
+  std::vector<std::tuple<std::size_t, std::size_t, std::string_view>> order;  // begin, end, name
+  for (const auto& [name, value] : root.get_ref<const json::object_t&>()) {
+    if (name == "__metadata__") {
+      if (!value.is_object()) fail(path_ + ": __metadata__ is " + shown(value) + ", and must be an object of strings");
+      for (const auto& [key, meaning] : value.get_ref<const json::object_t&>())
+        metadata_[key] = fields(value, path_ + ": __metadata__").string(key);
+      continue;
+    }
+    const auto place = tensors_.emplace(name, read_entry(name, value, data)).first;
+    const auto begin = static_cast<std::size_t>(place->second.bytes.data() - data.data());
+    order.emplace_back(begin, begin + place->second.bytes.size(), place->first);
+  }
+
+  std::sort(order.begin(), order.end());
+  std::size_t covered = 0;
+  for (const auto& [begin, end, name] : order) {
+    if (begin != covered)
+      fail(path_ + ": " + printable(name) + " begins at byte " + text(begin) + " of the data, and must begin at " +
+           text(covered) + ", where the tensor before it ends");
+    covered = end;
+  }
+  if (covered != data.size())
+    fail(path_ + ": has " + text(data.size()) + " bytes of data, and its tensors take " + text(covered));
+}
+
+inline safetensors::entry safetensors::read_entry(const std::string& name, const json& value,
+                                                  std::span<const std::byte> data) const {
+  const std::string where = path_ + ": " + printable(name);
+  const fields object(value, where);
+  entry result;
+  result.dtype = object.string("dtype");
+  const std::size_t bits = detail::safetensors_bits(result.dtype);
+  if (bits == 0) object.refuse("dtype", "a type that safetensors knows, such as F32");
+  const auto list = [&](const char* field) {
+    const json* found = object.find(field);
+    std::vector<std::size_t> numbers;
+    if (found == nullptr || !found->is_array()) object.refuse(field, "a list of whole numbers");
+    for (const json& item : *found) {
+      const auto* number = item.get_ptr<const json::number_unsigned_t*>();
+      if (number == nullptr || *number > PTRDIFF_MAX)
+        fail(where + ": " + field + " holds " + shown(item) + ", and must hold whole numbers from 0");
+      numbers.push_back(static_cast<std::size_t>(*number));
+    }
+    return numbers;
+  };
+  result.shape = list("shape");
+  const auto offsets = list("data_offsets");
+  if (offsets.size() != 2) object.refuse("data_offsets", "a list of 2, begin and end");
+  const std::size_t begin = offsets[0], end = offsets[1];
+  if (begin > end || end > data.size())
+    fail(where + ": data_offsets are " + text(begin) + " and " + text(end) + ", and must rise and stay within the " +
+         text(data.size()) + " bytes of data");
+  const std::size_t wanted = saturating_product(elements(result.shape), bits);  // in bits
+  if (wanted % 8 != 0 || wanted / 8 != end - begin)
+    fail(where + ": shape " + text_of(result.shape) + " of " + result.dtype + " does not take the " +
+         text(end - begin) + " bytes that its data_offsets " + text(begin) + " and " + text(end) + " give it");
+  result.bytes = data.subspan(begin, end - begin);
+  return result;
+}
+
+/// What write_safetensors writes: F32, row-major.
+struct named_tensor {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::span<const float> values;
+};
+
+/// The bytes of a file of those tensors, in their order, up to the data: the header is padded with spaces so that the
+/// data begins at a multiple of 8. Throws, naming path, where a name comes twice or a shape is not that of its values.
+inline std::string safetensors_header(const std::string& path, std::span<const named_tensor> tensors,
+                                      const std::map<std::string, std::string>& metadata = {}) {
+  const auto checked = [&](const std::string& string) {
+    if (!is_utf8(string))
+      fail(path + ": '" + printable(string) + "' is not UTF-8, which a name in safetensors must be");
+    return string;
+  };
+  json header = json::object();
+  for (const auto& [key, value] : metadata) header["__metadata__"][checked(key)] = checked(value);
+  std::size_t begin = 0;
+  for (const named_tensor& tensor : tensors) {
+    if (elements(tensor.shape) != tensor.values.size())
+      fail(path + ": " + printable(tensor.name) + " has shape " + text_of(tensor.shape) + " and " +
+           text(tensor.values.size()) + " values");
+    if (tensor.name == "__metadata__" || header.contains(checked(tensor.name)))
+      fail(path + ": " + printable(tensor.name) + " is the name of two tensors, or of none that may be written");
+    const std::size_t end = begin + tensor.values.size_bytes();
+    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    begin = end;
+  }
+  std::string json_text = header.dump();
+  json_text.append((8 - json_text.size() % 8) % 8, ' ');
+  const auto length = std::bit_cast<std::array<char, 8>>(static_cast<std::uint64_t>(json_text.size()));
+  return std::string(length.data(), length.size()) + json_text;
+}
+
+/// Writes into a file that is opened, and leaves the commit to the caller. path is for messages.
+inline void write_safetensors(output_file& file, const std::string& path, std::span<const named_tensor> tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  file.write(safetensors_header(path, tensors, metadata));
+  for (const named_tensor& tensor : tensors)
+    file.write({reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size_bytes()});
+}
+
+/// The file is written whole or not at all.
+inline void write_safetensors(const std::string& path, std::span<const named_tensor> tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  output_file file(path);
+  write_safetensors(file, path, tensors, metadata);
+  file.commit();
+}
+
+}  // namespace zoft::inline ZOFT_ISA::io

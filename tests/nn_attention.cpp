@@ -1,0 +1,128 @@
+#include <zoft/nn/attention.hpp>
+
+#include "nn_support.hpp"
+
+using namespace nn_test;
+using namespace zoft::nn;
+
+namespace {
+
+struct problem {
+  attention_shape shape;
+  std::size_t rows, first;
+  spaced q, k, v, y;
+  std::vector<float> scratch;
+
+  problem(const attention_shape& s, std::size_t r, std::size_t f, draws& d, float sharpness = 2)
+      : shape(s),
+        rows(r),
+        first(f),
+        q(r, s.heads * s.head_dim, d.size(0, 3), d, sharpness),
+        k(f + r, s.kv_heads * s.head_dim, d.size(0, 3), d, sharpness),
+        v(f + r, s.kv_heads * s.head_dim, d.size(0, 3), d),
+        y(r, s.heads * s.head_dim, d.size(0, 3)) {}
+
+  void run() { attention(q.read(), k.read(), v.read(), rows, first, shape, y.write(), scratch); }
+  spaced reference() {
+    spaced result(rows, shape.heads * shape.head_dim, 1);
+    attention_reference(q.read(), k.read(), v.read(), rows, first, shape, result.write());
+    return result;
+  }
+  /// Of an element of y. With η the relative error of an unnormalised weight, |Δy| ≤ 2η·max|v|: scores are sums of
+  /// d terms, scaled, and lose the greatest; exp is good to some roundings; two sums over the keys follow.
+  double bound() const {
+    double largest = 0, value = 0;
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t j = 0; j < first + rows; ++j)
+        for (std::size_t h = 0; h < shape.heads; ++h) {
+          double size = 0;
+          for (std::size_t e = 0; e < shape.head_dim; ++e)
+            size += std::abs(double{q.at(i, h * shape.head_dim + e)} *
+                             k.at(j, h * shape.kv_heads / shape.heads * shape.head_dim + e));
+          largest = std::max(largest, size / std::sqrt(static_cast<double>(shape.head_dim)));
+        }
+    for (std::size_t j = 0; j < first + rows; ++j)
+      for (std::size_t e = 0; e < v.columns; ++e) value = std::max(value, std::abs(double{v.at(j, e)}));
+    const double score = (static_cast<double>(shape.head_dim) + 5) * unit * largest;
+    const double sums = 2 * static_cast<double>(first + rows) + 4;
+    return (2 * (score + 4 * unit) + sums * unit) * value;
+  }
+};
+
+attention_shape random_shape(draws& d, std::size_t trial) {
+  const std::size_t kv_heads = d.size(1, 4), times = d.size(1, 3);
+  constexpr std::size_t dims[] = {2, 4, 6, 8, 10, 14, 16, 32, 64, 80};
+  return {kv_heads * times, kv_heads, dims[trial % std::size(dims)]};
+}
+
+}  // namespace
+
+TEST_CASE("attention_reference: by hand, two rows and two query heads on one key head", "[nn]") {
+  const std::vector<float> q{1, 0, 0, 2, 0, 0, 1, 1}, k{1, 1, 0, 3}, v{5, -1, 7, 2};
+  std::vector<float> y(8);
+  attention_reference({q.data(), 4}, {k.data(), 2}, {v.data(), 2}, 2, 0, {2, 1, 2}, {y.data(), 4});
+  CHECK(y[0] == 5);
+  CHECK(y[1] == -1);
+  CHECK(y[2] == 5);
+  CHECK(y[4] == 6);  // q is 0: both keys alike
+  CHECK(y[5] == 0.5f);
+  const double p = 1 / (1 + std::exp((2.0 - 3.0) / std::sqrt(2.0)));  // scores (2, 3)/√2
+  CHECK(y[6] == Approx(5 + 2 * p).epsilon(1e-6));
+  CHECK(y[7] == Approx(-1 + 3 * p).epsilon(1e-6));
+}
+
+TEST_CASE("attention: as the reference for grouped heads, with and without tokens before, in any width", "[nn]") {
+  draws d(21);
+  for (std::size_t trial = 0; trial < 150; ++trial) {
+    const attention_shape s = random_shape(d, trial);
+    const std::size_t rows = trial % 5 == 0 ? 1 : d.size(1, 45), first = trial % 3 == 0 ? d.size(1, 50) : 0;
+    INFO("heads " << s.heads << " on " << s.kv_heads << ", d " << s.head_dim << ", rows " << rows << ", first "
+                  << first);
+    problem p(s, rows, first, d, trial % 4 == 0 ? 12.0f : 2.0f);
+    p.run();
+    const spaced wanted = p.reference();
+    double worst = 0;
+    for (std::size_t row = 0; row < rows; ++row) worst = std::max(worst, distance(p.y.row(row), wanted.row(row)));
+    CHECK(worst <= p.bound());
+    CHECK(p.y.gaps_are_untouched());
+  }
+}
+
+TEST_CASE("attention: a row's bits are the same alone behind a cache as in a block of rows", "[nn]") {
+  draws d(22);
+  for (std::size_t trial = 0; trial < 20; ++trial) {
+    const attention_shape s = random_shape(d, trial);
+    const std::size_t rows = d.size(2, 40);
+    problem p(s, rows, 0, d);
+    p.run();
+    for (std::size_t first = 0; first < rows; first += d.size(1, 4)) {
+      const std::size_t n = std::min(d.size(1, 20), rows - first);
+      spaced some(n, s.heads * s.head_dim, 0);
+      attention(p.q.read(first), p.k.read(), p.v.read(), n, first, s, some.write(), p.scratch);
+      for (std::size_t row = 0; row < n; ++row) CHECK(same_bits(some.row(row), p.y.row(first + row)));
+    }
+  }
+}
+
+TEST_CASE("attention: what comes later changes no bit of what came before", "[nn]") {
+  draws d(23);
+  const attention_shape s{4, 2, 6};
+  problem p(s, 30, 0, d);
+  p.run();
+  for (const std::size_t changed : sizes{1, 15, 16, 29}) {
+    problem other = p;
+    for (std::size_t e = 0; e < p.k.columns; ++e) {
+      other.k.at(changed, e) = 50;
+      other.v.at(changed, e) = -70;
+    }
+    other.run();
+    for (std::size_t row = 0; row < 30; ++row) CHECK(same_bits(other.y.row(row), p.y.row(row)) == (row < changed));
+  }
+}
+
+TEST_CASE("attention: scores beyond what exp can take are a choice of one key", "[nn]") {
+  const attention_shape s{1, 1, 2};
+  std::vector<float> q{1e4f, 0, 1e4f, 0}, k{-1e4f, 0, 1e4f, 0}, v{1, 2, 3, 4}, y(4), scratch;
+  attention({q.data(), 2}, {k.data(), 2}, {v.data(), 2}, 2, 0, s, {y.data(), 2}, scratch);
+  CHECK(y == std::vector<float>{1, 2, 3, 4});
+}

@@ -1,0 +1,149 @@
+// A stacked forward is the forwards that it stands for, bit for bit.
+#include <functional>
+#include <zoft/nn/transformer.hpp>
+#include <zoft/prge.hpp>
+
+#include "nn_support.hpp"
+
+using namespace nn_test;
+using namespace zoft::nn;
+using zoft::low_rank_stack;
+
+namespace {
+
+constexpr std::size_t queries = 3;
+
+batch ragged(std::size_t vocabulary, std::size_t longest) {
+  draws d(51);
+  batch result;
+  for (const std::size_t length : {longest, std::size_t{2}, longest / 2, std::size_t{1}, std::size_t{7}}) {
+    const std::vector<std::int32_t> ids = d.tokens(length, vocabulary);
+    std::vector<std::int32_t> labels = ids;
+    for (auto& label : labels)
+      if (d.word() % 4 == 0) label = ignored;
+    result.add(ids, labels);
+  }
+  return result;
+}
+
+batch single(std::size_t vocabulary, std::size_t length) {
+  batch result;
+  result.add(draws(52).tokens(length, vocabulary));
+  return result;
+}
+
+/// The losses of all 2q candidates of one step, away from the start so that neither A nor B is what it began as: in one
+/// forward, and in 2q.
+template <class Adapter>
+void check_stack(const std::vector<transformer>& models, const batch& b, const Adapter& adapter) {
+  const auto make = [&] {
+    auto tuner = zoft::prge({.queries = queries, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5}, adapter);
+    tuner.attach(models[0]);
+    tuner.ask();
+    tuner.tell(std::vector<double>{1.5, 0.5, 2.0, 1.0, 0.0, 3.0});
+    return tuner;
+  };
+  auto tuner = make();
+  std::vector<double> stacked(2 * queries);
+  std::vector<token_score> scores;
+  {
+    const low_rank_stack all = tuner.ask();
+    REQUIRE(all.size() == 2 * queries);
+    models[0].losses(b, all, stacked);
+    scores = models[0].score(b, all);
+    for (std::size_t i = 1; i < models.size(); ++i) {
+      std::vector<double> by_threads(2 * queries);
+      models[i].losses(b, all, by_threads);
+      INFO("threads " << models[i].threads().workers());
+      CHECK(same_bits(by_threads, stacked));
+      CHECK(same_bits(models[i].score(b, all), scores));
+    }
+  }
+  for (std::size_t i = 0; i < 2 * queries; ++i) {
+    const low_rank_stack one = tuner.ask(i, 1);
+    REQUIRE(one.size() == 1);
+    CHECK(same_bits(std::vector{models[0].loss(b, one)}, {stacked[i]}));
+    const auto from = scores.begin() + static_cast<std::ptrdiff_t>(i * b.predicted());
+    CHECK(same_bits(models[0].score(b, one), {from, from + static_cast<std::ptrdiff_t>(b.predicted())}));
+    for (std::size_t j = 0; j < i; ++j) CHECK(stacked[i] != stacked[j]);
+  }
+  // Some of the candidates, as when a step is cut into calls.
+  const low_rank_stack some = tuner.ask(1, 4);
+  std::vector<double> part(4);
+  models[0].losses(b, some, part);
+  CHECK(same_bits(part, {stacked.begin() + 1, stacked.begin() + 5}));
+}
+
+std::vector<transformer> in_threads(const std::function<transformer(const load_options&)>& make) {
+  std::vector<transformer> result;
+  for (const std::size_t threads : sizes{1, 2, 3}) result.push_back(make({.threads = threads}));
+  return result;
+}
+
+const std::vector<std::vector<std::string>>& target_sets() {
+  static const std::vector<std::vector<std::string>> result{
+      {},
+      {"q_proj", "v_proj"},
+      {"model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj", "model.layers.1.mlp.down_proj"},
+      {"model.layers.1.mlp.down_proj"},
+      {"model.layers.0.self_attn.o_proj"}};
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("groups: the stacked losses of Hugging Face's models, for lora and lora_fa on any linears", "[nn]") {
+  for (const std::string name : {"llama_tied_f32", "llama_untied_f32", "qwen2_f32"}) {
+    const auto models = in_threads([&](const load_options& o) { return fixture_model(name, o); });
+    for (const auto& targets : target_sets())
+      for (const batch& b : {ragged(32, 32), single(32, 20)}) {
+        INFO(name << ", " << targets.size() << " targets, " << b.size() << " sequences");
+        check_stack(models, b, zoft::lora_fa{.rank = 4, .alpha = 8, .targets = targets});
+        check_stack(models, b, zoft::lora{.rank = 3, .alpha = 6, .targets = targets});
+      }
+  }
+}
+
+TEST_CASE("groups: the stacked losses of a model of odd extents, in float and in bfloat16", "[nn]") {
+  for (const dtype type : {dtype::f32, dtype::bf16}) {
+    const auto models = in_threads([&](load_options o) {
+      o.weights = type;
+      return random_model(odd_shape(), {true, false, true}, 53, o);
+    });
+    for (const batch& b : {ragged(51, 150), single(51, 101)}) {
+      INFO(name_of(type) << ", " << b.size() << " sequences");
+      check_stack(models, b, zoft::lora_fa{.rank = 5});
+      check_stack(models, b, zoft::lora{.rank = 5, .targets = {"k_proj", "gate_proj", "down_proj"}});
+    }
+  }
+}
+
+TEST_CASE("groups: the stacked losses of a real model", "[nn]") {
+  const auto path = io_test::real_data("stories260K/stories260K.bin");
+  if (!path) return;
+  const auto models = in_threads([&](const load_options& o) { return load(*path, o); });
+  for (const batch& b : {ragged(512, 100), single(512, 130)}) {
+    check_stack(models, b, zoft::lora_fa{.rank = 8});
+    check_stack(models, b, zoft::lora{.rank = 8, .targets = {"q_proj", "v_proj"}});
+  }
+}
+
+TEST_CASE("groups: an adapter whose B is 0 changes no bit", "[nn]") {
+  for (const std::string name : {"llama_tied_f32", "llama_untied_f32", "qwen2_f32"}) {
+    INFO(name);
+    const transformer model = fixture_model(name);
+    const batch b = ragged(32, 32);
+    auto tuner = zoft::prge({.queries = queries, .seed = 6}, zoft::lora{.rank = 4});
+    tuner.attach(model);
+    CHECK(same_bits(model.score(b, tuner.adapter()), model.score(b)));
+    CHECK(model.loss(b, tuner.adapter()) == model.loss(b));
+  }
+}
+
+TEST_CASE("groups: a stack that adapts nothing has the model's loss in every place", "[nn]") {
+  const transformer model = fixture_model("llama_tied_f32");
+  const batch b = ragged(32, 32);
+  std::vector<double> losses(4);
+  model.losses(b, low_rank_stack(4), losses);
+  CHECK(same_bits(losses, std::vector<double>(4, model.loss(b))));
+}
