@@ -118,6 +118,7 @@ TEST_CASE("config.json as transformers 4 writes it, and with what may be left ou
   CHECK(shape_with({{"rope_parameters", "{}"}, {"rope_theta", "25"}}).rope_base == 25.0);
   CHECK(shape_with({{"rope_parameters", R"({"rope_theta": 30, "rope_type": "default"})"}, {"rope_theta", "25"}})
             .rope_base == 30.0);
+  CHECK(shape_with({{"rope_parameters", R"({"rope_theta": 30})"}, {"rope_scaling", "{}"}}).rope_base == 30.0);
   CHECK(shape_with({{"head_dim", ""}}).head_dim == 4);
   CHECK(shape_with({{"head_dim", "null"}}).head_dim == 4);
   CHECK(shape_with({{"hidden_act", ""}}).hidden == 20);

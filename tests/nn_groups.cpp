@@ -67,11 +67,13 @@ void check_stack(const std::vector<transformer>& models, const batch& b, const A
     CHECK(same_bits(models[0].score(b, one), {from, from + static_cast<std::ptrdiff_t>(b.predicted())}));
     for (std::size_t j = 0; j < i; ++j) CHECK(stacked[i] != stacked[j]);
   }
-  // Some of the candidates, as when a step is cut into calls.
-  const low_rank_stack some = tuner.ask(1, 4);
-  std::vector<double> part(4);
-  models[0].losses(b, some, part);
-  CHECK(same_bits(part, {stacked.begin() + 1, stacked.begin() + 5}));
+  // Some of the candidates, as when a step is cut into calls; of five, no two threads get as many.
+  const low_rank_stack some = tuner.ask(1, 5);
+  for (const transformer& model : models) {
+    std::vector<double> part(5);
+    model.losses(b, some, part);
+    CHECK(same_bits(part, {stacked.begin() + 1, stacked.end()}));
+  }
 }
 
 std::vector<transformer> in_threads(const std::function<transformer(const load_options&)>& make) {

@@ -76,11 +76,12 @@ void introduce(const options& o, const zoft::nn::transformer& model, const task&
                    zoft::text(c.dim) + ", " + grouped(c.vocabulary) + " tokens, context " + grouped(c.context));
   say("data", shown(o.data) + ": " + t.description());
   say("adapter", tuner.description() + ": " + grouped(tuner.parameters()) + " parameters");
-  say("method",
-      o.method + ": " + zoft::text(o.queries) + " queries of epsilon " + zoft::text(o.epsilon) + ", learning rate " +
-          zoft::text(o.learning_rate) + " " + o.schedule + (o.warmup > 0 ? ", warm-up of " + grouped(o.warmup) : "") +
-          (o.decay > 0 ? ", decay " + zoft::text(o.decay) : "") + ", " + grouped(o.steps) + " steps of batch " +
-          zoft::text(o.batch) + ", seed " + zoft::text(o.seed) + ", threads " + zoft::text(model.threads().workers()));
+  say("method", o.method + ": " + zoft::text(o.queries) + " queries of epsilon " + zoft::text(o.epsilon) +
+                    ", learning rate " + zoft::text(o.learning_rate) + " " + o.schedule +
+                    (o.warmup > 0 ? ", warm-up of " + grouped(o.warmup) : "") +
+                    (o.decay > 0 ? ", decay " + zoft::text(o.decay) : ""));
+  say("run", grouped(o.steps) + " steps of batch " + zoft::text(o.batch) + ", seed " + zoft::text(o.seed) + ", " +
+                 zoft::text(model.threads().workers()) + " threads");
   if (!t.remark().empty()) say("note", t.remark());
   if (c.pairing == zoft::nn::rope::interleaved && o.adapter != "full")
     say("note", "the adapter will fit this llama2.c file, and not the same model in Hugging Face's format");
@@ -114,11 +115,9 @@ void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes
           " forwards in all" +
           (done.rejected > 0 ? "; " + grouped(done.rejected) + " steps were not applied, as a loss was not finite"
                              : ""));
-  say("memory",
-      megabytes(run_bytes) + " at the run's peak, " + megabytes(plain_bytes) +
-          " at that of one plain forward over a batch: " +
-          fixed(static_cast<double>(run_bytes) / static_cast<double>(std::max<std::size_t>(plain_bytes, 1)), 2) +
-          " times (the whole process: program, model, data)");
+  const double ratio = static_cast<double>(run_bytes) / static_cast<double>(std::max<std::size_t>(plain_bytes, 1));
+  say("memory", megabytes(run_bytes) + " at the peak of the run, " + fixed(ratio, 2) + " times the " +
+                    megabytes(plain_bytes) + " of one plain forward over a batch (whole process)");
 }
 
 }  // namespace finetune

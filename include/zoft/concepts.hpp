@@ -13,7 +13,8 @@
 namespace zoft::inline ZOFT_ISA {
 
 /// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T: a pure function of (d, index), so
-/// that any piece of z can be made again, in any order. The engine asks it for float and double only.
+/// that any piece of z can be made again, in any order. The engine asks it for float and double only. It
+/// must not throw.
 template <class S, class T>
 concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, direction d, std::uint64_t first) {
   s.axpy(x, a, d);

@@ -1,9 +1,9 @@
 /// minimize for Eigen's vectors and matrices.
 #pragma once
 
-#include <Eigen/Core>
-
 #include "minimize.hpp"
+
+#include <Eigen/Core>
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -28,14 +28,12 @@ struct per_call {
 /// with the functor between them. A functor takes either one point and returns its loss, or all candidates of a call
 /// and a span for their losses; which of the two is seen from its type. Both give the same parameters, bit for bit.
 ///
-/// A step one of whose losses is not finite is reported and not applied. All policies are checked once, here: what is
-/// wrong throws std::invalid_argument.
+/// A step one of whose losses is not finite is reported and not applied. The policies are checked when the engine is
+/// made, and an adapter when it is attached: what is wrong throws std::invalid_argument.
 template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
 requires sampler<Sampler, float>
 class engine {
   static constexpr bool owning = owning_adapter<Adapter>;
-  template <class A>
-  struct nothing {};
   template <class A>
   struct made_by {
     using type = decltype(std::declval<const A&>().attach(std::declval<const layout&>(), seed{}));
@@ -82,21 +80,23 @@ class engine {
 
   /// Candidates first … first + count − 1 of the coming step around x, as copies that live until the next ask. Without
   /// a count, all. Ranges let several callers share a step; x is not written.
-  template <number T>
-  requires(!owning) candidates<T> ask(std::span<const T> x, std::size_t first = 0, std::size_t count = all_points) {
-    return copies<T>(x, first, count);
+  template <class T, std::size_t N>
+  requires(!owning && number<std::remove_const_t<T>>)
+      candidates<std::remove_const_t<T>> ask(std::span<T, N> x, std::size_t first = 0, std::size_t count = all_points) {
+    return copies<std::remove_const_t<T>>(x, first, count);
   }
 
   /// Updates x by the losses of all points of the step, in the order of the points.
-  template <number T>
-  requires(!owning) step_report tell(std::span<T> x, std::span<const double> losses) { return update<T>(x, losses); }
+  template <number T, std::size_t N>
+  requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) { return update<T>(x, losses); }
 
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
   /// void(candidates<T>, std::span<double>), which sees copies. x comes back exactly as it was if F throws.
-  template <number T, class F>
+  template <number T, std::size_t N, class F>
   requires(!owning && (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
-      step(std::span<T> x, F&& functor) {
-    check_size(x.size());
+      step(std::span<T, N> parameters, F&& functor) {
+    const std::span<T> x = parameters;
+    check<T>(x.size());
     std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (batch_objective<F, candidates<T>>) {
       evaluate_copies<T>(x, losses, functor, [](const candidates<T>& c) -> const candidates<T>& { return c; });
@@ -114,7 +114,7 @@ class engine {
         losses[i] = static_cast<double>(functor(std::span<const T>(x)));
       }
     }
-    return tell<T>(x, losses);
+    return update<T>(x, losses);
   }
 
   // Parameters that the adapter owns.
@@ -160,7 +160,15 @@ class engine {
       return policy_.layout;
   }
 
-  void check_size(std::size_t size) {
+  template <number T>
+  void check(std::size_t size) {
+    for (std::size_t i = 0; i < evaluations(); ++i) {
+      const double scale = estimator_.at(i).scale;
+      const auto rounded = static_cast<arithmetic_t<T>>(scale);
+      if ((scale != 0 && rounded == 0) || !is_finite(static_cast<double>(rounded)))
+        fail("engine: the radius is " + text(scale) +
+             ", and must be neither 0 nor infinite in the parameters' arithmetic");
+    }
     if (size == 0) fail("engine: the parameters are an empty span, and must be at least one number");
     if (!shape().empty() && shape().size() != size)
       fail("engine: the parameters are " + text(size) + " numbers, and the layout has " + text(shape().size()));
@@ -181,7 +189,7 @@ class engine {
   /// The points' copies, made a chunk at a time so that each direction's noise is made once for all its points.
   template <number T>
   candidates<T> copies(std::span<const T> x, std::size_t first, std::size_t count) {
-    check_size(x.size());
+    check<T>(x.size());
     if (first >= evaluations())
       fail("engine: candidate " + text(first) + " was asked, and a step has " + text(evaluations()));
     count = std::min(count, evaluations() - first);
@@ -213,7 +221,7 @@ class engine {
 
   template <number T>
   step_report update(std::span<T> x, std::span<const double> losses) {
-    check_size(x.size());
+    check<T>(x.size());
     if (losses.size() != evaluations())
       fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
     step_report report;

@@ -20,8 +20,8 @@ struct minimize_options {
 ///
 /// Throws std::invalid_argument for options out of range and where f(x) is not finite at the start. No improvement is a
 /// result, not an error: see report::status.
-template <number T, objective<std::span<const T>> F>
-report minimize(std::span<T> x, F&& f, const minimize_options& o = {}) {
+template <number T, std::size_t N, objective<std::span<const T>> F>
+report minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
   auto tuner = mezo({.epsilon = o.epsilon,
                      .learning_rate = o.learning_rate,
                      .queries = o.queries,

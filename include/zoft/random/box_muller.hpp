@@ -8,11 +8,11 @@ namespace zoft::inline ZOFT_ISA::random {
 
 /// From two vectors of words (v, w) two vectors of independent N(0, 1):
 ///
-///     u = (2⌊v/2⌋ + 1)·2⁻³²    r = √(−2 ln u)    y = int32(w)·2⁻³¹    z₀ = ±r·cos(πy/2)    z₁ = r·sin(πy/2)
+///     u = (2⌊v/4⌋ + 1)·2⁻³¹    r = √(−2 ln u)    y = int32(w)·2⁻³¹    z₀ = ±r·cos(πy/2)    z₁ = r·sin(πy/2)
 ///
-/// The sign is the last bit of w; y runs over [−1, 1), so that cos and sin need no reduction. |z| ≤ √(62 ln 2) = 6.56.
-/// Against the exact transform of the same words |error| < 1e-6, most of it the rounding of u to 24 bits where u is
-/// near 1.
+/// The sign is the last bit of w; y runs over [−1, 1], so that cos and sin need no reduction. |z| ≤ √(62 ln 2) = 6.56.
+/// u and y are rounded to 24 bits; against the exact transform of these |error| < 2e-6. Rounding u moves z by at most
+/// 2⁻¹², and that only where u is within 2⁻²⁴ of 1.
 [[gnu::always_inline]] inline void box_muller(simd::u32 v, simd::u32 w, simd::f32& z0, simd::f32& z1) {
   using simd::f32, simd::i32, simd::u32, simd::multiply_add, simd::rounded, simd::splat;
 
