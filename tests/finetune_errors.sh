@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the fine-tuning program says of bad input: sh finetune_errors.sh PROGRAM [FOLDER OF THE DEFAULT TASK]
-# Each case must end with code 2 and one line on standard error, which names what is wrong, and must leave nothing behind.
+# What the fine-tuning program does with bad input, and when it is stopped: sh finetune_errors.sh PROGRAM [FOLDER OF THE DEFAULT TASK]
+# Bad input must end with code 2 and one line on standard error, which names what is wrong, and must leave nothing behind.
 set -u
 program=$1
 task=${2:-$(cd "$(dirname "$0")/../examples/finetune/default" && pwd)}
@@ -81,6 +81,7 @@ refused "heldout is given without data" --heldout two.pairs
 refused "heldout goes with" --text two.pairs --heldout two.pairs
 refused "words goes with --labelled" --pairs two.pairs --words a,b
 refused "words is missing" --labelled three.labelled
+refused "targets goes with" --targets q_proj --adapter full
 refused "tokenizer is given without --model" --tokenizer "$task/tokenizer.bin"
 
 # Where the results go.
@@ -125,7 +126,7 @@ refused "no_answer.pairs:2: " --pairs no_answer.pairs
 refused "no_prompt.pairs:2: " --pairs no_prompt.pairs
 refused "no_text.labelled:2: " --labelled no_text.labelled --words a,b
 refused "long.pairs:2: is 30[0-9] tokens.*at most the 256" --pairs long.pairs
-refused "two.pairs:1: is .*at most the 2 of --length" --pairs two.pairs --length 2
+refused "two.pairs:1: is [0-9]* tokens.*at most the 2 of --length" --pairs two.pairs --length 2
 
 # Labels and their words.
 refused "two.labelled:2: the label '1' has no word" --labelled "$(printf '0 a\n1 b\n7 c\n' >two.labelled; echo two.labelled)" --words 0=a,7=b
@@ -198,7 +199,20 @@ refused "zeros.bin: " --model zeros.bin --tokenizer "$task/tokenizer.bin" --pair
 mkdir former
 echo kept >former/adapter_config.json
 ends 1 "diverged.*learning-rate" --learning-rate 1e29 --steps 100 --output former
+ends 1 "diverged.*learning-rate" --learning-rate 1e29 --steps 1 --output former
 [ "$(cat former/*)" = kept ] || complain "--output former" "overwrote what was there"
 
-echo "$cases cases of bad input, $failures failures"
+# Told to stop, it saves what there is after the step.
+cases=$((cases + 1))
+"$program" --output stopped --steps 100000 --evaluate-every 1 --threads 1 --heldout-items 4 >stdout 2>stderr </dev/null &
+until grep -q '^step 2/' stdout || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
+kill -TERM $! 2>/dev/null
+wait $!
+[ $? = 130 ] || complain "stopped" "did not end with 130"
+for f in adapter_config.json adapter_model.safetensors log.csv; do
+  [ -s stopped/$f ] || complain "stopped" "did not write $f"
+done
+[ ! -e stopped/log.csv.tmp ] || complain "stopped" "left log.csv.tmp behind"
+
+echo "$cases cases, $failures failures"
 [ "$failures" = 0 ]

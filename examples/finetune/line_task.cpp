@@ -37,8 +37,9 @@ class line_task : public task {
     if (labelled_)
       read_labels();
     else
-      read_answers();
-    if (o.heldout_items > 0 && o.heldout_items < heldout_.size()) heldout_.resize(o.heldout_items);
+      read_answers(shape);
+    all_heldout_ = heldout_.size();
+    if (o.heldout_items > 0) heldout_ = spread(std::move(heldout_), o.heldout_items);
     if (!o.prompt.empty()) {
       const std::string all = labelled_ ? filled(o.prompt, "") : o.prompt + o.separator;
       prompt_ = tokens_.encode(all);
@@ -91,9 +92,7 @@ class line_task : public task {
     };
     if (!o_.prompt.empty()) return {{o_.prompt, continued(prompt_, o_.sample_tokens), {}}};
     std::vector<sample> result;
-    constexpr std::size_t rows = 8;
-    for (std::size_t i = 0; i < std::min(rows, heldout_.size()); ++i) {
-      const question& q = heldout_[i];
+    for (const question& q : spread(heldout_, 8)) {
       std::size_t most = o_.sample_tokens;
       if (labelled_) {
         most = 0;
@@ -107,7 +106,8 @@ class line_task : public task {
 
   std::string description() const override {
     return grouped(train_.size()) + (labelled_ ? " labelled lines" : " pairs") + " to train, " +
-           grouped(heldout_.size()) + " held out" +
+           (heldout_.size() < all_heldout_ ? grouped(heldout_.size()) + " of " : "") + grouped(all_heldout_) +
+           " held out" +
            (shortened_ > 0
                 ? "; " + grouped(shortened_) + " cut at their beginning to fit " + zoft::text(length_) + " tokens"
                 : "");
@@ -116,6 +116,14 @@ class line_task : public task {
   std::string remark() const override { return unknown_remark(unknown_, counted_); }
 
  private:
+  /// So many of all, evenly from first to last: files are often sorted.
+  static std::vector<question> spread(std::vector<question> all, std::size_t most) {
+    if (most >= all.size()) return all;
+    for (std::size_t i = 0; i < most; ++i) all[i] = all[i * all.size() / most];
+    all.resize(most);
+    return all;
+  }
+
   static void add(zoft::nn::batch& to, const item& one) {
     std::vector<std::int32_t> labels = one.tokens;
     std::fill_n(labels.begin(), one.given, zoft::nn::ignored);
@@ -164,14 +172,14 @@ class line_task : public task {
     return result;
   }
 
-  void read_answers() {
+  void read_answers(const zoft::nn::config& shape) {
     const line_data data = read_pairs(o_.data, o_.heldout);
     const auto make = [&](const line& l, const std::string& file) {
       item one = encoded(l.key + o_.separator, l.key + o_.separator + l.value, true);
       if (one.tokens.size() > length_)
         refuse(file + ":" + zoft::text(l.number) + ": is " + zoft::text(one.tokens.size()) +
                " tokens, and must be at most the " + zoft::text(length_) +
-               (o_.length > 0 ? " of --length" : " of the context of " + o_.model));
+               (length_ == shape.context ? " of the context of " + o_.model : " of --length"));
       return one;
     };
     for (const line& l : data.train) train_.push_back(make(l, o_.data));
@@ -234,7 +242,7 @@ class line_task : public task {
   std::vector<item> train_;
   std::vector<question> heldout_;
   std::vector<std::int32_t> prompt_;
-  std::size_t shortened_ = 0, unknown_ = 0, counted_ = 0;
+  std::size_t all_heldout_ = 0, shortened_ = 0, unknown_ = 0, counted_ = 0;
   mutable std::vector<std::size_t> order_;
   mutable std::uint64_t epoch_ = 0;
 };

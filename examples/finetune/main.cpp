@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
   const std::unique_ptr<task> t =
       o.kind == data_kind::text ? make_text_task(o, tokens, model.shape()) : make_line_task(o, tokens, model.shape());
 
-  begin_peak();
+  const bool by_itself = begin_peak();
   model.loss(t->batch(0));
   const std::size_t plain_bytes = peak_bytes();
   begin_peak();
@@ -76,22 +76,21 @@ int run(int argc, char** argv) {
 
   outcome done;
   catch_interrupt();
-  if (!train(o, model, *t, *tuner, log, done)) {
-    std::fprintf(stderr,
-                 "finetune: the losses of %zu steps in a row were not finite, up to step %u: the run has diverged, and "
-                 "nothing was written; try --learning-rate %s instead of %s\n",
-                 most_rejected, done.steps, zoft::text(o.learning_rate / 10).c_str(),
-                 zoft::text(o.learning_rate).c_str());
-    return diverged;
-  }
+  const bool finite = train(o, model, *t, *tuner, log, done);
   if (done.steps == 0) {
     std::fprintf(stderr, "finetune: stopped before the first step; nothing was written\n");
     return interrupted_code;
   }
-  tuner->save(o.output);
   if (interrupted()) say("stopped", "after step " + zoft::text(done.steps) + " of " + zoft::text(o.steps));
-
-  const figures after = t->evaluate(model, tuner->current());
+  const figures after = finite ? t->evaluate(model, tuner->current()) : figures{.loss = std::nan("")};
+  if (!std::isfinite(after.loss)) {
+    std::fprintf(stderr,
+                 "finetune: by step %u the losses are no longer finite: the run has diverged, and nothing was written; "
+                 "--learning-rate was %s, try %s\n",
+                 done.steps, zoft::text(o.learning_rate).c_str(), zoft::text(o.learning_rate / 10).c_str());
+    return diverged;
+  }
+  tuner->save(o.output);
   log.heldout(after);
   log.commit();
   say("after", "held-out " + text_of(after, *t));
@@ -99,7 +98,7 @@ int run(int argc, char** argv) {
     say("note", "the loss did not fall: try a --learning-rate below " + zoft::text(o.learning_rate));
   compare(samples_before, t->samples(model, tuner->current()));
   std::printf("\n");
-  account(done, plain_bytes, peak_bytes());
+  account(done, plain_bytes, peak_bytes(), by_itself);
 
   std::string files;
   for (const std::string& name : tuner->files()) files += o.output + "/" + name + ", ";

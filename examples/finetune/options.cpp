@@ -37,8 +37,9 @@ void add_data(command_line& c) {
   c.path("--pairs", &options::pairs, "FILE", "lines of prompt, tab, answer; the answer and its end are learned");
   c.text("--separator", &options::separator, "what stands between prompt and answer ('\\n', a line break)");
   c.path("--heldout", &options::heldout, "FILE", "more such lines, to be held out (every tenth line of the data)");
-  c.whole("--heldout-items", &options::heldout_items, "look at the first so many held-out lines; 0: all (0)", 0);
-  c.whole("--heldout-tokens", &options::heldout_tokens, "look at the first so many held-out tokens; 0: all (0)", 0);
+  c.whole("--heldout-items", &options::heldout_items, "look at so many of the held-out lines at most; 0: all (1000)",
+          0);
+  c.whole("--heldout-tokens", &options::heldout_tokens, "look at the first so many held-out tokens; 0: all (50000)", 0);
 }
 
 void add_training(command_line& c) {
@@ -96,6 +97,7 @@ void settle(options& o) {
   if (o.kind != data_kind::labelled && !o.words.empty()) refuse("--words goes with --labelled only");
   if (o.kind == data_kind::labelled && o.words.empty())
     refuse("--words is missing, and must give a word for each label of --labelled, such as 'negative,positive'");
+  if (o.adapter == "full" && !o.targets.empty()) refuse("--targets goes with --adapter lora or lora_fa");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
 
   const std::string folder = ZOFT_DEFAULT_TASK;

@@ -14,13 +14,13 @@
 namespace finetune {
 
 struct options : recipe {
-  std::string model, tokenizer;                       ///< where the model came with, if not given
-  std::string text, labelled, pairs;                  ///< a file; at most one of them is given
-  data_kind kind = data_kind::pairs;                  ///< which
-  std::string data;                                   ///< that file
-  std::string heldout;                                ///< a file of labelled lines or pairs; none: every tenth of data
-  std::size_t heldout_tokens = 0, heldout_items = 0;  ///< how many of the held-out are looked at; 0: all
-  bool is_default = false;                            ///< the task that ships with the program
+  std::string model, tokenizer;       ///< where the model came with, if not given
+  std::string text, labelled, pairs;  ///< a file; at most one of them is given
+  data_kind kind = data_kind::pairs;  ///< which
+  std::string data;                   ///< that file
+  std::string heldout;                ///< a file of labelled lines or pairs; none: every tenth of data
+  std::size_t heldout_tokens = 50000, heldout_items = 1000;  ///< how many of the held-out are looked at; 0: all
+  bool is_default = false;                                   ///< the task that ships with the program
 
   std::string words;
   std::string prompt_template = "{text} It was {word}";

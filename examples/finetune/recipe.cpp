@@ -5,13 +5,13 @@ namespace finetune {
 recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter) {
   recipe r;
   if (kind == data_kind::text)
-    r = {.learning_rate = 1e-2, .batch = 8, .length = 128, .steps = 1000};
+    r = {.learning_rate = 3e-3, .batch = 8, .usual_length = 128, .steps = 1000};
   else if (kind == data_kind::labelled)
-    r = {.learning_rate = 1e-3, .batch = 16, .length = 128, .steps = 1000};
+    r = {.learning_rate = 1e-3, .batch = 16, .usual_length = 128, .steps = 1000};
   else if (is_default)
-    r = {.learning_rate = 3e-2, .batch = 16, .steps = 1000};
+    r = {.learning_rate = 5e-2, .warmup = 50, .batch = 16, .usual_length = 256, .steps = 1500};
   else
-    r = {.learning_rate = 1e-2, .batch = 16, .steps = 1000};
+    r = {.learning_rate = 1e-2, .batch = 16, .usual_length = 1024, .steps = 1000};
   if (adapter == "full") {  // many more parameters, which are not zero at the start
     r.epsilon = 1e-3;
     r.learning_rate = 1e-5;

@@ -19,7 +19,8 @@ struct recipe {
   std::uint32_t warmup = 0;  ///< steps over which the rate rises
   double decay = 0;          ///< weight decay, decoupled
   std::size_t batch = 8;     ///< sequences a step
-  std::size_t length = 0;    ///< tokens of a sequence at most; 0: as many as the model's context
+  std::size_t length = 0;    ///< tokens of a sequence; 0: usual_length, or the model's context if that is less
+  std::size_t usual_length = 128;
   std::uint32_t steps = 1000;
 };
 

@@ -107,7 +107,7 @@ void compare(const std::vector<sample>& before, const std::vector<sample>& after
   print_table(columns, right);
 }
 
-void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes) {
+void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes, bool by_itself) {
   const auto megabytes = [](std::size_t bytes) { return fixed(static_cast<double>(bytes) / 1e6, 1) + " MB"; };
   say("time",
       fixed(done.seconds, 1) + " s in " + grouped(done.steps) + " steps (" +
@@ -117,7 +117,8 @@ void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes
                              : ""));
   const double ratio = static_cast<double>(run_bytes) / static_cast<double>(std::max<std::size_t>(plain_bytes, 1));
   say("memory", megabytes(run_bytes) + " at the peak of the run, " + fixed(ratio, 2) + " times the " +
-                    megabytes(plain_bytes) + " of one plain forward over a batch (whole process)");
+                    megabytes(plain_bytes) + " of one plain forward over a batch (whole process" +
+                    (by_itself ? ")" : ", what reading the data took included)"));
 }
 
 }  // namespace finetune

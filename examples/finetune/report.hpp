@@ -31,7 +31,8 @@ void introduce(const options& o, const zoft::nn::transformer& model, const task&
 /// Samples of the same prompts before and after.
 void compare(const std::vector<sample>& before, const std::vector<sample>& after);
 
-/// What training cost. Bytes are peaks: of one plain forward over a batch, and of the whole run.
-void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes);
+/// What training cost. Bytes are peaks: of one plain forward over a batch, and of the whole run; each by itself, or
+/// both since the program began.
+void account(const outcome& done, std::size_t plain_bytes, std::size_t run_bytes, bool by_itself);
 
 }  // namespace finetune

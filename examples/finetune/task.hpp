@@ -45,7 +45,7 @@ std::unique_ptr<task> make_text_task(const options& o, const zoft::io::tokenizer
 std::unique_ptr<task> make_line_task(const options& o, const zoft::io::tokenizer& tokens,
                                      const zoft::nn::config& shape);
 
-/// --length, or the context where it is not given. Throws where a sequence would not fit the context.
+/// --length, or what is usual and fits where it is not given. Throws where it is beyond the context.
 std::size_t sequence_length(const options& o, const zoft::nn::config& shape);
 
 /// A remark where the tokenizer has no tokens for a part of the text.

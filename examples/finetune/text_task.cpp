@@ -7,7 +7,7 @@
 namespace finetune {
 
 std::size_t sequence_length(const options& o, const zoft::nn::config& shape) {
-  if (o.length == 0) return shape.context;
+  if (o.length == 0) return std::min(o.usual_length, shape.context);
   if (o.length > shape.context)
     refuse("--length is " + zoft::text(o.length) + ", and must be at most " + zoft::text(shape.context) +
            ", the context of " + o.model);
@@ -42,8 +42,8 @@ class text_task : public task {
       refuse(o.data + ": its last 5 %, which are held out, are " + zoft::text(heldout_.size()) +
              " tokens, and must be at least 2");
     unknown_ = static_cast<std::size_t>(std::count(train_.begin(), train_.end(), zoft::io::tokenizer::unknown));
-    if (o.heldout_tokens > 0 && o.heldout_tokens < heldout_.size())
-      heldout_.resize(std::max<std::size_t>(o.heldout_tokens, 2));
+    all_heldout_ = heldout_.size();
+    if (o.heldout_tokens > 0) heldout_.resize(std::clamp<std::size_t>(o.heldout_tokens, 2, heldout_.size()));
     prompt_ = tokens.encode(o.prompt.empty() ? first_words(text.substr(split)) : o.prompt, false);
     if (prompt_.size() > shape.context)
       refuse("--prompt is " + zoft::text(prompt_.size()) + " tokens, and must be at most " + zoft::text(shape.context) +
@@ -80,7 +80,8 @@ class text_task : public task {
   }
 
   std::string description() const override {
-    return grouped(train_.size()) + " tokens to train, the last " + grouped(heldout_.size()) +
+    const std::string looked_at = heldout_.size() < all_heldout_ ? grouped(heldout_.size()) + " of the " : "the ";
+    return grouped(train_.size()) + " tokens to train, " + looked_at + "last " + grouped(all_heldout_) +
            " held out, sequences of " + zoft::text(length_);
   }
   const char* share_name() const override { return ""; }
@@ -112,7 +113,7 @@ class text_task : public task {
   const zoft::io::tokenizer& tokens_;
   std::size_t length_;
   std::vector<token> train_, heldout_, prompt_;
-  std::size_t unknown_ = 0;
+  std::size_t unknown_ = 0, all_heldout_ = 0;
 };
 
 }  // namespace
