@@ -280,7 +280,8 @@ TEST_CASE("transformer: what does not fit the model is refused", "[nn]") {
   model.loss(fine, adapting(q, 16, 16));
   check_refused([&] { model.loss(fine, adapting(q, 16, 8)); }, {"'" + q + "'", "16 by 8", "16 by 16"});
   check_refused([&] { model.loss(fine, adapting(q, 8, 16)); }, {"'" + q + "'", "8 by 16", "16 by 16"});
-  check_refused([&] { model.logits(good, adapting("model.layers.2.self_attn.q_proj", 16, 16)); }, {"adapter: "});
+  check_refused([&] { model.logits(good, adapting("model.layers.2.self_attn.q_proj", 16, 16)); },
+                {"adapter: 'model.layers.2.self_attn.q_proj' is adapted"});
   check_refused([&] { model.logits(good, adapting(q, 16, 16, 0)); }, {"there are 0 adapters"});
   check_refused([&] { model.generate(good, 3, 2, adapting(q, 16, 16, 0)); }, {"there are 0 adapters"});
 }

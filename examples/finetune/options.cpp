@@ -122,10 +122,12 @@ bool parse(int argc, char** argv, options& o) {
 
   c.apply(o);
   settle(o);
+  const std::uint32_t warmup = o.warmup;
   static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.adapter);
   c.apply(o);
-  if (o.warmup > o.steps)
-    refuse("--warmup is " + zoft::text(o.warmup) + ", and must be at most --steps, which is " + zoft::text(o.steps));
+  if (warmup > o.steps)
+    refuse("--warmup is " + zoft::text(warmup) + ", and must be at most --steps, which is " + zoft::text(o.steps));
+  if (warmup == 0) o.warmup = std::min(o.warmup, o.steps / 10);  // the recipe's suits its own number of steps
   if (o.evaluate_every == options::unset) o.evaluate_every = std::max(1u, o.steps / 10);
   return true;
 }

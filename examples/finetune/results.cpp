@@ -41,21 +41,28 @@ std::string script(const std::string& title, const std::string& share_name) {
       "set border 3 lc rgb '#606060'\n"
       "set tics nomirror textcolor rgb '#303030'\n"
       "set grid lc rgb '#d8d8d8' lt 1 lw 1\n"
-      "set key above right horizontal samplen 2\n"
+      "set key top right samplen 2\n"
       "set lmargin 11\n"
       "set rmargin 4\n"
-      "# The probe loss is noisy: an exponential mean over about twenty steps shows where it goes.\n"
-      "mean = NaN\n"
-      "smoothed(x) = (mean = mean == mean ? 0.95 * mean + 0.05 * x : x)\n";
+      "# The probe loss is noisy: an exponential mean, over a twentieth of the run and at most 20 steps, shows its "
+      "way.\n"
+      "stats 'log.csv' every ::1 using 1 nooutput\n"
+      "span = STATS_max / 20.0\n"
+      "keep = 1 - 1.0 / (span < 2 ? 2 : span > 20 ? 20 : span)\n"
+      "total = 0\n"
+      "weight = 0\n"
+      "smoothed(x) = (total = keep * total + x, weight = keep * weight + 1, total / weight)\n"
+      "set title " +
+      quoted(title) + " noenhanced\n";
   const std::string losses =
       "set ylabel 'loss (nats a token)'\n"
-      "plot 'log.csv' every ::2 using 1:3 with lines lc rgb '#c6d4e8' title 'probe loss: mean over the perturbed "
-      "candidates', \\\n"
+      "plot 'log.csv' every ::2 using 1:3 with lines lc rgb '#c6d4e8' title 'probe loss (of perturbed candidates)', "
+      "\\\n"
       "     '' every ::2 using 1:(smoothed($3)) with lines lw 2.5 lc rgb '#3366aa' title 'the same, smoothed', \\\n"
       "     '' every ::1 using 1:7 with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02' title 'held-out loss'\n";
-  if (!two) return s + "set title " + quoted(title) + " noenhanced\nset xlabel 'step'\n" + losses;
-  return s + "set multiplot layout 2,1 title " + quoted(title) + " noenhanced\n" + losses +
-         "set xlabel 'step'\nset ylabel " + quoted("held-out " + share_name + " (%)") +
+  if (!two) return s + "set xlabel 'step'\n" + losses;
+  return s + "set multiplot layout 2,1\n" + losses + "unset title\nset xlabel 'step'\nset ylabel " +
+         quoted("held-out " + share_name + " (%)") +
          " noenhanced\nset yrange [0:100]\nset key off\n"
          "plot 'log.csv' every ::1 using 1:(100 * $8) with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02'\n"
          "unset multiplot\n";

@@ -1,4 +1,5 @@
-/// The library's version, its inline namespace, and how it reports what is wrong with its input.
+/// The library's version, its inline namespace, and how it reports what is
+/// wrong with its input.
 #pragma once
 
 #include <charconv>
@@ -11,9 +12,11 @@
 #define ZOFT_VERSION_MINOR 1
 #define ZOFT_VERSION_PATCH 0
 
-// Code compiled for different instruction sets gets different symbols, so that translation units built with different
-// -march flags can be linked into one program.
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+// Code compiled for different instruction sets gets different symbols, so that
+// translation units built with different -march flags can be linked into one
+// program.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) &&  \
+    defined(__AVX512VL__)
 #define ZOFT_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define ZOFT_ISA avx2
@@ -25,23 +28,30 @@
 #define ZOFT_ISA scalar
 #endif
 
-// With -fno-exceptions an error ends the program, after printing nothing: define ZOFT_THROW(exception) to do better.
+// With -fno-exceptions an error prints its message and ends the program: define
+// ZOFT_THROW(exception) to do otherwise.
 #ifndef ZOFT_THROW
 #if defined(__cpp_exceptions)
 #define ZOFT_THROW(exception) throw exception
 #else
+#include <cstdio>
 #include <cstdlib>
-#define ZOFT_THROW(exception) std::abort()
+#define ZOFT_THROW(exception)                                                  \
+  (std::fprintf(stderr, "%s\n", (exception).what()), std::abort())
 #endif
 #endif
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.
-[[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
+/// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the
+/// value given, and what was wanted.
+[[noreturn]] inline void fail(const std::string &what) {
+  ZOFT_THROW(std::invalid_argument("zoft: " + what));
+}
 
-inline void require(bool holds, const std::string& what) {
-  if (!holds) fail(what);
+inline void require(bool holds, const std::string &what) {
+  if (!holds)
+    fail(what);
 }
 
 /// The shortest text that reads back as the same number: 1e-08, not 0.000000.
@@ -52,4 +62,4 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   return std::string(buffer, end.ptr);
 }
 
-}  // namespace zoft::inline ZOFT_ISA
+} // namespace zoft::inline ZOFT_ISA
