@@ -15,8 +15,7 @@
 // Code compiled for different instruction sets gets different symbols, so that
 // translation units built with different -march flags can be linked into one
 // program.
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) &&  \
-    defined(__AVX512VL__)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define ZOFT_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define ZOFT_ISA avx2
@@ -36,8 +35,7 @@
 #else
 #include <cstdio>
 #include <cstdlib>
-#define ZOFT_THROW(exception)                                                  \
-  (std::fprintf(stderr, "%s\n", (exception).what()), std::abort())
+#define ZOFT_THROW(exception) (std::fprintf(stderr, "%s\n", (exception).what()), std::abort())
 #endif
 #endif
 
@@ -45,13 +43,10 @@ namespace zoft::inline ZOFT_ISA {
 
 /// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the
 /// value given, and what was wanted.
-[[noreturn]] inline void fail(const std::string &what) {
-  ZOFT_THROW(std::invalid_argument("zoft: " + what));
-}
+[[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
 
-inline void require(bool holds, const std::string &what) {
-  if (!holds)
-    fail(what);
+inline void require(bool holds, const std::string& what) {
+  if (!holds) fail(what);
 }
 
 /// The shortest text that reads back as the same number: 1e-08, not 0.000000.
@@ -62,4 +57,4 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   return std::string(buffer, end.ptr);
 }
 
-} // namespace zoft::inline ZOFT_ISA
+}  // namespace zoft::inline ZOFT_ISA

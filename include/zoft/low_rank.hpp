@@ -19,42 +19,38 @@ namespace zoft::inline ZOFT_ISA {
 /// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et
 /// al. 2023, arXiv:2308.03303 (LoRA-FA).
 struct low_rank {
-  const float *a = nullptr;
-  const float *b = nullptr;
-  std::size_t a_stride =
-      0; ///< elements from A_g to A_{g+1}; 0 where all groups share one A
-  std::size_t b_stride = 0; ///< elements from B_g to B_{g+1}
+  const float* a = nullptr;
+  const float* b = nullptr;
+  std::size_t a_stride = 0;  ///< elements from A_g to A_{g+1}; 0 where all groups share one A
+  std::size_t b_stride = 0;  ///< elements from B_g to B_{g+1}
   std::size_t rank = 0;
   std::size_t in = 0;
   std::size_t out = 0;
-  float scale = 1; ///< s = α/r
+  float scale = 1;  ///< s = α/r
 
-  const float *a_of(std::size_t group) const { return a + group * a_stride; }
-  const float *b_of(std::size_t group) const { return b + group * b_stride; }
+  const float* a_of(std::size_t group) const { return a + group * a_stride; }
+  const float* b_of(std::size_t group) const { return b + group * b_stride; }
 };
 
 /// The additions to the linears of one model, for size() groups; a linear that
 /// is not named has none.
 class low_rank_stack {
-public:
+ public:
   explicit low_rank_stack(std::size_t groups) : groups_(groups) {}
 
-  void add(std::string_view linear, const low_rank &addition) {
-    entries_.push_back({std::string(linear), addition});
-  }
+  void add(std::string_view linear, const low_rank& addition) { entries_.push_back({std::string(linear), addition}); }
   std::size_t size() const { return groups_; }
   std::size_t linears() const { return entries_.size(); }
   std::string_view name(std::size_t i) const { return entries_[i].linear; }
 
   /// The addition to that linear, or none.
-  const low_rank *find(std::string_view linear) const {
-    for (const entry &e : entries_)
-      if (e.linear == linear)
-        return &e.addition;
+  const low_rank* find(std::string_view linear) const {
+    for (const entry& e : entries_)
+      if (e.linear == linear) return &e.addition;
     return nullptr;
   }
 
-private:
+ private:
   struct entry {
     std::string linear;
     low_rank addition;
@@ -63,4 +59,4 @@ private:
   std::size_t groups_;
 };
 
-} // namespace zoft::inline ZOFT_ISA
+}  // namespace zoft::inline ZOFT_ISA

@@ -14,10 +14,9 @@
 namespace zoft::inline ZOFT_ISA::nn {
 
 struct load_options {
-  dtype weights = dtype::f32; ///< how matrices are kept in memory, f32 or bf16;
-                              ///< norms and biases are always f32
-  std::size_t threads =
-      0; ///< that forwards run on; 0: as many as the machine has
+  dtype weights = dtype::f32;  ///< how matrices are kept in memory, f32 or bf16;
+                               ///< norms and biases are always f32
+  std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
 };
 
 /// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own
@@ -28,56 +27,46 @@ struct load_options {
 /// is the same for a batch, to the last bit, however many groups are evaluated
 /// beside it and on however many threads.
 class transformer {
-public:
-  transformer(const io::checkpoint &from, const load_options &o)
-      : c_(from.shape()),
-        angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing),
-        pool_(o.threads) {
+ public:
+  transformer(const io::checkpoint& from, const load_options& o)
+      : c_(from.shape()), angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing), pool_(o.threads) {
     make_room(from, o.weights);
     std::vector<float> values;
-    for_each_tensor([&](const std::string &name, std::size_t rows,
-                        std::size_t columns, auto set, auto) {
+    for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto set, auto) {
       values.resize(rows * columns);
-      from.read(name,
-                columns == 1 ? std::vector{rows} : std::vector{rows, columns},
-                values);
+      from.read(name, columns == 1 ? std::vector{rows} : std::vector{rows, columns}, values);
       set(values);
     });
   }
 
-  const config &shape() const { return c_; }
-  const thread_pool &threads() const { return pool_; }
+  const config& shape() const { return c_; }
+  const thread_pool& threads() const { return pool_; }
 
   /// The linears that adapters attach to: q, k, v, o, gate, up and down of each
   /// block, by Hugging Face's names, (out, in).
-  const zoft::layout &layout() const { return linears_; }
+  const zoft::layout& layout() const { return linears_; }
 
   /// All weights as one buffer, row-major, by Hugging Face's names: what
   /// training them all needs.
   zoft::layout weights_layout() const {
     zoft::layout result;
-    for_each_tensor([&](const std::string &name, std::size_t rows,
-                        std::size_t columns, auto,
-                        auto) { result.add(name, rows, columns); });
+    for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto, auto) {
+      result.add(name, rows, columns);
+    });
     return result;
   }
   std::vector<float> weights() const {
     std::vector<float> result;
-    for_each_tensor([&](const std::string &, std::size_t, std::size_t, auto,
-                        auto get) { get(result); });
+    for_each_tensor([&](const std::string&, std::size_t, std::size_t, auto, auto get) { get(result); });
     return result;
   }
   /// Takes over the buffer's numbers. No forward may be running.
   void assign(std::span<const float> all) {
     std::size_t at = 0, size = 0;
-    for_each_tensor([&](const std::string &, std::size_t rows,
-                        std::size_t columns, auto,
-                        auto) { size += rows * columns; });
-    require(all.size() == size, "transformer: " + text(all.size()) +
-                                    " weights were given, and it has " +
-                                    text(size));
-    for_each_tensor([&](const std::string &, std::size_t rows,
-                        std::size_t columns, auto set, auto) {
+    for_each_tensor(
+        [&](const std::string&, std::size_t rows, std::size_t columns, auto, auto) { size += rows * columns; });
+    require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
+    for_each_tensor([&](const std::string&, std::size_t rows, std::size_t columns, auto set, auto) {
       set(all.subspan(at, rows * columns));
       at += rows * columns;
     });
@@ -85,22 +74,17 @@ public:
 
   /// The loss of each group of adapters on the batch, which all groups share:
   /// losses (adapters.size()).
-  void losses(const batch &b, const low_rank_stack &adapters,
-              std::span<double> losses) const {
-    require(losses.size() == adapters.size(),
-            "transformer: there is room for " + text(losses.size()) +
-                " losses, and there are " + text(adapters.size()) +
-                " adapters");
+  void losses(const batch& b, const low_rank_stack& adapters, std::span<double> losses) const {
+    require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
+                                                  " losses, and there are " + text(adapters.size()) + " adapters");
     const std::vector<token_score> all = score(b, adapters);
     for (std::size_t g = 0; g < losses.size(); ++g) {
       double sum = 0;
-      for (std::size_t i = 0; i < b.predicted(); ++i)
-        sum += all[g * b.predicted() + i].nll;
+      for (std::size_t i = 0; i < b.predicted(); ++i) sum += all[g * b.predicted() + i].nll;
       losses[g] = sum / static_cast<double>(b.predicted());
     }
   }
-  double loss(const batch &b,
-              const low_rank_stack &adapter = low_rank_stack(1)) const {
+  double loss(const batch& b, const low_rank_stack& adapter = low_rank_stack(1)) const {
     double result = 0;
     losses(b, adapter, {&result, 1});
     return result;
@@ -108,44 +92,35 @@ public:
 
   /// (groups, labels that count): each label's −ln p, and the most probable
   /// token in its place.
-  std::vector<token_score>
-  score(const batch &b,
-        const low_rank_stack &adapters = low_rank_stack(1)) const {
+  std::vector<token_score> score(const batch& b, const low_rank_stack& adapters = low_rank_stack(1)) const {
     check(b);
     const std::size_t groups = adapters.size();
     const std::vector<block_additions> additions = prepare(adapters);
     std::vector<std::size_t> first_label(b.size() + 1, 0);
     for (std::size_t i = 0; i < b.size(); ++i) {
       const auto labels = b[i].labels.subspan(1);
-      first_label[i + 1] = first_label[i] + labels.size() -
-                           static_cast<std::size_t>(std::count(
-                               labels.begin(), labels.end(), ignored));
+      first_label[i + 1] =
+          first_label[i] + labels.size() - static_cast<std::size_t>(std::count(labels.begin(), labels.end(), ignored));
     }
     // A task is one sequence in all groups; or, where there are fewer sequences
     // than threads, in some of them.
-    const std::size_t workers = pool_.workers(),
-                      slices =
-                          std::min(groups, (workers + b.size() - 1) / b.size());
+    const std::size_t workers = pool_.workers(), slices = std::min(groups, (workers + b.size() - 1) / b.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
     pool_.run(b.size() * slices, [&](std::size_t task, std::size_t worker) {
       const std::size_t sequence = task / slices, slice = task % slices;
-      const std::size_t from = slice * groups / slices,
-                        to = (slice + 1) * groups / slices;
-      score_sequence(
-          b[sequence], additions, {from, to - from}, spaces[worker],
-          [&](std::size_t group, std::size_t label) -> token_score & {
-            return result[(from + group) * b.predicted() +
-                          first_label[sequence] + label];
-          });
+      const std::size_t from = slice * groups / slices, to = (slice + 1) * groups / slices;
+      score_sequence(b[sequence], additions, {from, to - from}, spaces[worker],
+                     [&](std::size_t group, std::size_t label) -> token_score& {
+                       return result[(from + group) * b.predicted() + first_label[sequence] + label];
+                     });
     });
     return result;
   }
 
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
-  std::vector<float>
-  logits(std::span<const std::int32_t> tokens,
-         const low_rank_stack &adapter = low_rank_stack(1)) const {
+  std::vector<float> logits(std::span<const std::int32_t> tokens,
+                            const low_rank_stack& adapter = low_rank_stack(1)) const {
     check(tokens);
     check_single(adapter);
     workspace s;
@@ -159,46 +134,38 @@ public:
   /// The prompt and what follows it, always the most probable token, until
   /// `most` new ones, the end of the context, or `stop`, which is not put
   /// behind.
-  std::vector<std::int32_t>
-  generate(std::span<const std::int32_t> prompt, std::size_t most,
-           std::int32_t stop,
-           const low_rank_stack &adapter = low_rank_stack(1)) const {
+  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
+                                     const low_rank_stack& adapter = low_rank_stack(1)) const {
     check(prompt);
     check_single(adapter);
     const std::vector<block_additions> additions = prepare(adapter);
     std::vector<std::int32_t> result(prompt.begin(), prompt.end());
     workspace s;
-    cache past{std::vector<std::vector<float>>(c_.layers),
-               std::vector<std::vector<float>>(c_.layers)};
+    cache past{std::vector<std::vector<float>>(c_.layers), std::vector<std::vector<float>>(c_.layers)};
     std::span<const std::int32_t> next(result);
-    for (std::size_t made = 0; made < most && result.size() < c_.context;
-         ++made) {
+    for (std::size_t made = 0; made < most && result.size() < c_.context; ++made) {
       run_decoder().run(next, additions, {0, 1}, s, &past);
       const std::size_t last[] = {next.size() - 1};
       run_decoder().logits(last, s);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
-      if (token < 0 || token == stop)
-        break;
+      if (token < 0 || token == stop) break;
       result.push_back(token);
       next = std::span<const std::int32_t>(result).last(1);
     }
     return result;
   }
 
-private:
+ private:
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
 
   template <class Place>
-  void score_sequence(const batch::sequence &one,
-                      std::span<const block_additions> additions, group_range g,
-                      workspace &s, Place place) const {
+  void score_sequence(const batch::sequence& one, std::span<const block_additions> additions, group_range g,
+                      workspace& s, Place place) const {
     std::vector<std::size_t> predicting,
-        rows; // positions whose next token has a label
+        rows;  // positions whose next token has a label
     for (std::size_t t = 1; t < one.labels.size(); ++t)
-      if (one.labels[t] != ignored)
-        predicting.push_back(t - 1);
-    if (predicting.empty())
-      return;
+      if (one.labels[t] != ignored) predicting.push_back(t - 1);
+    if (predicting.empty()) return;
     run_decoder().run(one.tokens.first(predicting.back() + 1), additions, g, s);
     const std::size_t length = predicting.back() + 1;
     // Segments bound the memory for logits, which are the widest rows of all.
@@ -207,178 +174,143 @@ private:
       for (std::size_t from = 0; from < predicting.size(); from += segment) {
         const std::size_t n = std::min(segment, predicting.size() - from);
         rows.clear();
-        for (std::size_t i = 0; i < n; ++i)
-          rows.push_back((s.groups == 1 ? 0 : group) * length +
-                         predicting[from + i]);
+        for (std::size_t i = 0; i < n; ++i) rows.push_back((s.groups == 1 ? 0 : group) * length + predicting[from + i]);
         run_decoder().logits(rows, s);
         for (std::size_t i = 0; i < n; ++i)
-          place(group, from + i) = cross_entropy(
-              std::span<const float>(s.logits).subspan(i * c_.vocabulary,
-                                                       c_.vocabulary),
-              static_cast<std::size_t>(one.labels[predicting[from + i] + 1]));
+          place(group, from + i) =
+              cross_entropy(std::span<const float>(s.logits).subspan(i * c_.vocabulary, c_.vocabulary),
+                            static_cast<std::size_t>(one.labels[predicting[from + i] + 1]));
       }
   }
 
   void check(std::span<const std::int32_t> tokens) const {
-    if (tokens.empty())
-      fail("transformer: a sequence has no tokens");
+    if (tokens.empty()) fail("transformer: a sequence has no tokens");
     if (tokens.size() > c_.context)
-      fail("transformer: a sequence has " + text(tokens.size()) +
-           " tokens, and the context is " + text(c_.context));
-    for (const std::int32_t token : tokens)
-      check_token(token);
+      fail("transformer: a sequence has " + text(tokens.size()) + " tokens, and the context is " + text(c_.context));
+    for (const std::int32_t token : tokens) check_token(token);
   }
-  void check(const batch &b) const {
+  void check(const batch& b) const {
     if (b.predicted() == 0)
-      fail("transformer: the batch has no labels, and must have at least one "
-           "that is not ignored");
+      fail(
+          "transformer: the batch has no labels, and must have at least one "
+          "that is not ignored");
     for (std::size_t i = 0; i < b.size(); ++i) {
       check(b[i].tokens);
       for (const std::int32_t label : b[i].labels.subspan(1))
-        if (label != ignored)
-          check_token(label);
+        if (label != ignored) check_token(label);
     }
   }
-  static void check_single(const low_rank_stack &adapter) {
-    if (adapter.size() != 1)
-      fail("transformer: there are " + text(adapter.size()) +
-           " adapters, and must be 1");
+  static void check_single(const low_rank_stack& adapter) {
+    if (adapter.size() != 1) fail("transformer: there are " + text(adapter.size()) + " adapters, and must be 1");
   }
   void check_token(std::int32_t token) const {
     if (token < 0 || static_cast<std::size_t>(token) >= c_.vocabulary)
-      fail("transformer: token " + text(token) +
-           " is not in the vocabulary of " + text(c_.vocabulary));
+      fail("transformer: token " + text(token) + " is not in the vocabulary of " + text(c_.vocabulary));
   }
 
   /// One for each block, or none where the stack adapts nothing.
-  std::vector<block_additions> prepare(const low_rank_stack &stack) const {
-    require(stack.size() > 0,
-            "transformer: there are 0 adapters, and must be at least 1");
+  std::vector<block_additions> prepare(const low_rank_stack& stack) const {
+    require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
     std::vector<block_additions> result;
-    if (stack.linears() == 0)
-      return result;
+    if (stack.linears() == 0) return result;
     for (std::size_t i = 0; i < stack.linears(); ++i) {
-      const auto known = [&](const tensor &t) {
-        return t.name == stack.name(i);
-      };
+      const auto known = [&](const tensor& t) { return t.name == stack.name(i); };
       if (std::none_of(linears_.begin(), linears_.end(), known))
         fail("adapter: '" + std::string(stack.name(i)) +
-             "' is adapted, and the model has no linear of that name, but '" +
-             linears_.begin()->name + "' for instance");
+             "' is adapted, and the model has no linear of that name, but '" + linears_.begin()->name +
+             "' for instance");
     }
-    for (const block &b : w_.blocks)
-      result.push_back({{b.qkv, stack},
-                        {b.output, stack},
-                        {b.gate_up, stack},
-                        {b.down, stack}});
+    for (const block& b : w_.blocks)
+      result.push_back({{b.qkv, stack}, {b.output, stack}, {b.gate_up, stack}, {b.down, stack}});
     return result;
   }
 
-  void make_room(const io::checkpoint &from, dtype type) {
-    const std::size_t queries = c_.heads * c_.head_dim,
-                      keys = c_.kv_heads * c_.head_dim;
+  void make_room(const io::checkpoint& from, dtype type) {
+    const std::size_t queries = c_.heads * c_.head_dim, keys = c_.kv_heads * c_.head_dim;
     w_.embedding = packed_matrix(c_.vocabulary, c_.dim, type);
-    if (!c_.tied_head)
-      w_.head = packed_matrix(c_.vocabulary, c_.dim, type);
+    if (!c_.tied_head) w_.head = packed_matrix(c_.vocabulary, c_.dim, type);
     w_.final_norm.resize(c_.dim);
     for (std::size_t layer = 0; layer < c_.layers; ++layer) {
       const std::string name = "model.layers." + text(layer) + ".";
-      const auto make =
-          [&](std::size_t in,
-              std::initializer_list<std::pair<const char *, std::size_t>>
-                  parts) {
-            linear l;
-            std::size_t out = 0;
-            bool biased = false;
-            for (const auto &[part, size] : parts) {
-              l.parts.push_back({name + part, out, size});
-              linears_.add(name + part, size, in);
-              biased = biased || from.find(name + part + ".bias").has_value();
-              out += size;
-            }
-            l.weight = packed_matrix(out, in, type);
-            if (biased)
-              l.bias.resize(out);
-            return l;
-          };
-      block &b = w_.blocks.emplace_back();
+      const auto make = [&](std::size_t in, std::initializer_list<std::pair<const char*, std::size_t>> parts) {
+        linear l;
+        std::size_t out = 0;
+        bool biased = false;
+        for (const auto& [part, size] : parts) {
+          l.parts.push_back({name + part, out, size});
+          linears_.add(name + part, size, in);
+          biased = biased || from.find(name + part + ".bias").has_value();
+          out += size;
+        }
+        l.weight = packed_matrix(out, in, type);
+        if (biased) l.bias.resize(out);
+        return l;
+      };
+      block& b = w_.blocks.emplace_back();
       b.attention_norm.resize(c_.dim);
       b.mlp_norm.resize(c_.dim);
-      b.qkv = make(c_.dim, {{"self_attn.q_proj", queries},
-                            {"self_attn.k_proj", keys},
-                            {"self_attn.v_proj", keys}});
+      b.qkv = make(c_.dim, {{"self_attn.q_proj", queries}, {"self_attn.k_proj", keys}, {"self_attn.v_proj", keys}});
       b.output = make(queries, {{"self_attn.o_proj", c_.dim}});
-      b.gate_up = make(
-          c_.dim, {{"mlp.gate_proj", c_.hidden}, {"mlp.up_proj", c_.hidden}});
+      b.gate_up = make(c_.dim, {{"mlp.gate_proj", c_.hidden}, {"mlp.up_proj", c_.hidden}});
       b.down = make(c_.hidden, {{"mlp.down_proj", c_.dim}});
     }
   }
 
   /// Calls f(name, rows, columns, set, get) for every tensor in Hugging Face's
   /// order; set takes its numbers, get appends them.
-  template <class Self, class F> static void visit(Self &self, F f) {
-    const auto matrix = [&](const std::string &name, auto &m, std::size_t first,
-                            std::size_t rows) {
+  template <class Self, class F>
+  static void visit(Self& self, F f) {
+    const auto matrix = [&](const std::string& name, auto& m, std::size_t first, std::size_t rows) {
       f(
-          name, rows, m.in(),
-          [&m, first](std::span<const float> v) { assign_rows(m, v, first); },
-          [&m, first, rows](std::vector<float> &to) {
+          name, rows, m.in(), [&m, first](std::span<const float> v) { assign_rows(m, v, first); },
+          [&m, first, rows](std::vector<float>& to) {
             for (std::size_t o = 0; o < rows; ++o) {
               to.resize(to.size() + m.in());
               m.row(first + o, std::span(to).last(m.in()));
             }
           });
     };
-    const auto vector = [&](const std::string &name, auto &v, std::size_t first,
-                            std::size_t rows) {
+    const auto vector = [&](const std::string& name, auto& v, std::size_t first, std::size_t rows) {
       f(
-          name, rows, std::size_t{1},
-          [&v, first](std::span<const float> from) {
-            assign_vector(v, from, first);
-          },
-          [&v, first, rows](std::vector<float> &to) {
+          name, rows, std::size_t{1}, [&v, first](std::span<const float> from) { assign_vector(v, from, first); },
+          [&v, first, rows](std::vector<float>& to) {
             to.insert(to.end(), v.data() + first, v.data() + first + rows);
           });
     };
-    const auto all_of = [&](auto &l) {
-      for (const linear::part &p : l.parts) {
+    const auto all_of = [&](auto& l) {
+      for (const linear::part& p : l.parts) {
         matrix(p.name + ".weight", l.weight, p.first, p.out);
-        if (!l.bias.empty())
-          vector(p.name + ".bias", l.bias, p.first, p.out);
+        if (!l.bias.empty()) vector(p.name + ".bias", l.bias, p.first, p.out);
       }
     };
-    matrix("model.embed_tokens.weight", self.w_.embedding, 0,
-           self.c_.vocabulary);
+    matrix("model.embed_tokens.weight", self.w_.embedding, 0, self.c_.vocabulary);
     for (std::size_t layer = 0; layer < self.c_.layers; ++layer) {
-      auto &b = self.w_.blocks[layer];
+      auto& b = self.w_.blocks[layer];
       const std::string name = "model.layers." + text(layer) + ".";
       vector(name + "input_layernorm.weight", b.attention_norm, 0, self.c_.dim);
       all_of(b.qkv);
       all_of(b.output);
-      vector(name + "post_attention_layernorm.weight", b.mlp_norm, 0,
-             self.c_.dim);
+      vector(name + "post_attention_layernorm.weight", b.mlp_norm, 0, self.c_.dim);
       all_of(b.gate_up);
       all_of(b.down);
     }
     vector("model.norm.weight", self.w_.final_norm, 0, self.c_.dim);
-    if (!self.c_.tied_head)
-      matrix("lm_head.weight", self.w_.head, 0, self.c_.vocabulary);
+    if (!self.c_.tied_head) matrix("lm_head.weight", self.w_.head, 0, self.c_.vocabulary);
   }
-  template <class F> void for_each_tensor(F f) { visit(*this, f); }
-  template <class F> void for_each_tensor(F f) const { visit(*this, f); }
-  static void assign_rows(packed_matrix &m, std::span<const float> v,
-                          std::size_t first) {
-    m.assign(v, first);
+  template <class F>
+  void for_each_tensor(F f) {
+    visit(*this, f);
   }
-  static void assign_rows(const packed_matrix &, std::span<const float>,
-                          std::size_t) {}
-  static void assign_vector(std::vector<float> &v, std::span<const float> from,
-                            std::size_t first) {
-    std::copy(from.begin(), from.end(),
-              v.begin() + static_cast<std::ptrdiff_t>(first));
+  template <class F>
+  void for_each_tensor(F f) const {
+    visit(*this, f);
   }
-  static void assign_vector(const std::vector<float> &, std::span<const float>,
-                            std::size_t) {}
+  static void assign_rows(packed_matrix& m, std::span<const float> v, std::size_t first) { m.assign(v, first); }
+  static void assign_rows(const packed_matrix&, std::span<const float>, std::size_t) {}
+  static void assign_vector(std::vector<float>& v, std::span<const float> from, std::size_t first) {
+    std::copy(from.begin(), from.end(), v.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  static void assign_vector(const std::vector<float>&, std::span<const float>, std::size_t) {}
 
   config c_;
   rotary angles_;
@@ -390,8 +322,8 @@ private:
 /// The model in a Hugging Face folder or a llama2.c file. Throws
 /// std::invalid_argument with one line that names the file and what is wrong in
 /// it.
-inline transformer load(const std::string &path, const load_options &o = {}) {
+inline transformer load(const std::string& path, const load_options& o = {}) {
   return transformer(io::open_checkpoint(path), o);
 }
 
-} // namespace zoft::inline ZOFT_ISA::nn
+}  // namespace zoft::inline ZOFT_ISA::nn
