@@ -2,6 +2,10 @@
 /// wrong with its input.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "zoft needs C++20: compile with -std=c++20 or later"
+#endif
+
 #include <charconv>
 #include <concepts>
 #include <stdexcept>
