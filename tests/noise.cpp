@@ -1,26 +1,32 @@
-// The bits of z: the same for every compiler, every level of optimisation and every instruction set.
-#include <zoft/sampler/gaussian.hpp>
-#include <zoft/sampler/rademacher.hpp>
+// The bits of z: the same whole, in pieces and on threads. tests/bits has them under other flags.
+#include <limits>
+#include <thread>
+#include <zoft/sampler/parallel.hpp>
 
 #include "core_support.hpp"
+#include "noise_hash.hpp"
 
 using namespace core_test;
-using zoft::direction;
+using noise_hash::fixed;
+using noise_hash::many;
 
 namespace {
 
-constexpr std::size_t many = 10'000'000;
-constexpr direction fixed{0x5eed5eed12345678, 11, 3};
-
-// 64-bit FNV-1a over the numbers' bytes, the lowest first. Fowler, Noll and Vo.
-std::uint64_t hash(const std::vector<float>& z) {
-  std::uint64_t h = 0xcbf29ce484222325;
-  for (const float v : z) {
-    const auto word = std::bit_cast<std::uint32_t>(v);
-    for (unsigned shift = 0; shift < 32; shift += 8) h = (h ^ (word >> shift & 0xffu)) * 0x100000001b3;
+// An executor whose threads take every `workers`-th task.
+struct interleaved {
+  std::size_t threads;
+  std::size_t workers() const { return threads; }
+  template <class F>
+  void run(std::size_t count, F&& f) const {
+    std::vector<std::thread> pool;
+    for (std::size_t w = 0; w < threads; ++w)
+      pool.emplace_back([&, w] {
+        for (std::size_t task = w; task < count; task += threads) f(task, w);
+      });
+    for (auto& t : pool) t.join();
   }
-  return h;
-}
+};
+static_assert(zoft::executor<interleaved>);
 
 // The same elements in pieces whose lengths and offsets are odd, even, short and long.
 template <class T, class Sampler>
@@ -37,18 +43,39 @@ std::vector<T> in_pieces(const Sampler& sampler, std::size_t n, zoft::arithmetic
 
 }  // namespace
 
-TEST_CASE("gaussian: ten million elements have the recorded bits, whole and in ragged pieces", "[noise]") {
-  constexpr std::uint64_t recorded = 0x01da4aa6a8303fa0;
-  const auto z = noise<float>(zoft::gaussian{}, fixed, many);
-  CHECK(hash(z) == recorded);
-  CHECK(hash(in_pieces<float>(zoft::gaussian{}, many, 1.0f, std::vector<float>(many, 0.0f), 0)) == recorded);
+TEST_CASE("samplers: ten million elements have the recorded bits", "[noise]") {
+  noise_hash::for_each(noise_hash::all, [](const auto& r) {
+    INFO(r.name);
+    const auto hash = [](const std::vector<float>& z) { return noise_hash::of(std::span<const float>(z)); };
+    CHECK(hash(noise<float>(r.sampler, fixed, many)) == r.hash);
+    // A sphere's norm is made anew for each call.
+    if constexpr (!std::is_same_v<decltype(r.sampler), const zoft::sphere>)
+      CHECK(hash(in_pieces<float>(r.sampler, many, 1.0f, std::vector<float>(many, 0.0f), 0)) == r.hash);
+    for (const std::size_t threads : {1u, 2u, 7u}) {
+      INFO(threads << " threads");
+      std::vector<float> z(many, 0.0f);
+      zoft::axpy(interleaved{threads}, r.sampler, std::span(z), 1.0f, fixed);
+      CHECK(hash(z) == r.hash);
+    }
+  });
 }
 
-TEST_CASE("rademacher: ten million elements have the recorded bits, whole and in ragged pieces", "[noise]") {
-  constexpr std::uint64_t recorded = 0xdc3c58312c2a6ba5;
-  const auto z = noise<float>(zoft::rademacher{}, fixed, many);
-  CHECK(hash(z) == recorded);
-  CHECK(hash(in_pieces<float>(zoft::rademacher{}, many, 1.0f, std::vector<float>(many, 0.0f), 0)) == recorded);
+TEST_CASE("axpy on threads: any piece has the bits of the whole", "[noise]") {
+  const auto whole = noise<float>(zoft::gaussian{}, fixed, 300'000, 1000);
+  for (const std::size_t first : {0u, 1u, 64'535u, 64'536u, 64'537u, 200'000u})
+    for (const std::size_t n : {0u, 1u, 65'536u, 70'001u}) {
+      std::vector<float> z(n, 0.0f);
+      zoft::axpy(interleaved{3}, zoft::gaussian{}, std::span(z), 1.0f, fixed, 1000 + first);
+      CAPTURE(first, n);
+      CHECK(std::equal(z.begin(), z.end(), whole.begin() + static_cast<std::ptrdiff_t>(first)));
+    }
+}
+
+TEST_CASE("storage: stored numbers have the recorded bits", "[noise]") {
+  noise_hash::for_each(noise_hash::storages, []<class T>(const noise_hash::recorded_storage<T>& r) {
+    INFO(r.name);
+    CHECK(noise_hash::of_storage<T>() == r.hash);
+  });
 }
 
 TEST_CASE("rademacher: the sign of element i is bit i mod 32 of word i / 32", "[noise]") {
@@ -82,6 +109,8 @@ TEMPLATE_TEST_CASE("axpy: every storage is moved by the one float z", "[noise]",
   };
   check(zoft::gaussian{});
   check(zoft::rademacher{});
+  check(zoft::uniform{});
+  check(zoft::sphere{n + 37});
 }
 
 TEST_CASE("axpy: a piece far into a direction has the bits of the whole", "[noise]") {
@@ -97,16 +126,96 @@ TEST_CASE("axpy: a piece far into a direction has the bits of the whole", "[nois
   };
   check(zoft::gaussian{});
   check(zoft::rademacher{});
+  check(zoft::uniform{});
+  check(zoft::sparse{zoft::gaussian{}, 0.5});
 }
 
-TEST_CASE("axpy: nothing is done to an empty span, and a is taken as it is", "[noise]") {
-  std::vector<float> none, x(100, 2.0f);
-  zoft::gaussian{}.axpy(std::span<float>(none), 1.0f, fixed);
-  zoft::gaussian{}.axpy(std::span<float>(x), 0.0f, fixed);
-  CHECK(x == std::vector<float>(100, 2.0f));
-  zoft::gaussian{}.axpy(std::span<float>(x), 1.0f, fixed);
-  const auto once = x;
-  zoft::gaussian{}.axpy(std::span<float>(x), -1.0f, fixed);
-  CHECK(once != x);
-  for (const float v : x) CHECK(v == Approx(2).margin(1e-6));
+TEST_CASE("axpy: where there is nothing to do, every bit stays", "[noise]") {
+  noise_hash::for_each(noise_hash::all, [](const auto& r) {
+    INFO(r.name);
+    std::vector<float> none, x{-0.0f, 2.0f, std::bit_cast<float>(0x7f800001u), 1e-45f};
+    for (int i = 0; i < 100; ++i) x.push_back(-0.0f);
+    const auto before = bits(x);
+    r.sampler.axpy(std::span<float>(none), 1.0f, fixed);
+    r.sampler.axpy(std::span<float>(x), 0.0f, fixed);
+    CHECK(bits(x) == before);
+    r.sampler.axpy(std::span<float>(x), -0.0f, fixed, 3);
+    CHECK(bits(x) == before);
+    r.sampler.axpy(std::span<float>(x), 1.0f, fixed);
+    CHECK(bits(x) != before);
+  });
+}
+
+TEST_CASE("axpy: the signs of zeros do not depend on the pieces", "[noise]") {
+  // a·z underflows to a zero with z's sign, and −0 + −0 stays −0.
+  const std::vector<float> zeros(5000, -0.0f);
+  noise_hash::for_each(noise_hash::all, [&](const auto& r) {
+    INFO(r.name);
+    auto x = zeros;
+    r.sampler.axpy(std::span<float>(x), 1e-45f, fixed);
+    auto expected = bits(x);
+    if constexpr (!std::is_same_v<decltype(r.sampler), const zoft::sphere>)
+      CHECK(bits(in_pieces<float>(r.sampler, zeros.size(), 1e-45f, zeros, 0)) == expected);
+    auto y = zeros;
+    zoft::axpy(interleaved{2}, r.sampler, std::span(y), 1e-45f, fixed);
+    CHECK(bits(y) == expected);
+  });
+}
+
+TEST_CASE("axpy: what cannot be done is refused before anything is written", "[noise]") {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const std::uint64_t end = std::uint64_t{1} << 56, top = ~std::uint64_t{0};
+  const auto check = [&](const auto& sampler) {
+    std::vector<float> x(200, 1.0f);
+    const std::span<float> span(x);
+    const auto of = [&](float a, std::uint64_t first) {
+      const auto alone = message([&] { sampler.axpy(span, a, fixed, first); });
+      CHECK(message([&] { zoft::axpy(interleaved{2}, sampler, span, a, fixed, first); }) == alone);
+      return alone;
+    };
+    CHECK(of(nan, 0) == "zoft: axpy: the scale is nan, and must be finite");
+    CHECK(of(inf, 0) == "zoft: axpy: the scale is inf, and must be finite");
+    CHECK(of(-inf, 7) == "zoft: axpy: the scale is -inf, and must be finite");
+    for (const std::uint64_t first : {end - 199, end, end + 1, top - 198, top})
+      CHECK(of(1.0f, first) == "zoft: axpy: 200 elements from element " + std::to_string(first) +
+                                   " on were asked, and a direction has 72057594037927936");
+    // Only its length is looked at.
+    const std::span<float> long_span(x.data(), (std::size_t{1} << 40) + 1);
+    CHECK(message([&] { sampler.axpy(long_span, 1.0f, fixed); }) ==
+          "zoft: axpy: the span has 1099511627777 elements, and may have 2^40");
+    CHECK(message([&] { zoft::axpy(interleaved{2}, sampler, long_span, 1.0f, fixed); }) ==
+          "zoft: axpy: the span has 1099511627777 elements, and may have 2^40");
+    CHECK(x == std::vector<float>(200, 1.0f));
+    // The last elements there are.
+    sampler.axpy(span, 1.0f, fixed, end - 200);
+    CHECK(x != std::vector<float>(200, 1.0f));
+  };
+  check(zoft::gaussian{});
+  check(zoft::rademacher{});
+  check(zoft::uniform{});
+  check(zoft::sparse{zoft::rademacher{}, 0.5});
+}
+
+TEST_CASE("sphere and sparse: what they cannot be is refused", "[noise]") {
+  std::vector<float> x(200, 1.0f);
+  const auto of = [&](const auto& sampler, std::uint64_t first = 0) {
+    const auto alone = message([&] { sampler.axpy(std::span(x), 1.0f, fixed, first); });
+    CHECK(message([&] { zoft::axpy(zoft::serial{}, sampler, std::span(x), 1.0f, fixed, first); }) == alone);
+    return alone;
+  };
+  CHECK(of(zoft::sphere{}) == "zoft: sphere: the size is 0, and must be the number of parameters, 1 to 2^40");
+  CHECK(of(zoft::sphere{(std::uint64_t{1} << 40) + 1}) ==
+        "zoft: sphere: the size is 1099511627777, and must be the number of parameters, 1 to 2^40");
+  for (const double density : {0.0, -0.1, 1.0000001, std::numeric_limits<double>::infinity()})
+    CHECK(of(zoft::sparse{zoft::gaussian{}, density}) ==
+          "zoft: sparse: the density is " + zoft::text(density) + ", and must be in (0, 1]");
+  CHECK(of(zoft::sparse{zoft::gaussian{}, std::nan("")}) == "zoft: sparse: the density is nan, and must be in (0, 1]");
+  CHECK(message([&] { zoft::sphere{100}.axpy(std::span(x), 1.0f, fixed); }) ==
+        "zoft: axpy: 200 elements from element 0 on were asked, and a direction has 100");
+  CHECK(message([&] { zoft::axpy(interleaved{2}, zoft::sphere{100}, std::span(x), 1.0f, fixed); }) ==
+        "zoft: axpy: 200 elements from element 0 on were asked, and a direction has 100");
+  const zoft::sparse<zoft::sphere> both{{100}, 0.5};
+  CHECK(message([&] { both.axpy(std::span(x), 1.0f, fixed); }) ==
+        "zoft: axpy: 200 elements from element 0 on were asked, and a direction has 100");
+  CHECK(x == std::vector<float>(200, 1.0f));
 }

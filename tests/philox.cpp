@@ -41,7 +41,7 @@ TEST_CASE("word: the wire format, spelled out for one word", "[random]") {
         philox4x32({16 * 7 + 5, 1u << 24, 3, 1}, {42, 0})[2]);
 }
 
-TEST_CASE("tile: equals word, for all streams and far counters", "[random]") {
+TEST_CASE("source: equals word, for all streams and far counters", "[random]") {
   const direction directions[] = {{0, 0, 0},
                                   {42, 7, 3},
                                   {0xffffffffffffffff, 0xffffffff, 0xffffffff},
@@ -49,15 +49,20 @@ TEST_CASE("tile: equals word, for all streams and far counters", "[random]") {
                                   {0x0123456789abcdef, 123456789, 15}};
   // Block 16·tile crosses 2³² at tile 2²⁸, and the end of its 56 bits at tile 2⁵².
   const std::uint64_t far = std::uint64_t{1} << 28, end = std::uint64_t{1} << 52;
-  const std::uint64_t tiles[] = {0, 1, 2, 1000, far - 1, far, far + 1, 3 * far - 1, 3 * far, end - 1};
+  const std::uint64_t tiles[] = {0, 1, 2, 1000, far - 1, far, far + 1, 3 * far - 1, 3 * far, end - 1, 7};
   for (const direction& d : directions)
-    for (const auto s : {random_::stream::perturbation, random_::stream::initialisation, random_::stream::data})
+    for (const auto s : {random_::stream::perturbation, random_::stream::initialisation, random_::stream::data,
+                         random_::stream::mask, random_::stream::left_factor, random_::stream::right_factor,
+                         random_::stream::radius}) {
+      // One source for all tiles, in an order that changes the counter's upper word and goes back.
+      random_::source words(d, s);
       for (const std::uint64_t t : tiles) {
         std::vector<std::uint32_t> tile(random_::tile_words), expected;
-        random_::tile(d, s, t, tile.data());
+        words.tile(t, tile.data());
         for (std::uint64_t w = 0; w < random_::tile_words; ++w)
           expected.push_back(random_::word(d, s, t * random_::tile_words + w));
         CAPTURE(d.seed, d.step, d.query, static_cast<std::uint32_t>(s), t);
         REQUIRE(tile == expected);
       }
+    }
 }

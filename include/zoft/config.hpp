@@ -1,5 +1,4 @@
-/// The library's version, its inline namespace, and how it reports what is
-/// wrong with its input.
+/// The library's version, its inline namespace, and how it reports what is wrong with its input.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -16,23 +15,35 @@
 #define ZOFT_VERSION_MINOR 1
 #define ZOFT_VERSION_PATCH 0
 
-// Code compiled for different instruction sets gets different symbols, so that
-// translation units built with different -march flags can be linked into one
-// program.
+// What the compiler may use: one word for each set of instructions that zoft has code for, and for each that compilers
+// use by themselves. Code compiled for different ones gets different symbols, so that translation units built with
+// different -march flags can be linked into one program.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define ZOFT_HAS_AVX512
+#endif
+#if defined(ZOFT_HAS_AVX512) || (defined(__AVX2__) && defined(__FMA__) && defined(__F16C__))
+#define ZOFT_HAS_AVX2
+#endif
+#if defined(ZOFT_HAS_AVX512) && defined(__AVX512BF16__)
+#define ZOFT_ISA avx512_bf16
+#elif defined(ZOFT_HAS_AVX512)
 #define ZOFT_ISA avx512
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(ZOFT_HAS_AVX2)
 #define ZOFT_ISA avx2
+#elif defined(__AVX__)
+#define ZOFT_ISA avx
+#elif defined(__SSE4_2__)
+#define ZOFT_ISA sse4
 #elif defined(__SSE2__)
 #define ZOFT_ISA sse2
 #elif defined(__aarch64__) && defined(__ARM_NEON)
+#define ZOFT_HAS_NEON
 #define ZOFT_ISA neon
 #else
 #define ZOFT_ISA scalar
 #endif
 
-// With -fno-exceptions an error prints its message and ends the program: define
-// ZOFT_THROW(exception) to do otherwise.
+// With -fno-exceptions an error prints its message and ends the program: define ZOFT_THROW(exception) to do otherwise.
 #ifndef ZOFT_THROW
 #if defined(__cpp_exceptions)
 #define ZOFT_THROW(exception) throw exception
@@ -45,8 +56,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the
-/// value given, and what was wanted.
+/// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.
 [[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
 
 inline void require(bool holds, const std::string& what) {

@@ -14,6 +14,7 @@
 #include "concepts.hpp"
 #include "number.hpp"
 #include "report.hpp"
+#include "sampler/at.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -153,6 +154,9 @@ class engine {
     return *adapter_;
   }
 
+  /// z of a query of the coming step.
+  auto z(std::size_t query) const { return zoft::at(sampler_, direction(step_, static_cast<std::uint32_t>(query))); }
+
   const layout& shape() const {
     if constexpr (owning)
       return adapter_->layout();
@@ -196,10 +200,11 @@ class engine {
     std::vector<T>& stack = stacks_.template of<T>();
     stack.resize(count * x.size());
     using A = arithmetic_t<T>;
-    A z[chunk];
-    for (std::size_t from = 0; from < x.size(); from += chunk) {
-      const std::size_t n = std::min(chunk, x.size() - from);
-      for (std::size_t query = 0; query < estimator_.queries; ++query) {
+    for (std::size_t query = 0; query < estimator_.queries; ++query) {
+      std::optional<decltype(z(query))> of_query;
+      for (std::size_t from = 0; from < x.size(); from += chunk) {
+        const std::size_t n = std::min(chunk, x.size() - from);
+        A piece[chunk];
         bool made = false;
         for (std::size_t i = 0; i < count; ++i) {
           const point p = estimator_.at(first + i);
@@ -208,11 +213,12 @@ class engine {
           std::copy_n(x.data() + from, n, copy.data());
           if (p.scale == 0) continue;
           if (!made) {
-            std::fill_n(z, n, A{0});
-            sampler_.axpy(std::span<A>(z, n), A{1}, direction(step_, static_cast<std::uint32_t>(query)), from);
+            if (!of_query) of_query.emplace(z(query));
+            std::fill_n(piece, n, A{0});
+            of_query->axpy(std::span<A>(piece, n), A{1}, from);
             made = true;
           }
-          random::axpy<T>(copy, static_cast<A>(p.scale), z);
+          random::axpy<T>(copy, static_cast<A>(p.scale), piece);
         }
       }
     }
@@ -241,13 +247,13 @@ class engine {
         std::all_of(c.begin(), c.end(), [](double v) { return is_finite(static_cast<double>(static_cast<A>(v))); });
     if (finite) {
       if constexpr (requires { optimizer_.template prepare<T>(x.size()); }) optimizer_.template prepare<T>(x.size());
+      std::vector<decltype(z(0))> of_query;
+      for (std::size_t i = 0; i < queries; ++i) of_query.push_back(z(i));
       for_each_piece(x.size(), [&](std::uint64_t first, std::size_t n, const tensor* owner) {
         const std::span<T> part = x.subspan(first, n);
         A g[chunk];
         std::fill_n(g, n, A{0});
-        for (std::size_t i = 0; i < queries; ++i)
-          sampler_.axpy(std::span<A>(g, n), static_cast<A>(c[i]), direction(step_, static_cast<std::uint32_t>(i)),
-                        first);
+        for (std::size_t i = 0; i < queries; ++i) of_query[i].axpy(std::span<A>(g, n), static_cast<A>(c[i]), first);
         optimizer_.template apply<T>(part, std::span<A>(g, n), {first, owner, report.learning_rate});
       });
     } else {

@@ -12,6 +12,7 @@
 #include "../candidates.hpp"
 #include "../random/axpy.hpp"
 #include "../random/direction.hpp"
+#include "../sampler/at.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -37,15 +38,16 @@ class in_place {
     before.swap(kept_);
     const place from = at_, to{d, static_cast<A>(p.scale)};
     std::size_t cursor = 0;
+    const auto z_from = zoft::at(sampler, from.d), z_to = zoft::at(sampler, to.d);
     for (std::size_t first = 0; first < x.size(); first += chunk) {
       const std::span<T> piece = x.subspan(first, std::min(chunk, x.size() - first));
       A z[chunk];
       if (from.scale != 0) {
-        make(sampler, std::span<A>(z, piece.size()), from.d, first);
+        make(z_from, std::span<A>(z, piece.size()), first);
         recover(piece, first, from.scale, z, before, cursor);
       }
       if (to.scale != 0) {
-        if (from.scale == 0 || !(from.d == to.d)) make(sampler, std::span<A>(z, piece.size()), to.d, first);
+        if (from.scale == 0 || !(from.d == to.d)) make(z_to, std::span<A>(z, piece.size()), first);
         perturb(piece, first, to.scale, z);
       }
     }
@@ -77,10 +79,10 @@ class in_place {
     return pattern < 0 ? static_cast<bits>(pattern ^ std::numeric_limits<bits>::max()) : pattern;
   }
 
-  template <class Sampler>
-  static void make(const Sampler& sampler, std::span<A> z, direction d, std::uint64_t first) {
-    std::fill(z.begin(), z.end(), A{0});
-    sampler.axpy(z, A{1}, d, first);
+  template <class Z>
+  static void make(const Z& z, std::span<A> to, std::uint64_t first) {
+    std::fill(to.begin(), to.end(), A{0});
+    z.axpy(to, A{1}, first);
   }
 
   void perturb(std::span<T> x, std::size_t first, A scale, const A* z) {

@@ -10,7 +10,7 @@
 #include "../candidates.hpp"
 #include "../layout.hpp"
 #include "../low_rank.hpp"
-#include "../random/stream.hpp"
+#include "../random/symmetric.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -129,13 +129,7 @@ class low_rank_adapter {
   static void initialise(std::span<float> a, seed run, std::size_t index, std::size_t in) {
     const float bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(in)));
     const direction d{run.value, 0, static_cast<std::uint32_t>(index)};
-    std::uint32_t words[random::tile_words];
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      if (i % random::tile_words == 0) random::tile(d, random::stream::initialisation, i / random::tile_words, words);
-      // The upper 24 bits, centred: (2k + 1)/2²⁴ − 1 is exact in float.
-      const auto k = static_cast<std::int32_t>(words[i % random::tile_words] >> 8);
-      a[i] = bound * (static_cast<float>(2 * k + 1 - (1 << 24)) * 0x1p-24f);
-    }
+    random::drawn<random::symmetric>(d, random::stream::initialisation).axpy(a, bound);
   }
 
   std::size_t rank_;

@@ -7,6 +7,7 @@
 
 #include "../number.hpp"
 #include "../simd/lanes.hpp"
+#include "../simd/storage.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -20,52 +21,41 @@ concept number =
 
 namespace random {
 
-inline constexpr std::size_t block_elements = 64;
-
-/// x[i] ← x[i] + a·z[i], the product and the sum each rounded (see simd::multiply_add); narrow storage is widened first
-/// and rounded once at the end.
-template <number T, class Z>
-void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
-  using A = arithmetic_t<T>;
-  if constexpr (std::is_same_v<T, A>) {
-    using V = std::conditional_t<std::is_same_v<T, float>, simd::f32, simd::f64>;
-    constexpr std::size_t width = sizeof(V) / sizeof(T);
-    std::size_t i = 0;
-    const V scale = a - V{};
-    for (; i + width <= x.size(); i += width) {
-      V direction{};
-      if constexpr (std::is_same_v<T, Z>) {
-        direction = simd::load<V>(z + i);
-      } else {
-        for (std::size_t j = 0; j < width; ++j) direction[j] = static_cast<T>(z[i + j]);
-      }
-      simd::store(x.data() + i, simd::multiply_add(scale, direction, simd::load<V>(x.data() + i)));
+/// x[i] ← x[i] + a·z[i] for one vector of z: the product and the sum are each rounded (see simd::multiply_add); narrow
+/// storage is widened first and rounded once at the end.
+template <number T>
+[[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, simd::f32 z) {
+  if constexpr (std::is_same_v<T, double>) {
+    using half_of_z [[gnu::vector_size(simd::register_bytes / 2)]] = float;
+    constexpr std::size_t width = simd::lanes / 2;
+    const simd::f64 scale = a - simd::f64{};
+    half_of_z part[2];
+    std::memcpy(part, &z, sizeof z);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto wide = __builtin_convertvector(part[i], simd::f64);
+      simd::store(x + i * width, simd::multiply_add(scale, wide, simd::load<simd::f64>(x + i * width)));
     }
-    for (; i < x.size(); ++i) x[i] = simd::multiply_add(a, static_cast<A>(z[i]), x[i]);
   } else {
-    A wide[block_elements];
-    for (std::size_t i = 0; i < x.size(); i += block_elements) {
-      const std::size_t n = x.size() - i < block_elements ? x.size() - i : block_elements;
-      for (std::size_t j = 0; j < n; ++j) wide[j] = static_cast<A>(x[i + j]);
-      axpy<A>(std::span<A>(wide, n), a, z + i);
-      for (std::size_t j = 0; j < n; ++j) x[i + j] = T(wide[j]);
-    }
+    simd::store_narrow(x, simd::multiply_add(simd::splat(a), z, simd::load_wide(x)));
   }
 }
 
-/// The same for z that comes in blocks of `Elements`: x[i] += a·z[first + i], where make(block, z) fills z with
-/// elements Elements·block … Elements·block + Elements − 1. Any piece of z, at any offset, has the same bits.
-template <std::size_t Elements, number T, class Make>
-void axpy_by_blocks(std::span<T> x, arithmetic_t<T> a, std::uint64_t first, Make make) {
-  alignas(64) float z[Elements];
-  for (std::size_t i = 0; i < x.size();) {
-    const std::uint64_t at = first + i;
-    const auto skip = static_cast<std::size_t>(at % Elements);
-    const std::size_t n = Elements - skip < x.size() - i ? Elements - skip : x.size() - i;
-    make(at / Elements, z);
-    axpy<T>(x.subspan(i, n), a, z + skip);
-    i += n;
+/// The same for z in memory, stored as any number that arithmetic on T can be done with.
+template <number T, number Z>
+void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
+  static_assert(std::is_same_v<T, double> || !std::is_same_v<Z, double>, "z would be rounded before it is used");
+  std::size_t i = 0;
+  if constexpr (!std::is_same_v<Z, double>) {
+    for (; i + simd::lanes <= x.size(); i += simd::lanes) axpy(x.data() + i, a, simd::load_wide(z + i));
+  } else {
+    constexpr std::size_t width = simd::lanes / 2;
+    const simd::f64 scale = a - simd::f64{};
+    for (; i + width <= x.size(); i += width)
+      simd::store(x.data() + i,
+                  simd::multiply_add(scale, simd::load<simd::f64>(z + i), simd::load<simd::f64>(x.data() + i)));
   }
+  using A = arithmetic_t<T>;
+  for (; i < x.size(); ++i) x[i] = T(simd::multiply_add(a, static_cast<A>(z[i]), static_cast<A>(x[i])));
 }
 
 }  // namespace random

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "../config.hpp"
@@ -9,7 +10,7 @@
 namespace zoft::inline ZOFT_ISA {
 
 namespace philox {
-inline constexpr int rounds = 10;
+inline constexpr std::size_t rounds = 10;
 inline constexpr std::array<std::uint32_t, 2> multiplier{0xD2511F53u, 0xCD9E8D57u};
 inline constexpr std::array<std::uint32_t, 2> key_increment{0x9E3779B9u, 0xBB67AE85u};  // golden ratio, √3 − 1
 }  // namespace philox
@@ -20,7 +21,7 @@ inline constexpr std::array<std::uint32_t, 2> key_increment{0x9E3779B9u, 0xBB67A
 ///     (c₀, c₁, c₂, c₃) ← (hi(M₁c₂) ⊕ c₁ ⊕ k₀, lo(M₁c₂), hi(M₀c₀) ⊕ c₃ ⊕ k₁, lo(M₀c₀))
 constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                   std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < philox::rounds; ++round) {
+  for (std::size_t round = 0; round < philox::rounds; ++round) {
     const std::uint64_t p0 = std::uint64_t{philox::multiplier[0]} * counter[0];
     const std::uint64_t p1 = std::uint64_t{philox::multiplier[1]} * counter[2];
     counter = {static_cast<std::uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<std::uint32_t>(p1),

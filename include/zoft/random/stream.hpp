@@ -19,15 +19,21 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
+using simd::multiply_low_halves, simd::splat, simd::u32, simd::u64;
+
 inline constexpr int stream_version = 1;
 inline constexpr std::size_t tile_words = 64;
 inline constexpr std::size_t tile_blocks = 16;
 
 /// Separate words for the separate things that one direction needs.
 enum class stream : std::uint32_t {
-  perturbation = 0,    ///< z itself
+  perturbation = 0,    ///< z itself; for matrices of low rank what is between the factors
   initialisation = 1,  ///< weights that an adapter starts from
   data = 2,            ///< which examples come when
+  mask = 3,            ///< which elements of z are not 0
+  left_factor = 4,     ///< U of z = UVᵀ
+  right_factor = 5,    ///< V of z = UVᵀ
+  radius = 6,          ///< how far along z is gone, where that is drawn too
 };
 
 using philox_key = std::array<std::uint32_t, 2>;
@@ -40,7 +46,7 @@ constexpr std::array<std::uint32_t, 4> counter_of(direction d, stream s, std::ui
   return {static_cast<std::uint32_t>(block), high, d.step, d.query};
 }
 
-/// Word `index` of a stream, by itself. The reference for `tile`.
+/// Word `index` of a stream, by itself. The reference for `source`.
 constexpr std::uint32_t word(direction d, stream s, std::uint64_t index) {
   const std::uint64_t block = index / tile_words * tile_blocks + index % tile_blocks;
   return philox4x32(counter_of(d, s, block), key_of(d))[index % tile_words / tile_blocks];
@@ -48,64 +54,109 @@ constexpr std::uint32_t word(direction d, stream s, std::uint64_t index) {
 
 /// Four vectors: the four words of `simd::lanes` consecutive blocks.
 struct block_words {
-  simd::u32 w[4];
+  u32 w[4];
 };
 
 /// A stream of a direction, with what all its blocks share made once.
 class source {
  public:
-  source(direction d, stream s) : high_(counter_of(d, s, 0)) {
+  source(direction d, stream s) : start_(counter_of(d, s, 0)) {
     philox_key key = key_of(d);
     for (std::size_t round = 0; round < philox::rounds; ++round) {
       keys_[2 * round] = key[0];
       keys_[2 * round + 1] = key[1];
       key = {key[0] + philox::key_increment[0], key[1] + philox::key_increment[1]};
     }
+    share(0);
   }
 
-  /// The blocks first, first + 1, …; first is a multiple of `simd::lanes`. Even and odd blocks are kept apart, each in
-  /// the lower half of a 64-bit lane: the products need them so, and whatever is in the upper halves is never looked
-  /// at.
-  [[gnu::always_inline]] block_words blocks(std::uint64_t first) const {
-    using simd::u64, simd::splat;
-    u64 pair{};
-    for (std::size_t i = 0; i < simd::lanes / 2; ++i) pair[i] = 2 * i;
-    const u64 m0 = splat(std::uint64_t{philox::multiplier[0]}), m1 = splat(std::uint64_t{philox::multiplier[1]});
-    // The lower counter word does not overflow within a vector, since `first` is a multiple of its length.
-    const std::uint64_t upper = high_[1] | (first >> 32 & 0xffffffu);
-    u64 even[4] = {(first & 0xffffffffu) + pair, splat(upper), splat(std::uint64_t{high_[2]}),
-                   splat(std::uint64_t{high_[3]})};
-    u64 odd[4] = {even[0] + 1, even[1], even[2], even[3]};
-    const auto round = [&](u64* c, u64 k0, u64 k1) {
-      const u64 p0 = simd::multiply_low_halves(c[0], m0), p1 = simd::multiply_low_halves(c[2], m1);
-      c[0] = p1 >> 32 ^ c[1] ^ k0;
-      c[2] = p0 >> 32 ^ c[3] ^ k1;
-      c[1] = p1;
-      c[3] = p0;
-    };
-#pragma GCC unroll 10
-    for (std::size_t i = 0; i < philox::rounds; ++i) {
-      const u64 k0 = splat(keys_[2 * i]), k1 = splat(keys_[2 * i + 1]);
-      round(even, k0, k1);
-      round(odd, k0, k1);
+  /// The blocks first, first + 1, …, on their way through the rounds; first is a multiple of `simd::lanes`. The rounds
+  /// are steps, so that other work, which does not wait for them, can be put between.
+  class blocks {
+   public:
+    [[gnu::always_inline]] blocks(source& from, std::uint64_t first) : from_(from) {
+      if (first >> 32 != from.upper_) from.share(first >> 32);
+      u64 twice{};
+      for (std::size_t i = 0; i < simd::lanes / 2; ++i) twice[i] = 2 * i;
+      c_[0][0] = splat(first & 0xffffffffu) + twice;
+      c_[1][0] = c_[0][0] + 1;
     }
-    block_words result;
-    for (int j = 0; j < 4; ++j) result.w[j] = (simd::u32)((even[j] & 0xffffffffu) | odd[j] << 32);
-    return result;
+
+    /// Round i of 0 … 9.
+    [[gnu::always_inline]] void step(std::size_t i) {
+      const u64 m0 = splat(std::uint64_t{philox::multiplier[0]}), m1 = splat(std::uint64_t{philox::multiplier[1]});
+      const u64 k0 = splat(from_.keys_[2 * i]), k1 = splat(from_.keys_[2 * i + 1]);
+      for (u64(&c)[4] : c_) {
+        if (i == 0) {
+          c[3] = multiply_low_halves(c[0], m0);
+          c[2] = c[3] >> 32 ^ splat(from_.shared_[0]);
+        } else if (i == 1) {
+          c[1] = multiply_low_halves(c[2], m1);
+          c[0] = c[1] >> 32 ^ splat(from_.shared_[1]);
+          c[2] = c[3] ^ splat(from_.shared_[2]);
+          c[3] = splat(from_.shared_[3]);
+        } else {
+          const u64 p0 = multiply_low_halves(c[0], m0), p1 = multiply_low_halves(c[2], m1);
+          // In the last round the upper halves are taken where even and odd blocks come together.
+          c[0] = i == last ? c[1] : p1 >> 32 ^ c[1] ^ k0;
+          c[2] = i == last ? c[3] : p0 >> 32 ^ c[3] ^ k1;
+          c[1] = p1;
+          c[3] = p0;
+        }
+      }
+    }
+
+    [[gnu::always_inline]] block_words words() const {
+      using simd::interleave_high, simd::interleave_low;
+      const auto& [even, odd] = c_;
+      const u32 k0 = splat(static_cast<std::uint32_t>(from_.keys_[2 * last]));
+      const u32 k1 = splat(static_cast<std::uint32_t>(from_.keys_[2 * last + 1]));
+      return {{interleave_high(even[1], odd[1]) ^ interleave_low(even[0], odd[0]) ^ k0, interleave_low(even[1], odd[1]),
+               interleave_high(even[3], odd[3]) ^ interleave_low(even[2], odd[2]) ^ k1,
+               interleave_low(even[3], odd[3])}};
+    }
+
+   private:
+    static constexpr std::size_t last = philox::rounds - 1;
+    const source& from_;
+    u64 c_[2][4];  // of even and of odd blocks, each in the lower half of a 64-bit lane: the products need them so, and
+                   // whatever is in the upper halves is never looked at
+  };
+
+  [[gnu::always_inline]] block_words words(std::uint64_t first) {
+    blocks b(*this, first);
+#pragma GCC unroll 10
+    for (std::size_t i = 0; i < philox::rounds; ++i) b.step(i);
+    return b.words();
+  }
+
+  /// The 64 words of tile `index`.
+  void tile(std::uint64_t index, std::uint32_t* to) {
+    for (std::size_t lane = 0; lane < tile_blocks; lane += simd::lanes) {
+      const block_words b = words(index * tile_blocks + lane);
+      for (std::size_t j = 0; j < 4; ++j) simd::store(to + j * tile_blocks + lane, b.w[j]);
+    }
   }
 
  private:
-  std::array<std::uint32_t, 4> high_;                   // the counter of block 0
-  std::array<std::uint64_t, 2 * philox::rounds> keys_;  // the two key words of each round
-};
-
-/// The 64 words of tile `index`.
-inline void tile(direction d, stream s, std::uint64_t index, std::uint32_t* words) {
-  const source from(d, s);
-  for (std::size_t lane = 0; lane < tile_blocks; lane += simd::lanes) {
-    const block_words b = from.blocks(index * tile_blocks + lane);
-    for (std::size_t j = 0; j < 4; ++j) simd::store(words + j * tile_blocks + lane, b.w[j]);
+  /// Only the first word of the counter differs between the blocks of one upper word: half of each of the first two
+  /// rounds is the same for all of them.
+  void share(std::uint64_t upper) {
+    upper_ = upper;
+    std::array<std::uint32_t, 4> c = start_;
+    c[1] |= static_cast<std::uint32_t>(upper & 0xffffffu);
+    const auto [m0, m1] = philox::multiplier;
+    const auto k = [this](std::size_t i) { return static_cast<std::uint32_t>(keys_[i]); };
+    const std::uint64_t p1 = std::uint64_t{m1} * c[2];
+    const std::uint64_t p0 = std::uint64_t{m0} * (static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k(0));
+    shared_ = {c[3] ^ k(1), static_cast<std::uint32_t>(p1) ^ k(2), static_cast<std::uint32_t>(p0 >> 32) ^ k(3),
+               static_cast<std::uint32_t>(p0)};
   }
-}
+
+  std::array<std::uint32_t, 4> start_;                  // the counter of block 0
+  std::array<std::uint64_t, 2 * philox::rounds> keys_;  // the two key words of each round
+  std::uint64_t upper_ = 0;                             // the blocks' upper word that shared_ is for
+  std::array<std::uint64_t, 4> shared_;
+};
 
 }  // namespace zoft::inline ZOFT_ISA::random

@@ -1,30 +1,61 @@
 #pragma once
 
-#include "../random/axpy.hpp"
-#include "../random/stream.hpp"
+#include "../random/drawn.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
+namespace random {
+
+/// Signs, one bit an element: the sign of element i is bit i mod 32 of word i / 32 of the direction's stream; 1 is +1.
+class signs {
+ public:
+  explicit signs(direction d) : words_(d, stream::perturbation) {
+    for (std::size_t lane = 0; lane < simd::lanes; ++lane) to_sign_[lane] = static_cast<std::uint32_t>(31 - lane);
+  }
+
+  /// x[i] += a · z[first + i]; a = 0 and errors as in drawn::axpy.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
+    check_axpy(x.size(), a, first);
+    if (a == 0) return;
+    source words = words_;
+    for_each_tile<32 * tile_words>(x, first, [&](std::uint64_t tile, std::size_t skip, std::span<T> in_tile) {
+      std::uint32_t word[tile_words];
+      words.tile(tile, word);
+      for_each_tile<32>(in_tile, skip, [&](std::uint64_t w, std::size_t bit, std::span<T> in_word) {
+        if (in_word.size() == 32) {
+          for (std::size_t i = 0; i < 32; i += simd::lanes) random::axpy(in_word.data() + i, a, vector(word[w] >> i));
+        } else {
+          float z[32];
+          for (std::size_t i = 0; i < 32; i += simd::lanes) simd::store(z + i, vector(word[w] >> i));
+          random::axpy<T>(in_word, a, z + bit);
+        }
+      });
+    });
+  }
+
+ private:
+  /// ±1 by the lowest bits, one a lane.
+  [[gnu::always_inline]] simd::f32 vector(std::uint32_t bits) const {
+    return (simd::f32)((splat(~bits) << to_sign_ & 0x80000000u) | 0x3f800000u);
+  }
+
+  source words_;
+  u32 to_sign_{};  // how far bit i of a word is from the sign of lane i
+};
+
+}  // namespace random
+
 /// z ∈ {−1, +1}ⁿ, each sign a fair coin. E zzᵀ = I, and with the smallest fourth moment that allows, so that (zᵀg)·z
 /// has the least variance. Spall's choice for SPSA (1992, IEEE Trans. Automatic Control 37:332).
-///
-/// One random bit an element: the sign of element i is bit i mod 32 of word i / 32 of the direction's stream; 1 is +1.
 struct rademacher {
-  /// x[i] += a · z(d)[first + i]
+  /// z(d)
+  auto at(direction d) const { return random::signs(d); }
+
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
-    constexpr std::size_t tile_elements = 32 * random::tile_words;
-    simd::u32 to_sign{};  // how far bit i of a word is from the sign of lane i
-    for (std::size_t lane = 0; lane < simd::lanes; ++lane) to_sign[lane] = static_cast<std::uint32_t>(31 - lane);
-    random::axpy_by_blocks<tile_elements>(x, a, first, [d, to_sign](std::uint64_t tile, float* z) {
-      std::uint32_t words[random::tile_words];
-      random::tile(d, random::stream::perturbation, tile, words);
-      for (const std::uint32_t word : words)
-        for (std::size_t bit = 0; bit < 32; bit += simd::lanes, z += simd::lanes) {
-          const simd::u32 minus = simd::splat(~word >> bit) << to_sign & 0x80000000u;
-          simd::store(z, minus | 0x3f800000u);  // ±1
-        }
-    });
+    at(d).axpy(x, a, first);
   }
 };
 

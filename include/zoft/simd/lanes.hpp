@@ -23,22 +23,22 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
-#elif defined(__aarch64__) && defined(__ARM_NEON)
+#elif defined(ZOFT_HAS_NEON)
 #include <arm_neon.h>
 #endif
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#if defined(ZOFT_HAS_AVX512)
 inline constexpr std::size_t register_bytes = 64;
-#elif defined(__AVX2__)
+#elif defined(ZOFT_HAS_AVX2)
 inline constexpr std::size_t register_bytes = 32;
 #else
 inline constexpr std::size_t register_bytes = 16;
 #endif
 
 /// Vector registers that there are.
-#if (defined(__AVX512F__) && defined(__AVX512DQ__)) || defined(__aarch64__)
+#if defined(ZOFT_HAS_AVX512) || defined(ZOFT_HAS_NEON)
 inline constexpr std::size_t vector_registers = 32;
 #else
 inline constexpr std::size_t vector_registers = 16;
@@ -65,18 +65,18 @@ template <class V, class T>
 }
 template <class V, class T>
 [[gnu::always_inline]] inline void store(T* to, V value) {
-  std::memcpy(to, &value, sizeof value);
+  std::memcpy(static_cast<void*>(to), &value, sizeof value);
 }
 
 /// The value itself, which the compiler must take as rounded: neither a contraction of a product with a sum into an
 /// fma, nor anything that -ffast-math allows, goes across it.
 template <class V>
 [[gnu::always_inline]] inline V rounded(V value) {
-#if defined(__AVX512F__)
+#if defined(ZOFT_HAS_AVX512)
   asm("" : "+v"(value));
 #elif defined(__SSE2__)
   asm("" : "+x"(value));
-#elif defined(__aarch64__)
+#elif defined(ZOFT_HAS_NEON)
   asm("" : "+w"(value));
 #else
   asm("" : "+m"(value));
@@ -96,29 +96,50 @@ template <class V>
 
 /// The 64-bit products of the lower halves of the 64-bit lanes.
 [[gnu::always_inline]] inline u64 multiply_low_halves(u64 a, u64 b) {
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#if defined(ZOFT_HAS_AVX512)
   return (u64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
-#elif defined(__AVX2__)
+#elif defined(ZOFT_HAS_AVX2)
   return (u64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
   return (u64)_mm_mul_epu32((__m128i)a, (__m128i)b);
-#elif defined(__aarch64__) && defined(__ARM_NEON)
+#elif defined(ZOFT_HAS_NEON)
   return (u64)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
 #else
   return (a & 0xffffffffu) * (b & 0xffffffffu);
 #endif
 }
 
+/// Of two vectors of 64-bit lanes that hold the even and the odd elements of one: the vector of all lower halves, and
+/// that of all upper ones.
+[[gnu::always_inline]] inline u32 interleave_low(u64 even, u64 odd) {
+#if defined(ZOFT_HAS_AVX512)
+  return (u32)_mm512_mask_shuffle_epi32((__m512i)even, 0xaaaa, (__m512i)odd, _MM_PERM_CCAA);
+#elif defined(ZOFT_HAS_AVX2)
+  return (u32)_mm256_blend_epi32((__m256i)even, (__m256i)(odd << 32), 0xaa);
+#else
+  return (u32)((even & 0xffffffffu) | odd << 32);
+#endif
+}
+[[gnu::always_inline]] inline u32 interleave_high(u64 even, u64 odd) {
+#if defined(ZOFT_HAS_AVX512)
+  return (u32)_mm512_mask_shuffle_epi32((__m512i)odd, 0x5555, (__m512i)even, _MM_PERM_DDBB);
+#elif defined(ZOFT_HAS_AVX2)
+  return (u32)_mm256_blend_epi32((__m256i)(even >> 32), (__m256i)odd, 0xaa);
+#else
+  return (u32)(even >> 32 | (odd & ~std::uint64_t{0xffffffffu}));
+#endif
+}
+
 /// √x, correctly rounded. Written as the instruction, since clang with -ffast-math takes an estimate for the intrinsic.
 [[gnu::always_inline]] inline f32 square_root(f32 x) {
   f32 root;
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#if defined(ZOFT_HAS_AVX512)
   asm("vsqrtps %1, %0" : "=v"(root) : "v"(x));
 #elif defined(__AVX__)
   asm("vsqrtps %1, %0" : "=x"(root) : "x"(x));
 #elif defined(__SSE2__)
   asm("sqrtps %1, %0" : "=x"(root) : "x"(x));
-#elif defined(__aarch64__) && defined(__ARM_NEON)
+#elif defined(ZOFT_HAS_NEON)
   asm("fsqrt %0.4s, %1.4s" : "=w"(root) : "w"(x));
 #else
   for (std::size_t i = 0; i < lanes; ++i) root[i] = __builtin_sqrtf(x[i]);

@@ -1,0 +1,131 @@
+/// Directions whose elements are made one from each random word, fused with what is done with them.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <span>
+
+#include "axpy.hpp"
+#include "stream.hpp"
+
+namespace zoft::inline ZOFT_ISA::random {
+
+/// The elements of a direction that there are, and the most that one span may have: 2⁵⁶ and 2⁴⁰.
+inline constexpr std::uint64_t most_elements = std::uint64_t{1} << 56, most_at_once = std::uint64_t{1} << 40;
+
+/// Throws unless elements first … first + n − 1 exist and a is finite. Nothing has been written then.
+inline void check_axpy(std::uint64_t n, double a, std::uint64_t first, std::uint64_t elements = most_elements) {
+  if (n > most_at_once) fail("axpy: the span has " + text(n) + " elements, and may have 2^40");
+  if (first > elements || n > elements - first)
+    fail("axpy: " + text(n) + " elements from element " + text(first) + " on were asked, and a direction has " +
+         text(elements));
+  if (!is_finite(a)) fail("axpy: the scale is " + text(a) + ", and must be finite");
+}
+
+/// How many elements a z(d) has.
+template <class Z>
+std::uint64_t elements_of(const Z& z) {
+  if constexpr (requires { z.elements(); })
+    return z.elements();
+  else
+    return most_elements;
+}
+
+/// Calls f(tile, skip, piece) for the pieces of x that lie in one tile of `Elements` each: piece[i] is element
+/// Elements·tile + skip + i.
+template <std::size_t Elements, class T, class F>
+void for_each_tile(std::span<T> x, std::uint64_t first, F f) {
+  for (std::size_t i = 0; i < x.size();) {
+    const auto skip = static_cast<std::size_t>((first + i) % Elements);
+    const std::size_t n = Elements - skip < x.size() - i ? Elements - skip : x.size() - i;
+    f((first + i) / Elements, skip, x.subspan(i, n));
+    i += n;
+  }
+}
+
+struct unscaled {};
+struct scaled {
+  float value;
+};
+
+/// A direction whose element 64t + j is made of word 64t + j of a stream, or of that and the other words of its block.
+/// A Transform is made of four vectors of words, and after its steps gives the four vectors of z in their place.
+/// Where Scaling is `scaled`, each is then multiplied by one float, and rounded.
+template <class Transform, class Scaling = unscaled>
+class drawn {
+ public:
+  drawn(direction d, stream s) requires std::same_as<Scaling, unscaled> : words_(d, s) {}
+  drawn(direction d, stream s, float scale,
+        std::uint64_t elements = most_elements) requires std::same_as<Scaling, scaled>
+      : words_(d, s), scaling_{scale}, elements_(elements) {}
+
+  std::uint64_t elements() const { return elements_; }
+
+  /// x[i] += a · z[first + i]. Where a is 0, x keeps every bit.
+  /// Throws std::invalid_argument, and has written nothing, where a is not finite, x is longer than 2⁴⁰, or z has no
+  /// such elements.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
+    check_axpy(x.size(), a, first, elements_);
+    if (a == 0 || x.empty()) return;
+    source words = words_;
+    const std::size_t head = std::min<std::size_t>(x.size(), (tile_words - first % tile_words) % tile_words);
+    const std::size_t whole = (x.size() - head) / tile_words * tile_words;
+    if (head > 0) part(words, x.first(head), a, first);
+    if (whole > 0) tiles(words, x.subspan(head, whole), a, (first + head) / tile_words);
+    if (head + whole < x.size()) part(words, x.subspan(head + whole), a, first + head + whole);
+  }
+
+ private:
+  static constexpr std::size_t vectors = tile_blocks / simd::lanes;  // of words of a tile's blocks
+
+  /// x is some whole tiles.
+  template <number T>
+  void tiles(source& words, std::span<T> x, arithmetic_t<T> a, std::uint64_t tile) const {
+    const std::uint64_t first = tile * tile_blocks;
+    const std::size_t count = x.size() / (4 * simd::lanes);
+    block_words now = words.words(first);
+    for (std::size_t v = 0; v < count; ++v) {
+      // The next words are made between the steps that make z of these: neither has to wait for the other.
+      source::blocks next(words, first + (v + 1) * simd::lanes);
+      Transform transform(now);
+#pragma GCC unroll 10
+      for (std::size_t i = 0; i < philox::rounds; ++i) {
+        if (i < Transform::steps) transform.step(i);
+        next.step(i);
+      }
+      simd::f32 z[4];
+      finish(transform, z);
+      T* const at = x.data() + v / vectors * tile_words + v % vectors * simd::lanes;
+      for (std::size_t j = 0; j < 4; ++j) random::axpy(at + j * tile_blocks, a, z[j]);
+      now = next.words();
+    }
+  }
+
+  /// x is less than a tile, and within one.
+  template <number T>
+  void part(source& words, std::span<T> x, arithmetic_t<T> a, std::uint64_t first) const {
+    float tile[tile_words];
+    for (std::size_t lane = 0; lane < tile_blocks; lane += simd::lanes) {
+      Transform transform(words.words(first / tile_words * tile_blocks + lane));
+      for (std::size_t i = 0; i < Transform::steps; ++i) transform.step(i);
+      simd::f32 z[4];
+      finish(transform, z);
+      for (std::size_t j = 0; j < 4; ++j) simd::store(tile + j * tile_blocks + lane, z[j]);
+    }
+    random::axpy<T>(x, a, tile + first % tile_words);
+  }
+
+  [[gnu::always_inline]] void finish(const Transform& transform, simd::f32 (&z)[4]) const {
+    transform.finish(z);
+    if constexpr (std::is_same_v<Scaling, scaled>)
+      for (simd::f32& v : z) v = simd::rounded<simd::f32>(scaling_.value * v);
+  }
+
+  source words_;
+  [[no_unique_address]] Scaling scaling_;
+  std::uint64_t elements_ = most_elements;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::random

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "../random/direction.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// z(d) of a sampler that has only an axpy.
+template <class Sampler>
+struct direction_of {
+  const Sampler& sampler;
+  direction d;
+
+  template <class T, class A>
+  void axpy(std::span<T> x, A a, std::uint64_t first = 0) const {
+    sampler.axpy(x, a, d, first);
+  }
+};
+
+/// z(d) of a sampler, for as many pieces as are wanted: axpy(x, a, first). What a sampler computes once a direction (a
+/// key schedule, a norm) is computed here, if it has an `at` of its own. It refers to the sampler.
+template <class Sampler>
+auto at(const Sampler& sampler, direction d) {
+  if constexpr (requires { sampler.at(d); })
+    return sampler.at(d);
+  else
+    return direction_of<Sampler>{sampler, d};
+}
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cmath>
+
+#include "gaussian.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// z uniform on the sphere of radius √n: z = round(s·g) with the gaussian's g and s = √n / ‖g‖. E zzᵀ = I, and the
+/// length of a step is the same for every direction. Muller 1959, "A note on a method for generating points uniformly
+/// on n-dimensional spheres".
+///
+/// The norm is that of all n elements, so n is the sampler's own: a direction is a pass over g for the norm, in double
+/// and in an order of its own, and one for z. Whoever needs several pieces of a direction makes the norm once, by `at`.
+struct sphere {
+  std::uint64_t size = 0;  ///< n ≥ 1, the parameters' number
+
+  /// z(d). Throws std::invalid_argument where size is 0 or more than 2⁴⁰.
+  auto at(direction d) const {
+    if (size == 0 || size > random::most_at_once)
+      fail("sphere: the size is " + text(size) + ", and must be the number of parameters, 1 to 2^40");
+    const float scale = static_cast<float>(std::sqrt(static_cast<double>(size) / squared_norm(d)));
+    return random::drawn<random::normal, random::scaled>(d, random::stream::perturbation, scale, size);
+  }
+
+  /// x[i] += a · z(d)[first + i], in 2 passes over z; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
+    at(d).axpy(x, a, first);
+  }
+
+ private:
+  /// Σ g², as eight sums of each eighth element that are then added in pairs.
+  double squared_norm(direction d) const {
+    constexpr std::size_t width = simd::lanes / 2, piece = 4096;
+    const auto g = gaussian{}.at(d);
+    double sums[8] = {};
+    for (std::uint64_t first = 0; first < size; first += piece) {
+      double z[piece] = {};
+      g.axpy(std::span<double>(z, static_cast<std::size_t>(std::min<std::uint64_t>(piece, size - first))), 1.0, first);
+      for (std::size_t i = 0; i < piece; i += 8)
+        for (std::size_t j = 0; j < 8; j += width) {
+          const auto v = simd::load<simd::f64>(z + i + j);
+          simd::store(sums + j, simd::multiply_add(v, v, simd::load<simd::f64>(sums + j)));
+        }
+    }
+    for (std::size_t half = 4; half > 0; half /= 2)
+      for (std::size_t j = 0; j < half; ++j) sums[j] = simd::rounded<double>(sums[j] + sums[j + half]);
+    return sums[0];
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA
