@@ -1,12 +1,17 @@
-// Elements a second of x += a·z for each sampler and storage type, beside what the memory allows: a plain axpy from
-// memory, a read-modify-write without any z, and the standard library's normal distribution for scale. One thread; the
-// buffers are far larger than cache (64 Mi elements), and once small enough to stay in it.
+// Elements a second of x += a·z for each sampler and storage type, beside what the memory allows: a plain axpy of two
+// arrays, a read-modify-write without any z, and the standard library's normal distribution for scale. The buffers are
+// far larger than cache (64 Mi elements), and once small enough to stay in it. One thread, but for the last rows.
 #include <benchmark/benchmark.h>
 
 #include <random>
 #include <vector>
+#include <zoft/nn/thread_pool.hpp>
 #include <zoft/sampler/gaussian.hpp>
+#include <zoft/sampler/parallel.hpp>
 #include <zoft/sampler/rademacher.hpp>
+#include <zoft/sampler/sparse.hpp>
+#include <zoft/sampler/sphere.hpp>
+#include <zoft/sampler/uniform.hpp>
 
 namespace {
 
@@ -17,12 +22,27 @@ void count(benchmark::State& state) { state.SetItemsProcessed(state.iterations()
 template <class Sampler, class T>
 void noise(benchmark::State& state) {
   std::vector<T> x(static_cast<std::size_t>(state.range(0)), T(0.5f));
+  Sampler sampler;
+  if constexpr (std::is_same_v<Sampler, zoft::sphere>) sampler.size = x.size();
   std::uint32_t step = 0;
   for (auto _ : state) {
-    Sampler{}.template axpy<T>(x, zoft::arithmetic_t<T>(1e-3), {42, step++, 0});
+    sampler.template axpy<T>(x, zoft::arithmetic_t<T>(1e-3), {42, step++, 0});
     benchmark::ClobberMemory();
   }
   count(state);
+}
+
+template <class Sampler, class T>
+void noise_on_threads(benchmark::State& state) {
+  std::vector<T> x(static_cast<std::size_t>(state.range(0)), T(0.5f));
+  const zoft::nn::thread_pool threads;
+  std::uint32_t step = 0;
+  for (auto _ : state) {
+    zoft::axpy(threads, Sampler{}, std::span(x), zoft::arithmetic_t<T>(1e-3), {42, step++, 0});
+    benchmark::ClobberMemory();
+  }
+  count(state);
+  state.counters["threads"] = static_cast<double>(threads.workers());
 }
 
 template <class T>
@@ -62,12 +82,20 @@ void standard_normal(benchmark::State& state) {
 BENCHMARK(read_modify_write)->Arg(in_cache)->Arg(in_memory)->Unit(benchmark::kMillisecond);
 ZOFT_BENCH(plain_axpy, float);
 ZOFT_BENCH(plain_axpy, zoft::bfloat16);
-ZOFT_BENCH(noise, zoft::gaussian, float);
-ZOFT_BENCH(noise, zoft::gaussian, double);
-ZOFT_BENCH(noise, zoft::gaussian, zoft::bfloat16);
-ZOFT_BENCH(noise, zoft::gaussian, zoft::half);
-ZOFT_BENCH(noise, zoft::rademacher, float);
-ZOFT_BENCH(noise, zoft::rademacher, double);
-ZOFT_BENCH(noise, zoft::rademacher, zoft::bfloat16);
-ZOFT_BENCH(noise, zoft::rademacher, zoft::half);
+
+#define ZOFT_STORAGES(...)                 \
+  ZOFT_BENCH(__VA_ARGS__, float);          \
+  ZOFT_BENCH(__VA_ARGS__, double);         \
+  ZOFT_BENCH(__VA_ARGS__, zoft::bfloat16); \
+  ZOFT_BENCH(__VA_ARGS__, zoft::half)
+ZOFT_STORAGES(noise, zoft::gaussian);
+ZOFT_STORAGES(noise, zoft::rademacher);
+ZOFT_STORAGES(noise, zoft::uniform);
+ZOFT_BENCH(noise, zoft::sphere, float);
+ZOFT_BENCH(noise, zoft::sparse<zoft::gaussian>, float);
+#define ZOFT_BENCH_THREADS(...) \
+  BENCHMARK_TEMPLATE(__VA_ARGS__)->Arg(in_memory)->Unit(benchmark::kMillisecond)->UseRealTime()
+ZOFT_BENCH_THREADS(noise_on_threads, zoft::gaussian, float);
+ZOFT_BENCH_THREADS(noise_on_threads, zoft::gaussian, zoft::bfloat16);
+ZOFT_BENCH_THREADS(noise_on_threads, zoft::rademacher, float);
 BENCHMARK(standard_normal)->Arg(in_cache)->Unit(benchmark::kMillisecond);

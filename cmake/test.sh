@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
-# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), haswell (AVX2 and FMA) and
-# asan (address and undefined-behaviour sanitizers). Without any, all of them.
+# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), haswell (AVX2 and FMA), asan
+# (address and undefined-behaviour sanitizers) and neon (the core for aarch64, in an emulator). Without any, all of them.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
 
-[ $# -gt 0 ] || set -- test clang baseline haswell asan
+[ $# -gt 0 ] || set -- test clang baseline haswell asan neon
 
 need_to_build
 need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
@@ -15,8 +15,13 @@ need pkg-config has_command pkg-config
 for leg; do
   case $leg in
     clang) need clang has_command clang++ ;;
+    neon)
+      if [ "$(uname -m)" = x86_64 ]; then
+        like g++-aarch64-linux-gnu has_command aarch64-linux-gnu-g++
+        like qemu-user-static has_command qemu-aarch64-static
+      fi ;;
     test | baseline | haswell | asan) ;;
-    *) die "$leg is no leg; there are: test clang baseline haswell asan" ;;
+    *) die "$leg is no leg; there are: test clang baseline haswell asan neon" ;;
   esac
 done
 install_missing
@@ -26,6 +31,10 @@ can_run() {
   case $1 in
     clang)
       has_command clang++ || { echo "SKIPPED clang: there is no clang++"; return 1; } ;;
+    neon)
+      for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
+        has_command $program || { echo "SKIPPED neon: there is no $program"; return 1; }
+      done ;;
     haswell)
       { grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; } 2>/dev/null ||
         { echo "SKIPPED haswell: this processor has no AVX2 with FMA"; return 1; } ;;

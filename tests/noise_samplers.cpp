@@ -71,6 +71,15 @@ TEST_CASE("sphere: z is the gaussian's direction, of length √n", "[noise]") {
   }
 }
 
+TEST_CASE("sphere: a gaussian of nothing but zeros has no direction", "[noise]") {
+  // Found by search: the words of this step's first element round to u = 1.
+  const direction d{0, 50893511, 0};
+  REQUIRE(noise<float>(zoft::gaussian{}, d, 1) == std::vector<float>{0.0f});
+  CHECK(noise<float>(zoft::sphere{1}, d, 1) == std::vector<float>{0.0f});
+  for (std::uint32_t step = 0; step < 100; ++step)
+    CHECK(std::abs(noise<float>(zoft::sphere{1}, {0, step, 0}, 1)[0]) == Approx(1.0f));
+}
+
 TEST_CASE("sphere: in three dimensions each coordinate is uniform, and a direction is as likely as any", "[noise]") {
   // Archimedes: the sphere's area between two parallel planes depends on their distance alone.
   constexpr std::uint32_t directions = 20'000;
@@ -88,7 +97,7 @@ TEST_CASE("sphere: in three dimensions each coordinate is uniform, and a directi
   for (const double sum : across) check_mean_is_zero(sum, directions, 0.6);
 }
 
-TEST_CASE("sparse: the asked share is kept, and it is the sampler's own; the rest keeps every bit", "[noise]") {
+TEST_CASE("sparse: the asked share is kept, and of it the sampler's own, and the rest keeps every bit", "[noise]") {
   for (const double density : {0.001, 0.1, 0.5, 0.9, 1.0}) {
     CAPTURE(density);
     const auto check = [&](const auto& inner) {

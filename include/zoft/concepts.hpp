@@ -13,8 +13,11 @@
 namespace zoft::inline ZOFT_ISA {
 
 /// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T: a pure function of (d, index), so
-/// that any piece of z can be made again, in any order. The engine asks it for float and double only. It
-/// must not throw.
+/// that any piece of z can be made again, in any order. The engine asks it for float and double only, for elements that
+/// exist and finite a: then it must not throw.
+///
+/// Where a direction costs something by itself (a norm, say), a sampler may also have at(d), which makes that once and
+/// returns something with axpy(x, a, first); see zoft::at.
 template <class S, class T>
 concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, direction d, std::uint64_t first) {
   s.axpy(x, a, d);

@@ -7,8 +7,8 @@
 namespace zoft::inline ZOFT_ISA {
 
 /// z uniform on the sphere of radius √n: z = round(s·g) with the gaussian's g and s = √n / ‖g‖. E zzᵀ = I, and the
-/// length of a step is the same for every direction. Muller 1959, "A note on a method for generating points uniformly
-/// on n-dimensional spheres".
+/// length of a step is the same for every direction. (Where all of g is 0, one direction in 2²⁵ for n = 1, z is 0.)
+/// Muller 1959, "A note on a method for generating points uniformly on n-dimensional spheres".
 ///
 /// The norm is that of all n elements, so n is the sampler's own: a direction is a pass over g for the norm, in double
 /// and in an order of its own, and one for z. Whoever needs several pieces of a direction makes the norm once, by `at`.
@@ -19,7 +19,8 @@ struct sphere {
   auto at(direction d) const {
     if (size == 0 || size > random::most_at_once)
       fail("sphere: the size is " + text(size) + ", and must be the number of parameters, 1 to 2^40");
-    const float scale = static_cast<float>(std::sqrt(static_cast<double>(size) / squared_norm(d)));
+    const double squares = squared_norm(d);
+    const float scale = squares > 0 ? static_cast<float>(std::sqrt(static_cast<double>(size) / squares)) : 0.0f;
     return random::drawn<random::normal, random::scaled>(d, random::stream::perturbation, scale, size);
   }
 
