@@ -24,9 +24,7 @@
 #if defined(ZOFT_HAS_AVX512) || (defined(__AVX2__) && defined(__FMA__) && defined(__F16C__))
 #define ZOFT_HAS_AVX2
 #endif
-#if defined(ZOFT_HAS_AVX512) && defined(__AVX512BF16__)
-#define ZOFT_ISA avx512_bf16
-#elif defined(ZOFT_HAS_AVX512)
+#if defined(ZOFT_HAS_AVX512)
 #define ZOFT_ISA avx512
 #elif defined(ZOFT_HAS_AVX2)
 #define ZOFT_ISA avx2

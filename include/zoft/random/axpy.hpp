@@ -40,13 +40,32 @@ template <number T>
   }
 }
 
+/// The same for two vectors of z, for numbers that lie one behind the other.
+template <number T>
+[[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, simd::f32 z0, simd::f32 z1) {
+  if constexpr (std::is_same_v<T, double>) {
+    axpy(x, a, z0);
+    axpy(x + simd::lanes, a, z1);
+  } else {
+    simd::f32 pair[2];
+    simd::load_wide(x, pair);
+    pair[0] = simd::multiply_add(simd::splat(a), z0, pair[0]);
+    pair[1] = simd::multiply_add(simd::splat(a), z1, pair[1]);
+    simd::store_narrow(x, pair);
+  }
+}
+
 /// The same for z in memory, stored as any number that arithmetic on T can be done with.
 template <number T, number Z>
 void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
   static_assert(std::is_same_v<T, double> || !std::is_same_v<Z, double>, "z would be rounded before it is used");
   std::size_t i = 0;
   if constexpr (!std::is_same_v<Z, double>) {
-    for (; i + simd::lanes <= x.size(); i += simd::lanes) axpy(x.data() + i, a, simd::load_wide(z + i));
+    for (; i + 2 * simd::lanes <= x.size(); i += 2 * simd::lanes) {
+      simd::f32 pair[2];
+      simd::load_wide(z + i, pair);
+      axpy(x.data() + i, a, pair[0], pair[1]);
+    }
   } else {
     constexpr std::size_t width = simd::lanes / 2;
     const simd::f64 scale = a - simd::f64{};

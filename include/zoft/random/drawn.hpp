@@ -98,7 +98,11 @@ class drawn {
       simd::f32 z[4];
       finish(transform, z);
       T* const at = x.data() + v / vectors * tile_words + v % vectors * simd::lanes;
-      for (std::size_t j = 0; j < 4; ++j) random::axpy(at + j * tile_blocks, a, z[j]);
+      if constexpr (vectors == 1) {
+        for (std::size_t j = 0; j < 4; j += 2) random::axpy(at + j * tile_blocks, a, z[j], z[j + 1]);
+      } else {
+        for (std::size_t j = 0; j < 4; ++j) random::axpy(at + j * tile_blocks, a, z[j]);
+      }
       now = next.words();
     }
   }

@@ -24,7 +24,8 @@ class signs {
       words.tile(tile, word);
       for_each_tile<32>(in_tile, skip, [&](std::uint64_t w, std::size_t bit, std::span<T> in_word) {
         if (in_word.size() == 32) {
-          for (std::size_t i = 0; i < 32; i += simd::lanes) random::axpy(in_word.data() + i, a, vector(word[w] >> i));
+          for (std::size_t i = 0; i < 32; i += 2 * simd::lanes)
+            random::axpy(in_word.data() + i, a, vector(word[w] >> i), vector(word[w] >> (i + simd::lanes)));
         } else {
           float z[32];
           for (std::size_t i = 0; i < 32; i += simd::lanes) simd::store(z + i, vector(word[w] >> i));

@@ -49,6 +49,7 @@ inline constexpr std::size_t lanes = register_bytes / 4;
 
 using f32 [[gnu::vector_size(register_bytes)]] = float;
 using f64 [[gnu::vector_size(register_bytes)]] = double;
+using u16 [[gnu::vector_size(register_bytes)]] = std::uint16_t;
 using u32 [[gnu::vector_size(register_bytes)]] = std::uint32_t;
 using i32 [[gnu::vector_size(register_bytes)]] = std::int32_t;
 using u64 [[gnu::vector_size(register_bytes)]] = std::uint64_t;

@@ -1,6 +1,9 @@
 /// Vectors of floats from and to what numbers are stored as: loads widen, stores round to nearest, ties to even.
 #pragma once
 
+#include <type_traits>
+#include <utility>
+
 #include "../number.hpp"
 #include "lanes.hpp"
 
@@ -15,18 +18,16 @@ namespace zoft::inline ZOFT_ISA::simd {
   return (f32)(__builtin_convertvector(load<narrow>(from), u32) << 16);
 }
 
-[[gnu::always_inline]] inline void store_narrow(bfloat16* to, f32 value) {
-#if defined(ZOFT_HAS_AVX512) && defined(__AVX512BF16__)
-  // The instruction takes subnormal numbers for 0.
-  constexpr int subnormal = 0x20;
-  if (_mm512_fpclass_ps_mask((__m512)value, subnormal) == 0) [[likely]]
-    return store(to, _mm512_cvtneps_pbh((__m512)value));
-#endif
-  using narrow [[gnu::vector_size(register_bytes / 2)]] = std::uint16_t;
+/// A value rounded to bfloat16, in the upper halves of its lanes. A NaN must come from arithmetic with a bfloat16: its
+/// lower half is 0 then, and nothing is carried out of it. (The instruction for this takes subnormal numbers for 0.)
+[[gnu::always_inline]] inline u32 rounded_to_bfloat16(f32 value) {
   const u32 word = (u32)value;
-  const u32 rounded = word + 0x7fffu + (word >> 16 & 1u), quiet = word | 0x400000u;
-  const u32 nan = (u32)((i32)(word & 0x7fffffffu) > (i32)splat(0x7f800000u));
-  store(to, __builtin_convertvector(((rounded & ~nan) | (quiet & nan)) >> 16, narrow));
+  return word + 0x7fffu + (word >> 16 & 1u);
+}
+
+[[gnu::always_inline]] inline void store_narrow(bfloat16* to, f32 value) {
+  using narrow [[gnu::vector_size(register_bytes / 2)]] = std::uint16_t;
+  store(to, __builtin_convertvector(rounded_to_bfloat16(value) >> 16, narrow));
 }
 
 [[gnu::always_inline]] inline f32 load_wide(const half* from) {
@@ -53,6 +54,43 @@ namespace zoft::inline ZOFT_ISA::simd {
 #else
   for (std::size_t i = 0; i < lanes; ++i) to[i] = half(float{value[i]});
 #endif
+}
+
+/// Two vectors of numbers that lie one behind the other.
+template <class T>
+[[gnu::always_inline]] inline void load_wide(const T* from, f32 (&pair)[2]) {
+#if defined(ZOFT_HAS_AVX512)
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    const u16 both = load<u16>(from);
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      pair[0] = (f32)__builtin_shufflevector(u16{}, both, (I % 2 ? 2 * lanes + I / 2 : I)...);
+      pair[1] = (f32)__builtin_shufflevector(u16{}, both, (I % 2 ? 3 * lanes + I / 2 : I)...);
+    }
+    (std::make_index_sequence<2 * lanes>{});
+    return;
+  }
+#endif
+  pair[0] = load_wide(from);
+  pair[1] = load_wide(from + lanes);
+}
+
+template <class T>
+[[gnu::always_inline]] inline void store_narrow(T* to, const f32 (&pair)[2]) {
+#if defined(ZOFT_HAS_AVX512)
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      const u16 high = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I + 1)...);
+      const u16 low = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I)...);
+      // Up where the rest is more than half, or half and the last bit odd.
+      const __mmask32 up = _mm512_cmpgt_epu16_mask((__m512i)(low | (high & 1)), _mm512_set1_epi16(-0x8000));
+      store(to, _mm512_mask_add_epi16((__m512i)high, up, (__m512i)high, _mm512_set1_epi16(1)));
+    }
+    (std::make_index_sequence<2 * lanes>{});
+    return;
+  }
+#endif
+  store_narrow(to, pair[0]);
+  store_narrow(to + lanes, pair[1]);
 }
 
 }  // namespace zoft::inline ZOFT_ISA::simd
