@@ -109,7 +109,10 @@ TEST_CASE("sparse: the asked share is kept, and of it the sampler's own, and the
       std::size_t kept = 0;
       double sum = 0, sum2 = 0;
       for (std::size_t i = 0; i < n; ++i) {
-        if (std::bit_cast<std::uint32_t>(x[i]) == 0x80000000u) continue;
+        const bool in_mask = zoft::random::word({d.seed, 0, 0}, stream::mask, i) < density * 0x1p32;
+        if (!in_mask && std::bit_cast<std::uint32_t>(x[i]) != 0x80000000u)
+          FAIL("element " << i << " is not in the mask, and became " << x[i]);
+        if (!in_mask) continue;
         if (x[i] != z[i]) FAIL("element " << i << " is " << x[i] << ", and " << z[i] << " without a mask");
         ++kept;
         sum += static_cast<double>(x[i]);
