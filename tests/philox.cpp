@@ -51,9 +51,9 @@ TEST_CASE("source: equals word, for all streams and far counters", "[random]") {
   const std::uint64_t far = std::uint64_t{1} << 28, end = std::uint64_t{1} << 52;
   const std::uint64_t tiles[] = {0, 1, 2, 1000, far - 1, far, far + 1, 3 * far - 1, 3 * far, end - 1, 7};
   for (const direction& d : directions)
-    for (const auto s : {random_::stream::perturbation, random_::stream::initialisation, random_::stream::data,
-                         random_::stream::mask, random_::stream::left_factor, random_::stream::right_factor,
-                         random_::stream::radius}) {
+    for (const auto s :
+         {random_::stream::perturbation, random_::stream::initialisation, random_::stream::data, random_::stream::mask,
+          random_::stream::left_factor, random_::stream::right_factor, random_::stream::radius}) {
       // One source for all tiles, in an order that changes the counter's upper word and goes back.
       random_::source words(d, s);
       for (const std::uint64_t t : tiles) {
