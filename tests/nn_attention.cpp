@@ -22,10 +22,10 @@ struct problem {
         v(f + r, s.kv_heads * s.head_dim, d.size(0, 3), d),
         y(r, s.heads * s.head_dim, d.size(0, 3)) {}
 
-  void run() { attention(q.read(), k.read(), v.read(), rows, first, shape, y.write(), scratch); }
+  void run() { attention(q.read(), k.read(), v.read(), counted(first, rows), shape, y.write(), scratch); }
   spaced reference() {
     spaced result(rows, shape.heads * shape.head_dim, 1);
-    attention_reference(q.read(), k.read(), v.read(), rows, first, shape, result.write());
+    attention_reference(q.read(), k.read(), v.read(), counted(first, rows), shape, result.write());
     return result;
   }
   /// Of an element of y. With η the relative error of an unnormalised weight, |Δy| ≤ 2η·max|v|: scores are sums of
@@ -60,7 +60,7 @@ attention_shape random_shape(draws& d, std::size_t trial) {
 TEST_CASE("attention_reference: by hand, two rows and two query heads on one key head", "[nn]") {
   const std::vector<float> q{1, 0, 0, 2, 0, 0, 1, 1}, k{1, 1, 0, 3}, v{5, -1, 7, 2};
   std::vector<float> y(8);
-  attention_reference({q.data(), 4}, {k.data(), 2}, {v.data(), 2}, 2, 0, {2, 1, 2}, {y.data(), 4});
+  attention_reference({q.data(), 4}, {k.data(), 2}, {v.data(), 2}, counted(0, 2), {2, 1, 2}, {y.data(), 4});
   CHECK(y[0] == 5);
   CHECK(y[1] == -1);
   CHECK(y[2] == 5);
@@ -98,9 +98,28 @@ TEST_CASE("attention: a row's bits are the same alone behind a cache as in a blo
     for (std::size_t first = 0; first < rows; first += d.size(1, 4)) {
       const std::size_t n = std::min(d.size(1, 20), rows - first);
       spaced some(n, s.heads * s.head_dim, 0);
-      attention(p.q.read(first), p.k.read(), p.v.read(), n, first, s, some.write(), p.scratch);
+      attention(p.q.read(first), p.k.read(), p.v.read(), counted(first, n), s, some.write(), p.scratch);
       for (std::size_t row = 0; row < n; ++row) CHECK(same_bits(some.row(row), p.y.row(first + row)));
     }
+  }
+}
+
+TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
+  draws d(24);
+  for (std::size_t trial = 0; trial < 20; ++trial) {
+    const attention_shape s = random_shape(d, trial);
+    const std::size_t rows = d.size(2, 60);
+    problem p(s, rows, 0, d);
+    p.run();
+    std::vector<std::size_t> some;
+    for (std::size_t row = 0; row < rows; ++row)
+      if (d.word() % 3 == 0 || row + 1 == rows) some.push_back(row);
+    spaced q(some.size(), s.heads * s.head_dim, 1), y(some.size(), s.heads * s.head_dim, 2);
+    for (std::size_t i = 0; i < some.size(); ++i)
+      for (std::size_t e = 0; e < q.columns; ++e) q.at(i, e) = p.q.at(some[i], e);
+    attention(q.read(), p.k.read(), p.v.read(), some, s, y.write(), p.scratch);
+    for (std::size_t i = 0; i < some.size(); ++i) CHECK(same_bits(y.row(i), p.y.row(some[i])));
+    CHECK(y.gaps_are_untouched());
   }
 }
 
@@ -123,6 +142,6 @@ TEST_CASE("attention: what comes later changes no bit of what came before", "[nn
 TEST_CASE("attention: scores beyond what exp can take are a choice of one key", "[nn]") {
   const attention_shape s{1, 1, 2};
   std::vector<float> q{1e4f, 0, 1e4f, 0}, k{-1e4f, 0, 1e4f, 0}, v{1, 2, 3, 4}, y(4), scratch;
-  attention({q.data(), 2}, {k.data(), 2}, {v.data(), 2}, 2, 0, s, {y.data(), 2}, scratch);
+  attention({q.data(), 2}, {k.data(), 2}, {v.data(), 2}, counted(0, 2), s, {y.data(), 2}, scratch);
   CHECK(y == std::vector<float>{1, 2, 3, 4});
 }

@@ -137,7 +137,7 @@ TEST_CASE("decoder: a group among others has the bits of that group alone", "[nn
       const random_stack r(p, groups, shared_a, names);
       const auto additions = p.additions(r.stack);
       workspace all;
-      p.run().run(tokens(), additions, {0, groups}, all);
+      p.run().run(tokens(), counted(0, rows), additions, {0, groups}, all);
       REQUIRE(all.groups == groups);
       const std::size_t one = rows * p.c.dim;
       const auto part = [&](std::size_t first, std::size_t count) {
@@ -148,7 +148,7 @@ TEST_CASE("decoder: a group among others has the bits of that group alone", "[nn
       workspace some;  // used again and again: what a forward leaves behind must not matter
       for (std::size_t first = 0; first < groups; ++first)
         for (std::size_t count = 1; first + count <= groups; ++count) {
-          p.run().run(tokens(), additions, {first, count}, some);
+          p.run().run(tokens(), counted(0, rows), additions, {first, count}, some);
           CHECK(same_bits(some.stream, part(first, count)));
         }
     }
@@ -171,7 +171,7 @@ TEST_CASE("decoder: groups appear where they first differ", "[nn]") {
     INFO(e.adapted[0]);
     const random_stack r(p, groups, true, e.adapted);
     workspace s;
-    p.run().run(tokens(), p.additions(r.stack), {0, groups}, s);
+    p.run().run(tokens(), counted(0, rows), p.additions(r.stack), {0, groups}, s);
     CHECK(s.attended.size() == e.attended * rows * width);
     CHECK(s.gated.size() == e.gated * rows * p.c.hidden);
     CHECK(s.stream.size() == e.stream * rows * p.c.dim);
@@ -183,9 +183,33 @@ TEST_CASE("decoder: groups appear where they first differ", "[nn]") {
   const random_stack r(p, groups, true, {"2q"});
   shorter.w.blocks.pop_back();
   workspace s;
-  shorter.run().run(tokens(), shorter.additions(r.stack), {0, groups}, s);
+  shorter.run().run(tokens(), counted(0, rows), shorter.additions(r.stack), {0, groups}, s);
   CHECK(s.groups == 1);
   CHECK(s.stream.size() == rows * p.c.dim);
+}
+
+TEST_CASE("decoder: the tokens that are wanted have the bits they have among all", "[nn]") {
+  const parts p;
+  const std::vector<std::vector<std::string>> cases{{}, {"0q", "2v"}, {"2o"}, {"2down"}, {"1up"}};
+  for (const auto& names : cases)
+    for (const std::vector<std::size_t>& wanted : {std::vector<std::size_t>{0}, {rows - 1}, {1, 2, rows - 3}}) {
+      const random_stack r(p, 3, true, names);
+      const auto additions = p.additions(r.stack);
+      workspace all, some;
+      p.run().run(tokens(), counted(0, rows), additions, {0, 3}, all);
+      p.run().run(tokens(), wanted, additions, {0, 3}, some);
+      REQUIRE(some.groups == all.groups);
+      REQUIRE(some.stream.size() == some.groups * wanted.size() * p.c.dim);
+      for (std::size_t g = 0; g < all.groups; ++g)
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+          const float* a = all.stream.data() + (g * rows + wanted[i]) * p.c.dim;
+          const float* b = some.stream.data() + (g * wanted.size() + i) * p.c.dim;
+          CHECK(same_bits(std::vector<float>(a, a + p.c.dim), std::vector<float>(b, b + p.c.dim)));
+        }
+      // The last block's own work is done for those alone.
+      CHECK(some.gated.size() % (wanted.size() * p.c.hidden) == 0);
+      CHECK(some.gated.size() <= some.groups * wanted.size() * p.c.hidden);
+    }
 }
 
 TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]") {
@@ -193,7 +217,7 @@ TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]")
   const random_stack r(p, 1, true, {"0q", "1k", "1v", "2down"});
   const auto additions = p.additions(r.stack);
   workspace whole, s;
-  p.run().run(tokens(), additions, {0, 1}, whole);
+  p.run().run(tokens(), counted(0, rows), additions, {0, 1}, whole);
   for (const std::vector<std::size_t>& pieces : {std::vector<std::size_t>{rows},
                                                  {1, rows - 1},
                                                  std::vector<std::size_t>(rows, 1),
@@ -203,7 +227,7 @@ TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]")
     std::vector<float> joined;
     std::size_t at = 0;
     for (const std::size_t n : pieces) {
-      p.run().run(std::span(tokens()).subspan(at, n), additions, {0, 1}, s, &past);
+      p.run().run(std::span(tokens()).subspan(at, n), counted(0, n), additions, {0, 1}, s, &past);
       joined.insert(joined.end(), s.stream.begin(), s.stream.end());
       at += n;
       CHECK(past.length == at);

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -73,6 +74,13 @@ struct spaced {
     return true;
   }
 };
+
+/// first, first + 1, …: n of them.
+inline std::vector<std::size_t> counted(std::size_t first, std::size_t n) {
+  std::vector<std::size_t> result(n);
+  std::iota(result.begin(), result.end(), first);
+  return result;
+}
 
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {

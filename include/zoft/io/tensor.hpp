@@ -73,6 +73,8 @@ inline void widen(const tensor_view& tensor, std::span<float> out) {
     case nn::dtype::bf16:
       each(bfloat16{});
       break;
+    default:
+      fail("widen: the tensor is " + std::string(nn::name_of(tensor.type)) + ", and must be F32, F16 or BF16");
   }
 }
 

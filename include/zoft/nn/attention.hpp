@@ -16,16 +16,17 @@ struct attention_shape {
   std::size_t heads, kv_heads, head_dim;
 };
 
-/// q (rows, heads·d) at positions first, first + 1, …; k, v (first + rows, kv_heads·d) -> y (rows, heads·d), where
+/// q (rows, heads·d), row r at positions[r]; k, v (as many as are seen, kv_heads·d) -> y (rows, heads·d), where for a
+/// row at position t
 ///
-///     y_t = Σ_{j ≤ t} p_tj·v_j,    p_t = softmax_j(q_t·k_j/√d)
+///     y = Σ_{j ≤ t} p_j·v_j,    p = softmax_j(q·k_j/√d)
 ///
 /// The reference for `attention`.
 inline void attention_reference(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v,
-                                std::size_t rows, std::size_t first, const attention_shape& s, rows_of<float> y) {
-  for (std::size_t row = 0; row < rows; ++row)
+                                std::span<const std::size_t> positions, const attention_shape& s, rows_of<float> y) {
+  for (std::size_t row = 0; row < positions.size(); ++row)
     for (std::size_t h = 0; h < s.heads; ++h) {
-      const std::size_t at = h * s.head_dim, kv = h * s.kv_heads / s.heads * s.head_dim, seen = first + row + 1;
+      const std::size_t at = h * s.head_dim, kv = h * s.kv_heads / s.heads * s.head_dim, seen = positions[row] + 1;
       std::vector<double> p(seen), sum(s.head_dim);
       double total = 0;
       for (std::size_t j = 0; j < seen; ++j) {
@@ -49,12 +50,13 @@ namespace kernel {
 /// comes to lie.
 template <class Arch>
 void attention_block(const float* q, std::size_t q_stride, const float* k, std::size_t k_stride, const float* v,
-                     std::size_t v_stride, std::size_t rows, std::size_t position, std::size_t head_dim, float* y,
+                     std::size_t v_stride, std::span<const std::size_t> positions, std::size_t head_dim, float* y,
                      std::size_t y_stride, std::vector<float>& scratch) {
   using floats = simd::floats<Arch>;
   constexpr std::size_t lanes = floats::size;
   constexpr std::size_t together = 4;  // keys, or value columns, whose sums are kept in registers side by side
-  const std::size_t keys = position + rows, padded = (keys + together - 1) / together * together;
+  const std::size_t rows = positions.size(), keys = positions.back() + 1;
+  const std::size_t padded = (keys + together - 1) / together * together;
   scratch.resize((padded + 2 * head_dim) * lanes);
   float* scores = scratch.data();
   float* columns = scores + padded * lanes;  // q of the rows, transposed (d, lanes), scaled
@@ -67,7 +69,7 @@ void attention_block(const float* q, std::size_t q_stride, const float* k, std::
 
   alignas(64) float last_seen[lanes];
   for (std::size_t lane = 0; lane < lanes; ++lane)
-    last_seen[lane] = static_cast<float>(position + std::min(lane, rows - 1));
+    last_seen[lane] = static_cast<float>(positions[std::min(lane, rows - 1)]);
   const floats last = floats::load_aligned(last_seen), hidden(-std::numeric_limits<float>::infinity());
   floats greatest = hidden;
   for (std::size_t j = 0; j < keys; j += together) {
@@ -111,17 +113,19 @@ void attention_block(const float* q, std::size_t q_stride, const float* k, std::
 
 }  // namespace kernel
 
-/// The same as attention_reference, in float. Causal: keys behind the last row of a block of rows are skipped.
+/// The same as attention_reference, in float, for positions in ascending order: keys behind the last of a block of rows
+/// are skipped.
 template <class Arch = xsimd::default_arch>
-void attention(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v, std::size_t rows,
-               std::size_t first, const attention_shape& s, rows_of<float> y, std::vector<float>& scratch) {
+void attention(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v,
+               std::span<const std::size_t> positions, const attention_shape& s, rows_of<float> y,
+               std::vector<float>& scratch) {
   constexpr std::size_t lanes = simd::floats<Arch>::size;
   for (std::size_t h = 0; h < s.heads; ++h) {
     const std::size_t at = h * s.head_dim, kv = h * s.kv_heads / s.heads * s.head_dim;
-    for (std::size_t row = 0; row < rows; row += lanes)
+    for (std::size_t row = 0; row < positions.size(); row += lanes)
       kernel::attention_block<Arch>(q.data + row * q.stride + at, q.stride, k.data + kv, k.stride, v.data + kv,
-                                    v.stride, std::min(lanes, rows - row), first + row, s.head_dim,
-                                    y.data + row * y.stride + at, y.stride, scratch);
+                                    v.stride, positions.subspan(row, std::min(lanes, positions.size() - row)),
+                                    s.head_dim, y.data + row * y.stride + at, y.stride, scratch);
   }
 }
 

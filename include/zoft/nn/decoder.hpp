@@ -43,7 +43,8 @@ struct cache {
 struct workspace {
   std::vector<float> stream;  ///< the residual stream x, (groups, rows, dim)
   std::size_t groups = 1;     ///< of the stream: 1 until the first addition, and then all
-  std::vector<float> normed, projected, attended, gated, branch, scratch, logits;
+  std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
+  std::vector<std::size_t> kept, positions;  ///< the tokens that a block computes all of, and where they are
 };
 
 /// The decoder as functions of its parts.
@@ -52,11 +53,13 @@ class decoder {
  public:
   decoder(const config& shape, const weights& w, const rotary& angles) : c_(shape), w_(w), angles_(angles) {}
 
-  /// tokens at positions first, first + 1, … -> s.stream (s.groups, tokens, dim), before the final norm. With a cache,
-  /// the tokens see those in it, and are put behind them; without, first is 0.
-  void run(std::span<const std::int32_t> tokens, std::span<const block_additions> additions, group_range g,
-           workspace& s, cache* past = nullptr) const {
-    const std::size_t rows = tokens.size();
+  /// tokens -> s.stream (s.groups, wanted, dim), before the final norm, of the tokens whose indices are wanted, in
+  /// ascending order. With a cache, the tokens see those in it, and are put behind them; without, the first is at
+  /// position 0. The last block computes what depends on one token alone for the wanted ones only: the numbers are the
+  /// same.
+  void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted,
+           std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
+    const std::size_t rows = tokens.size(), first = past == nullptr ? 0 : past->length;
     s.groups = 1;
     s.stream.resize(rows * c_.dim);
     for (std::size_t t = 0; t < rows; ++t)
@@ -64,8 +67,11 @@ class decoder {
     static const block_additions none;
     for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
-      attend(layer, extra, rows, g, s, past);
-      transform(w_.blocks[layer], extra, rows, g, s);
+      s.kept.clear();
+      for (std::size_t t = 0; t < rows; ++t) s.kept.push_back(t);
+      if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
+      attend(layer, extra, rows, first, g, s, past);
+      transform(w_.blocks[layer], extra, s.kept.size(), g, s);
     }
     if (past != nullptr) past->length += rows;
   }
@@ -85,31 +91,55 @@ class decoder {
   std::size_t query_width() const { return c_.heads * c_.head_dim; }
   std::size_t key_width() const { return c_.kv_heads * c_.head_dim; }
 
-  void attend(std::size_t layer, const block_additions& extra, std::size_t rows, group_range g, workspace& s,
-              cache* past) const {
+  /// The stream loses the tokens that are not in s.kept.
+  void attend(std::size_t layer, const block_additions& extra, std::size_t rows, std::size_t first, group_range g,
+              workspace& s, cache* past) const {
     const block& b = w_.blocks[layer];
     norm(b.attention_norm, s);
     const std::size_t groups = apply<Arch>(b.qkv, extra.qkv, s.normed, s.groups, rows, g, s.projected, s.scratch);
-    const std::size_t stride = query_width() + 2 * key_width(), first = past == nullptr ? 0 : past->length;
+    const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();
     for (std::size_t row = 0; row < groups * rows; ++row)
       for (std::size_t head = 0; head < c_.heads + c_.kv_heads; ++head)
         angles_.rotate(&s.projected[row * stride + head * c_.head_dim], first + row % rows);
 
-    s.attended.resize(groups * rows * query_width());
+    rows_of<const float> queries{s.projected.data(), stride};
+    if (kept < rows) {
+      s.queries.resize(groups * kept * query_width());
+      gather(s.projected.data(), groups, rows, stride, s.kept, query_width(), s.queries.data());
+      queries = {s.queries.data(), query_width()};
+    }
+    gather(s.stream.data(), s.groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
+    s.stream.resize(s.groups * kept * c_.dim);
+    s.positions.clear();
+    for (const std::size_t t : s.kept) s.positions.push_back(first + t);
+
+    s.attended.resize(groups * kept * query_width());
     const attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim};
     for (std::size_t i = 0; i < groups; ++i) {
-      const float* q = s.projected.data() + i * rows * stride;
-      const rows_of<float> y{s.attended.data() + i * rows * query_width(), query_width()};
-      rows_of<const float> k{q + query_width(), stride}, v{q + query_width() + key_width(), stride};
+      const float* key = s.projected.data() + i * rows * stride + query_width();
+      rows_of<const float> k{key, stride}, v{key + key_width(), stride};
       if (past != nullptr) {
         keep(past->keys[layer], k, rows);
         keep(past->values[layer], v, rows);
         k = {past->keys[layer].data(), key_width()};
         v = {past->values[layer].data(), key_width()};
       }
-      attention<Arch>({q, stride}, k, v, rows, first, shape, y, s.scratch);
+      attention<Arch>({queries.data + i * kept * queries.stride, queries.stride}, k, v, s.positions, shape,
+                      {s.attended.data() + i * kept * query_width(), query_width()}, s.scratch);
     }
-    join(apply<Arch>(b.output, extra.output, s.attended, groups, rows, g, s.branch, s.scratch), rows, s);
+    join(apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch, s.scratch), kept, s);
+  }
+
+  /// The first `width` columns of some rows of each group: from (groups, rows, stride) -> to (groups, which, width),
+  /// which may begin where `from` does.
+  static void gather(const float* from, std::size_t groups, std::size_t rows, std::size_t stride,
+                     std::span<const std::size_t> which, std::size_t width, float* to) {
+    for (std::size_t i = 0; i < groups; ++i)
+      for (const std::size_t row : which) {
+        const float* const at = from + (i * rows + row) * stride;
+        if (to != at) std::copy_n(at, width, to);
+        to += width;
+      }
   }
 
   void transform(const block& b, const block_additions& extra, std::size_t rows, group_range g, workspace& s) const {

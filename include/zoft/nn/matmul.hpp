@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <vector>
+#include <string>
 
 #include "../simd/batch.hpp"
-#include "dtype.hpp"
+#include "packed_matrix.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -22,78 +23,6 @@ inline void matmul_reference(std::span<const float> x, std::size_t rows, std::sp
     }
 }
 
-/// W (out, in), in panels of as many outputs as the kernel computes side by
-/// side: panel p holds W[p·width + c][i] at (i·width + c), with zeros behind
-/// the last output. Stored as float or bfloat16.
-class packed_matrix {
- public:
-  packed_matrix() = default;
-  packed_matrix(std::size_t out, std::size_t in, dtype type)
-      : out_(out), in_(in), type_(type), width_(lanes * (out > lanes ? 2 : 1)) {
-    require(type == dtype::f32 || type == dtype::bf16,
-            "pack: dtype is " + std::string(name_of(type)) + ", and must be F32 or BF16");
-    const std::size_t size = panels() * width_ * in_;
-    if (type == dtype::f32)
-      wide_.resize(size);
-    else
-      narrow_.resize(size);
-  }
-
-  static constexpr std::size_t lanes = simd::floats<>::size;
-
-  std::size_t out() const { return out_; }
-  std::size_t in() const { return in_; }
-  dtype type() const { return type_; }
-  std::size_t width() const { return width_; }  ///< outputs of a panel
-  std::size_t panels() const { return (out_ + width_ - 1) / width_; }
-  std::size_t bytes() const { return wide_.size() * sizeof(float) + narrow_.size() * sizeof(bfloat16); }
-
-  /// Rows [first, first + w.size()/in) of W become s·w, rounded once.
-  void assign(std::span<const float> w, std::size_t first = 0, float s = 1) {
-    require(w.size() % in_ == 0 && first + w.size() / in_ <= out_,
-            "packed_matrix: " + text(w.size()) + " numbers from row " + text(first) + " do not fit " + text(out_) +
-                " by " + text(in_));
-    for (std::size_t from = 0; from < w.size(); from += in_, ++first) {
-      const std::size_t place = first / width_ * in_ * width_ + first % width_;
-      for (std::size_t i = 0; i < in_; ++i)
-        if (type_ == dtype::f32)
-          wide_[place + i * width_] = s * w[from + i];
-        else
-          narrow_[place + i * width_] = bfloat16(s * w[from + i]);
-    }
-  }
-
-  float at(std::size_t o, std::size_t i) const {
-    const std::size_t place = (o / width_ * in_ + i) * width_ + o % width_;
-    return type_ == dtype::f32 ? wide_[place] : static_cast<float>(narrow_[place]);
-  }
-
-  /// Row o, widened: what an embedding looks up.
-  void row(std::size_t o, std::span<float> to) const {
-    for (std::size_t i = 0; i < in_; ++i) to[i] = at(o, i);
-  }
-
-  const float* wide_panel(std::size_t p) const { return wide_.data() + p * in_ * width_; }
-  const bfloat16* narrow_panel(std::size_t p) const { return narrow_.data() + p * in_ * width_; }
-
- private:
-  std::size_t out_ = 0, in_ = 0;
-  dtype type_ = dtype::f32;
-  std::size_t width_ = lanes;
-  std::vector<float> wide_;
-  std::vector<bfloat16> narrow_;
-};
-
-/// W (out, in) row-major -> panels.
-inline packed_matrix pack(std::span<const float> weights, std::size_t out, std::size_t in, dtype type = dtype::f32) {
-  require(weights.size() == out * in && !weights.empty(), "pack: " + text(weights.size()) +
-                                                              " weights were given, and " + text(out) + " by " +
-                                                              text(in) + " are " + text(out * in));
-  packed_matrix result(out, in, type);
-  result.assign(weights);
-  return result;
-}
-
 /// Where the rows of a matrix are: row r begins at data + r·stride.
 template <class T>
 struct rows_of {
@@ -103,47 +32,83 @@ struct rows_of {
 
 namespace kernel {
 
-/// Rows × Vectors vectors of y, each the sum over i in order: the same bits for
-/// a row whatever rows are beside it.
-template <std::size_t Rows, std::size_t Vectors, class Arch, class W>
-[[gnu::always_inline]] inline void tile(rows_of<const float> x, const W* panel, std::size_t in, rows_of<float> y,
+/// Where some inputs of a panel are, as floats or as pairs of bfloat16.
+struct float_panel {
+  const float* at;
+};
+struct bfloat16_panel {
+  const bfloat16* at;
+};
+
+/// sum[r][v] += x[r][i]·w[v]
+template <class floats, std::size_t Rows, std::size_t Vectors>
+[[gnu::always_inline]] inline void add_products(rows_of<const float> x, std::size_t i, const floats (&w)[Vectors],
+                                                floats (&sum)[Rows][Vectors]) {
+  for (std::size_t r = 0; r < Rows; ++r) {
+    const floats value(x.data[r * x.stride + i]);
+    for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = xsimd::fma(value, w[v], sum[r][v]);
+  }
+}
+
+template <class floats, std::size_t Rows, std::size_t Vectors>
+[[gnu::always_inline]] inline void add_products(rows_of<const float> x, float_panel panel, std::size_t count,
+                                                floats (&sum)[Rows][Vectors]) {
+  for (std::size_t i = 0; i < count; ++i) {
+    floats w[Vectors];
+    for (std::size_t v = 0; v < Vectors; ++v)
+      w[v] = floats::load_unaligned(panel.at + (i * Vectors + v) * floats::size);
+    add_products<floats>(x, i, w, sum);
+  }
+}
+
+template <class floats, std::size_t Rows, std::size_t Vectors>
+[[gnu::always_inline]] inline void add_products(rows_of<const float> x, bfloat16_panel panel, std::size_t count,
+                                                floats (&sum)[Rows][Vectors]) {
+  const auto as_floats = [](simd::u32 word) { return floats((typename floats::register_type)word); };
+  for (std::size_t i = 0; i < count; i += 2) {
+    floats even[Vectors], odd[Vectors];
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      const auto pair = simd::load<simd::u32>(panel.at + (i * Vectors + 2 * v) * floats::size);
+      even[v] = as_floats(pair << 16);
+      odd[v] = as_floats(pair & 0xffff0000u);
+    }
+    add_products<floats>(x, i, even, sum);
+    if (i + 1 < count) add_products<floats>(x, i + 1, odd, sum);
+  }
+}
+
+/// Rows × Vectors vectors of y, each the sum over i in order: the same bits for a row whatever rows are beside it.
+template <std::size_t Rows, std::size_t Vectors, class Arch, class Panel>
+[[gnu::always_inline]] inline void tile(rows_of<const float> x, Panel panel, std::size_t count, rows_of<float> y,
                                         bool accumulate) {
   using floats = simd::floats<Arch>;
-  constexpr std::size_t lanes = floats::size;
+  static_assert(sizeof(floats) == simd::register_bytes,
+                "the compile-time instruction set and the kernel's differ in width");
   floats sum[Rows][Vectors];
   for (std::size_t r = 0; r < Rows; ++r)
     for (std::size_t v = 0; v < Vectors; ++v)
-      sum[r][v] = accumulate ? floats::load_unaligned(y.data + r * y.stride + v * lanes) : floats(0.0f);
-  for (std::size_t i = 0; i < in; ++i) {
-    floats w[Vectors];
-    for (std::size_t v = 0; v < Vectors; ++v) w[v] = simd::widened<Arch>(panel + (i * Vectors + v) * lanes);
-    for (std::size_t r = 0; r < Rows; ++r) {
-      const floats value(x.data[r * x.stride + i]);
-      for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = xsimd::fma(value, w[v], sum[r][v]);
-    }
-  }
+      sum[r][v] = accumulate ? floats::load_unaligned(y.data + r * y.stride + v * floats::size) : floats(0.0f);
+  add_products<floats>(x, panel, count, sum);
   for (std::size_t r = 0; r < Rows; ++r)
-    for (std::size_t v = 0; v < Vectors; ++v) sum[r][v].store_unaligned(y.data + r * y.stride + v * lanes);
+    for (std::size_t v = 0; v < Vectors; ++v) sum[r][v].store_unaligned(y.data + r * y.stride + v * floats::size);
 }
 
 /// The same where the panel has fewer than all its columns.
-template <std::size_t Rows, std::size_t Vectors, class Arch, class W>
-void cut_tile(rows_of<const float> x, const W* panel, std::size_t in, rows_of<float> y, bool accumulate,
+template <std::size_t Rows, std::size_t Vectors, class Arch, class Panel>
+void cut_tile(rows_of<const float> x, Panel panel, std::size_t count, rows_of<float> y, bool accumulate,
               std::size_t columns) {
   constexpr std::size_t width = Vectors * simd::floats<Arch>::size;
   float whole[Rows * width] = {};
   for (std::size_t r = 0; accumulate && r < Rows; ++r) std::copy_n(y.data + r * y.stride, columns, whole + r * width);
-  tile<Rows, Vectors, Arch>(x, panel, in, {whole, width}, accumulate);
+  tile<Rows, Vectors, Arch>(x, panel, count, {whole, width}, accumulate);
   for (std::size_t r = 0; r < Rows; ++r) std::copy_n(whole + r * width, columns, y.data + r * y.stride);
 }
 
-/// Rows that keep the sums, a panel's vectors and a broadcast in registers: 12
-/// × 2 of 32, or 6 × 2 of 16.
-template <class Arch>
+/// Rows that keep the sums, a panel's vectors and a broadcast in registers: 12 × 2 of 32, or 6 × 2 of 16.
 inline constexpr std::size_t tile_rows = simd::vector_registers == 32 ? 12 : 6;
 
-template <std::size_t Rows, std::size_t Vectors, class Arch, class W>
-void row_block(rows_of<const float> x, std::size_t rows, const W* panel, std::size_t in, rows_of<float> y,
+template <std::size_t Rows, std::size_t Vectors, class Arch, class Panel>
+void row_block(rows_of<const float> x, std::size_t rows, Panel panel, std::size_t count, rows_of<float> y,
                bool accumulate, std::size_t columns) {
   constexpr std::size_t width = Vectors * simd::floats<Arch>::size;
   std::size_t row = 0;
@@ -151,44 +116,78 @@ void row_block(rows_of<const float> x, std::size_t rows, const W* panel, std::si
     const rows_of<const float> from{x.data + row * x.stride, x.stride};
     const rows_of<float> to{y.data + row * y.stride, y.stride};
     if (columns == width)
-      tile<Rows, Vectors, Arch>(from, panel, in, to, accumulate);
+      tile<Rows, Vectors, Arch>(from, panel, count, to, accumulate);
     else
-      cut_tile<Rows, Vectors, Arch>(from, panel, in, to, accumulate, columns);
+      cut_tile<Rows, Vectors, Arch>(from, panel, count, to, accumulate, columns);
   }
   if constexpr (Rows > 1)
     if (row < rows)
-      row_block<(Rows > 4 ? Rows / 2 : 1), Vectors, Arch>({x.data + row * x.stride, x.stride}, rows - row, panel, in,
+      row_block<(Rows > 4 ? Rows / 2 : 1), Vectors, Arch>({x.data + row * x.stride, x.stride}, rows - row, panel, count,
                                                           {y.data + row * y.stride, y.stride}, accumulate, columns);
 }
 
+/// y (rows, columns of panel p) += x's columns [first, first + count) times the panel's, or = where not `accumulate`.
+/// What is stored in fewer bits than a kernel reads is widened here, where it stays in the nearest cache.
+template <std::size_t Vectors, class Arch>
+void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p, std::size_t first,
+                    std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
+  const std::size_t columns = std::min(w.width(), w.out() - p * w.width());
+  const rows_of<float> to{y.data + p * w.width(), y.stride};
+  const auto run = [&](auto panel) {
+    row_block<tile_rows, Vectors, Arch>(x, rows, panel, count, to, accumulate, columns);
+  };
+  if (w.type() == dtype::f32) return run(float_panel{w.panel<float>(p) + first * w.width()});
+  if (w.type() == dtype::bf16) return run(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
+  w.widen(p, first, count, wide);
+  run(float_panel{wide});
+}
+
+/// What a matmul works in: a part of some rows of x, and of a panel.
+struct matmul_scratch {
+  static constexpr std::size_t rows = 96, few = tile_rows, part = 256, part_of_few = 64;
+  // Rows that lie a power of two apart would share cache sets.
+  static constexpr std::size_t stride = part + 16;
+  alignas(64) float x[rows * stride];
+  alignas(64) float wide[part * 2 * packed_matrix::lanes];
+
+  static matmul_scratch& of_this_thread() {
+    static thread_local const auto scratch = std::make_unique<matmul_scratch>();
+    return *scratch;
+  }
+};
+
 }  // namespace kernel
 
-/// x (rows, in) · W (out, in)ᵀ -> y (rows, out), or added to y. Rows may lie
-/// apart. Each element of y is one sum over i in order, in float: |error| ≤
-/// in·2⁻²⁴·Σ|xᵢwᵢ|.
+/// x (rows, in) · W (out, in)ᵀ -> y (rows, out), or added to y. Rows may lie apart. Each element of y is one sum over i
+/// in order, in float, of W's values as they are stored: |error| ≤ in·2⁻²⁴·Σ|xᵢwᵢ|.
 template <class Arch = xsimd::default_arch>
 void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, rows_of<float> y,
             bool accumulate = false) {
-  constexpr std::size_t block = 96;  // rows whose x stays in cache while all panels pass
-  for (std::size_t row = 0; row < rows; row += block) {
-    const std::size_t n = std::min(block, rows - row);
-    const rows_of<const float> from{x.data + row * x.stride, x.stride};
-    for (std::size_t p = 0; p < w.panels(); ++p) {
-      const std::size_t columns = std::min(w.width(), w.out() - p * w.width());
-      const rows_of<float> to{y.data + row * y.stride + p * w.width(), y.stride};
-      const auto run = [&](const auto* panel) {
-        constexpr std::size_t most = kernel::tile_rows<Arch>;
-        if (w.width() == packed_matrix::lanes)
-          kernel::row_block<most, 1, Arch>(from, n, panel, w.in(), to, accumulate, columns);
-        else
-          kernel::row_block<most, 2, Arch>(from, n, panel, w.in(), to, accumulate, columns);
-      };
-      if (w.type() == dtype::f32)
-        run(w.wide_panel(p));
-      else
-        run(w.narrow_panel(p));
-    }
+  kernel::matmul_scratch& scratch = kernel::matmul_scratch::of_this_thread();
+  const auto multiply = [&](rows_of<const float> from, std::size_t n, std::size_t p, std::size_t first,
+                            std::size_t count, rows_of<float> to) {
+    if (w.width() == packed_matrix::lanes)
+      kernel::multiply_panel<1, Arch>(from, n, w, p, first, count, to, accumulate || first > 0, scratch.wide);
+    else
+      kernel::multiply_panel<2, Arch>(from, n, w, p, first, count, to, accumulate || first > 0, scratch.wide);
+  };
+  if (rows < scratch.few || w.panels() == 1) {
+    // Each panel is read once, from its begin to its end.
+    const std::size_t part = bits_of(w.type()) < 16 ? scratch.part_of_few : w.in();
+    for (std::size_t p = 0; p < w.panels(); ++p)
+      for (std::size_t first = 0; first < w.in(); first += part)
+        multiply({x.data + first, x.stride}, rows, p, first, std::min(part, w.in() - first), y);
+    return;
   }
+  // A part of the inputs, of the rows of a block, is brought together and stays in cache while all panels pass.
+  for (std::size_t row = 0; row < rows; row += scratch.rows)
+    for (std::size_t first = 0; first < w.in(); first += scratch.part) {
+      const std::size_t n = std::min(scratch.rows, rows - row), count = std::min(scratch.part, w.in() - first);
+      for (std::size_t r = 0; r < n; ++r)
+        std::copy_n(x.data + (row + r) * x.stride + first, count, scratch.x + r * scratch.stride);
+      for (std::size_t p = 0; p < w.panels(); ++p)
+        multiply({scratch.x, scratch.stride}, n, p, first, count, {y.data + row * y.stride, y.stride});
+    }
 }
 
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out)

@@ -14,8 +14,7 @@
 namespace zoft::inline ZOFT_ISA::nn {
 
 struct load_options {
-  dtype weights = dtype::f32;  ///< how matrices are kept in memory, f32 or bf16;
-                               ///< norms and biases are always f32
+  dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32
   std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
 };
 
@@ -124,9 +123,9 @@ class transformer {
     check(tokens);
     check_single(adapter);
     workspace s;
-    run_decoder().run(tokens, prepare(adapter), {0, 1}, s);
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
+    run_decoder().run(tokens, rows, prepare(adapter), {0, 1}, s);
     run_decoder().logits(rows, s);
     return std::move(s.logits);
   }
@@ -144,9 +143,9 @@ class transformer {
     cache past{std::vector<std::vector<float>>(c_.layers), std::vector<std::vector<float>>(c_.layers)};
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < most && result.size() < c_.context; ++made) {
-      run_decoder().run(next, additions, {0, 1}, s, &past);
-      const std::size_t last[] = {next.size() - 1};
-      run_decoder().logits(last, s);
+      const std::size_t last[] = {next.size() - 1}, only[] = {0};
+      run_decoder().run(next, last, additions, {0, 1}, s, &past);
+      run_decoder().logits(only, s);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
       if (token < 0 || token == stop) break;
       result.push_back(token);
@@ -166,15 +165,14 @@ class transformer {
     for (std::size_t t = 1; t < one.labels.size(); ++t)
       if (one.labels[t] != ignored) predicting.push_back(t - 1);
     if (predicting.empty()) return;
-    run_decoder().run(one.tokens.first(predicting.back() + 1), additions, g, s);
-    const std::size_t length = predicting.back() + 1;
+    run_decoder().run(one.tokens.first(predicting.back() + 1), predicting, additions, g, s);
     // Segments bound the memory for logits, which are the widest rows of all.
     constexpr std::size_t segment = 64;
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t from = 0; from < predicting.size(); from += segment) {
         const std::size_t n = std::min(segment, predicting.size() - from);
         rows.clear();
-        for (std::size_t i = 0; i < n; ++i) rows.push_back((s.groups == 1 ? 0 : group) * length + predicting[from + i]);
+        for (std::size_t i = 0; i < n; ++i) rows.push_back((s.groups == 1 ? 0 : group) * predicting.size() + from + i);
         run_decoder().logits(rows, s);
         for (std::size_t i = 0; i < n; ++i)
           place(group, from + i) =

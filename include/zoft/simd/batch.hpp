@@ -33,18 +33,4 @@ float greatest(const floats<Arch>& v) {
   return result;
 }
 
-/// A vector of weights, widened to float.
-template <class Arch>
-[[gnu::always_inline]] inline floats<Arch> widened(const float* from) {
-  return floats<Arch>::load_unaligned(from);
-}
-template <class Arch>
-[[gnu::always_inline]] inline floats<Arch> widened(const bfloat16* from) {
-  static_assert(sizeof(floats<Arch>) == sizeof(f32),
-                "the compile-time instruction set and the kernel's differ in width");
-  using narrow [[gnu::vector_size(register_bytes / 2)]] = std::uint16_t;
-  const u32 wide = __builtin_convertvector(load<narrow>(from), u32) << 16;
-  return floats<Arch>::load_unaligned(reinterpret_cast<const float*>(&wide));
-}
-
 }  // namespace zoft::inline ZOFT_ISA::simd

@@ -56,6 +56,30 @@ namespace zoft::inline ZOFT_ISA::simd {
 #endif
 }
 
+/// `lanes` integers of a byte, widened to 32 bits.
+[[gnu::always_inline]] inline i32 load_wide(const std::int8_t* from) {
+#if defined(ZOFT_HAS_AVX512)
+  return (i32)_mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(from));
+#elif defined(ZOFT_HAS_AVX2)
+  return (i32)_mm256_cvtepi8_epi32(_mm_loadu_si64(from));
+#else
+  i32 value;
+  for (std::size_t i = 0; i < lanes; ++i) value[i] = from[i];
+  return value;
+#endif
+}
+[[gnu::always_inline]] inline i32 load_wide(const std::uint8_t* from) {
+#if defined(ZOFT_HAS_AVX512)
+  return (i32)_mm512_maskz_cvtepu8_epi32(0xffff, load<__m128i>(from));
+#elif defined(ZOFT_HAS_AVX2)
+  return (i32)_mm256_cvtepu8_epi32(_mm_loadu_si64(from));
+#else
+  i32 value;
+  for (std::size_t i = 0; i < lanes; ++i) value[i] = from[i];
+  return value;
+#endif
+}
+
 /// Two vectors of numbers that lie one behind the other.
 template <class T>
 [[gnu::always_inline]] inline void load_wide(const T* from, f32 (&pair)[2]) {
