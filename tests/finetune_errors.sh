@@ -63,6 +63,7 @@ refused "method is 'sgd'.*prge, " --method sgd
 refused "adapter is 'dora'.*lora_fa, " --adapter dora
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64
+refused "adapter full goes with --weights f32 or bf16" --adapter full --weights nf4
 refused "warmup is 3.*at most --steps, which is 2" --warmup 3
 refused "threads is '100000'.*1024" --threads 100000
 refused "seed is '-1'" --seed=-1

@@ -21,9 +21,13 @@ void add_model(command_line& c) {
   c.group("Model");
   c.path("--model", &options::model, "PATH", "a folder of Hugging Face's, or a file of llama2.c's");
   c.path("--tokenizer", &options::tokenizer, "FILE", "tokenizer.bin of llama2.c's (the one beside the model)");
-  c.add("--weights", &options::weights, "NAME", "f32 or bf16: how matrices are kept in memory (f32)",
+  c.add("--weights", &options::weights, "NAME", "f32, bf16, i8, i4 or nf4: how matrices are kept in memory (f32)",
         [](const std::string& option, const std::string& value) {
-          return one_of(option, value, {"f32", "bf16"}) == "f32" ? zoft::nn::dtype::f32 : zoft::nn::dtype::bf16;
+          using zoft::nn::dtype;
+          const std::vector<std::string> names{"f32", "bf16", "i8", "i4", "nf4"};
+          constexpr dtype types[] = {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4};
+          const std::string name = one_of(option, value, names);
+          return types[std::find(names.begin(), names.end(), name) - names.begin()];
         });
   c.whole("--threads", &options::threads, "of the forwards; 0: as many as the machine has (0)", 0, 1024);
 }
@@ -98,6 +102,8 @@ void settle(options& o) {
   if (o.kind == data_kind::labelled && o.words.empty())
     refuse("--words is missing, and must give a word for each label of --labelled, such as 'negative,positive'");
   if (o.adapter == "full" && !o.targets.empty()) refuse("--targets goes with --adapter lora or lora_fa");
+  if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
+    refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
 
   const std::string folder = ZOFT_DEFAULT_TASK;

@@ -14,7 +14,8 @@
 namespace zoft::inline ZOFT_ISA::nn {
 
 struct load_options {
-  dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32
+  dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32, and with i4 and
+                               ///< nf4 the embedding and the head are i8, as they suffer most from few bits
   std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
 };
 
@@ -225,8 +226,9 @@ class transformer {
 
   void make_room(const io::checkpoint& from, dtype type) {
     const std::size_t queries = c_.heads * c_.head_dim, keys = c_.kv_heads * c_.head_dim;
-    w_.embedding = packed_matrix(c_.vocabulary, c_.dim, type);
-    if (!c_.tied_head) w_.head = packed_matrix(c_.vocabulary, c_.dim, type);
+    const dtype words = bits_of(type) < 8 ? dtype::i8 : type;
+    w_.embedding = packed_matrix(c_.vocabulary, c_.dim, words);
+    if (!c_.tied_head) w_.head = packed_matrix(c_.vocabulary, c_.dim, words);
     w_.final_norm.resize(c_.dim);
     for (std::size_t layer = 0; layer < c_.layers; ++layer) {
       const std::string name = "model.layers." + text(layer) + ".";

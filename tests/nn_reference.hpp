@@ -1,0 +1,131 @@
+// The decoder in double, one number after another: what a model's losses are without any rounding of the kernels'.
+#pragma once
+
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+#include <zoft/low_rank.hpp>
+#include <zoft/nn/transformer.hpp>
+
+namespace nn_test {
+
+class reference_model {
+ public:
+  /// Of the weights as the model keeps them.
+  explicit reference_model(const zoft::nn::transformer& model) : c_(model.shape()), values_(model.weights()) {
+    for (const zoft::tensor& t : model.weights_layout())
+      tensors_[t.name] = std::span<const float>(values_).subspan(t.offset, t.size());
+  }
+
+  /// The mean of −ln p of all tokens but the first, in group g of a stack.
+  double loss(const std::vector<std::int32_t>& tokens, const zoft::low_rank_stack& stack, std::size_t g) const {
+    rows x;
+    for (const std::int32_t id : tokens) x.push_back(row_of("model.embed_tokens.weight", static_cast<std::size_t>(id)));
+    for (std::size_t layer = 0; layer < c_.layers; ++layer) {
+      const std::string name = "model.layers." + std::to_string(layer) + ".";
+      const rows normed = norm(x, name + "input_layernorm.weight");
+      rows q = linear(normed, name + "self_attn.q_proj", stack, g),
+           k = linear(normed, name + "self_attn.k_proj", stack, g);
+      const rows v = linear(normed, name + "self_attn.v_proj", stack, g);
+      rotate(q, c_.heads);
+      rotate(k, c_.kv_heads);
+      add(x, linear(attention(q, k, v), name + "self_attn.o_proj", stack, g));
+      const rows again = norm(x, name + "post_attention_layernorm.weight");
+      rows gate = linear(again, name + "mlp.gate_proj", stack, g);
+      const rows up = linear(again, name + "mlp.up_proj", stack, g);
+      for (std::size_t t = 0; t < gate.size(); ++t)
+        for (std::size_t i = 0; i < gate[t].size(); ++i) gate[t][i] *= up[t][i] / (1 + std::exp(-gate[t][i]));
+      add(x, linear(gate, name + "mlp.down_proj", stack, g));
+    }
+    x = norm(x, "model.norm.weight");
+    double sum = 0;
+    for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
+      const std::vector<double> logits = product(x[t], c_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight");
+      double total = 0;
+      for (const double logit : logits) total += std::exp(logit);
+      sum += std::log(total) - logits[static_cast<std::size_t>(tokens[t + 1])];
+    }
+    return sum / static_cast<double>(tokens.size() - 1);
+  }
+
+ private:
+  using rows = std::vector<std::vector<double>>;
+
+  std::vector<double> row_of(const std::string& name, std::size_t row) const {
+    const auto part = tensors_.at(name).subspan(row * c_.dim, c_.dim);
+    return {part.begin(), part.end()};
+  }
+  /// W·x
+  std::vector<double> product(const std::vector<double>& x, const std::string& name) const {
+    const auto w = tensors_.at(name);
+    std::vector<double> y(w.size() / x.size());
+    for (std::size_t o = 0; o < y.size(); ++o)
+      for (std::size_t i = 0; i < x.size(); ++i) y[o] += double{w[o * x.size() + i]} * x[i];
+    return y;
+  }
+  rows linear(const rows& x, const std::string& name, const zoft::low_rank_stack& stack, std::size_t g) const {
+    rows y;
+    for (const auto& row : x) y.push_back(product(row, name + ".weight"));
+    if (const zoft::low_rank* l = stack.find(name))
+      for (std::size_t t = 0; t < x.size(); ++t)
+        for (std::size_t r = 0; r < l->rank; ++r) {
+          double u = 0;
+          for (std::size_t i = 0; i < l->in; ++i) u += double{l->a_of(g)[r * l->in + i]} * x[t][i];
+          for (std::size_t o = 0; o < l->out; ++o) y[t][o] += double{l->scale} * u * l->b_of(g)[o * l->rank + r];
+        }
+    return y;
+  }
+  rows norm(const rows& x, const std::string& name) const {
+    const auto gain = tensors_.at(name);
+    rows y = x;
+    for (auto& row : y) {
+      double square = 0;
+      for (const double value : row) square += value * value;
+      const double scale = 1 / std::sqrt(square / static_cast<double>(row.size()) + c_.norm_epsilon);
+      for (std::size_t i = 0; i < row.size(); ++i) row[i] *= gain[i] * scale;
+    }
+    return y;
+  }
+  void rotate(rows& x, std::size_t heads) const {
+    const std::size_t half = c_.head_dim / 2;
+    const bool interleaved = c_.pairing == zoft::nn::rope::interleaved;
+    for (std::size_t t = 0; t < x.size(); ++t)
+      for (std::size_t h = 0; h < heads; ++h)
+        for (std::size_t i = 0; i < half; ++i) {
+          const double power = -2.0 * static_cast<double>(i) / static_cast<double>(c_.head_dim);
+          const double angle = static_cast<double>(t) * std::pow(c_.rope_base, power);
+          double& a = x[t][h * c_.head_dim + (interleaved ? 2 * i : i)];
+          double& b = x[t][h * c_.head_dim + (interleaved ? 2 * i + 1 : i + half)];
+          const double first = a;
+          a = first * std::cos(angle) - b * std::sin(angle);
+          b = first * std::sin(angle) + b * std::cos(angle);
+        }
+  }
+  rows attention(const rows& q, const rows& k, const rows& v) const {
+    rows y(q.size(), std::vector<double>(q[0].size()));
+    for (std::size_t t = 0; t < q.size(); ++t)
+      for (std::size_t h = 0; h < c_.heads; ++h) {
+        const std::size_t at = h * c_.head_dim, kv = h * c_.kv_heads / c_.heads * c_.head_dim;
+        std::vector<double> p(t + 1);
+        double total = 0;
+        for (std::size_t j = 0; j <= t; ++j) {
+          for (std::size_t d = 0; d < c_.head_dim; ++d) p[j] += q[t][at + d] * k[j][kv + d];
+          total += p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(c_.head_dim)));
+        }
+        for (std::size_t j = 0; j <= t; ++j)
+          for (std::size_t d = 0; d < c_.head_dim; ++d) y[t][at + d] += p[j] / total * v[j][kv + d];
+      }
+    return y;
+  }
+  static void add(rows& x, const rows& y) {
+    for (std::size_t t = 0; t < x.size(); ++t)
+      for (std::size_t i = 0; i < x[t].size(); ++i) x[t][i] += y[t][i];
+  }
+
+  zoft::nn::config c_;
+  std::vector<float> values_;
+  std::map<std::string, std::span<const float>> tensors_;
+};
+
+}  // namespace nn_test
