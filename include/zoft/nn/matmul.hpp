@@ -32,12 +32,17 @@ struct rows_of {
 
 namespace kernel {
 
-/// Where some inputs of a panel are, as floats or as pairs of bfloat16.
+/// Where some inputs of a panel are, as floats, or as pairs of bfloat16.
 struct float_panel {
   const float* at;
 };
 struct bfloat16_panel {
   const bfloat16* at;
+};
+/// Or as codes in fewer bits.
+struct coded_panel {
+  const packed_matrix& w;
+  std::size_t index, first;
 };
 
 /// sum[r][v] += x[r][i]·w[v]
@@ -75,6 +80,17 @@ template <class floats, std::size_t Rows, std::size_t Vectors>
     add_products<floats>(x, i, even, sum);
     if (i + 1 < count) add_products<floats>(x, i + 1, odd, sum);
   }
+}
+
+template <class floats, std::size_t Rows, std::size_t Vectors>
+[[gnu::always_inline]] inline void add_products(rows_of<const float> x, coded_panel panel, std::size_t count,
+                                                floats (&sum)[Rows][Vectors]) {
+  const auto add = [&](std::size_t i, const simd::f32(&values)[Vectors]) __attribute__((always_inline)) {
+    floats w[Vectors];
+    for (std::size_t v = 0; v < Vectors; ++v) w[v] = floats((typename floats::register_type)values[v]);
+    add_products<floats>(x, i, w, sum);
+  };
+  panel.w.template decode<Vectors>(panel.index, panel.first, count, add);
 }
 
 /// Rows × Vectors vectors of y, each the sum over i in order: the same bits for a row whatever rows are beside it.
@@ -127,7 +143,7 @@ void row_block(rows_of<const float> x, std::size_t rows, Panel panel, std::size_
 }
 
 /// y (rows, columns of panel p) += x's columns [first, first + count) times the panel's, or = where not `accumulate`.
-/// What is stored in fewer bits than a kernel reads is widened here, where it stays in the nearest cache.
+/// Codes are decoded into the nearest cache for many rows, and into registers for few.
 template <std::size_t Vectors, class Arch>
 void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p, std::size_t first,
                     std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
@@ -138,13 +154,16 @@ void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matri
   };
   if (w.type() == dtype::f32) return run(float_panel{w.panel<float>(p) + first * w.width()});
   if (w.type() == dtype::bf16) return run(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
-  w.widen(p, first, count, wide);
+  if (rows < tile_rows) return run(coded_panel{w, p, first});
+  w.template decode<Vectors>(p, first, count, [wide](std::size_t i, const simd::f32(&values)[Vectors]) {
+    for (std::size_t v = 0; v < Vectors; ++v) simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, values[v]);
+  });
   run(float_panel{wide});
 }
 
 /// What a matmul works in: a part of some rows of x, and of a panel.
 struct matmul_scratch {
-  static constexpr std::size_t rows = 96, few = tile_rows, part = 256, part_of_few = 64;
+  static constexpr std::size_t rows = 96, part = 512;
   // Rows that lie a power of two apart would share cache sets.
   static constexpr std::size_t stride = part + 16;
   alignas(64) float x[rows * stride];
@@ -171,12 +190,9 @@ void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, ro
     else
       kernel::multiply_panel<2, Arch>(from, n, w, p, first, count, to, accumulate || first > 0, scratch.wide);
   };
-  if (rows < scratch.few || w.panels() == 1) {
+  if (rows < kernel::tile_rows || (w.panels() == 1 && bits_of(w.type()) >= 16)) {
     // Each panel is read once, from its begin to its end.
-    const std::size_t part = bits_of(w.type()) < 16 ? scratch.part_of_few : w.in();
-    for (std::size_t p = 0; p < w.panels(); ++p)
-      for (std::size_t first = 0; first < w.in(); first += part)
-        multiply({x.data + first, x.stride}, rows, p, first, std::min(part, w.in() - first), y);
+    for (std::size_t p = 0; p < w.panels(); ++p) multiply(x, rows, p, 0, w.in(), y);
     return;
   }
   // A part of the inputs, of the rows of a block, is brought together and stays in cache while all panels pass.

@@ -117,47 +117,49 @@ class packed_matrix {
     return reinterpret_cast<const T*>(bytes_.data() + p * panel_bytes());
   }
 
-  /// Inputs [first, first + count) of panel p of i8, i4 or nf4 as floats: to (count, width). first is a multiple of 32.
-  void widen(std::size_t p, std::size_t first, std::size_t count, float* to) const {
+  /// Calls f(i, values) for inputs [first, first + count) of panel p of i8, i4 or nf4, first being a multiple of 32:
+  /// values are the panel's weights of input first + i, as floats.
+  template <std::size_t Vectors, class F>
+  [[gnu::always_inline]] void decode(std::size_t p, std::size_t first, std::size_t count, F f) const {
     using simd::f32, simd::i32;
-    const float* scales = scales_.data() + (p * groups() + (type_ == dtype::i8 ? 0 : first / group)) * width_;
     const std::size_t at = first * width_ * bits_of(type_) / 8;
-    const auto* whole = panel<std::int8_t>(p) + at;
-    const auto* halves = panel<std::uint8_t>(p) + at;
-    const auto code = [&](std::size_t i, std::size_t c) {
-      const i32 two = simd::load_wide(halves + i / 2 * width_ + c);
-      return i % 2 == 0 ? two & 0xf : two >> 4;
-    };
+    const float* scales = scales_.data() + (p * groups() + (type_ == dtype::i8 ? 0 : first / group)) * width_;
+    f32 s[Vectors], values[Vectors];
     if (type_ == dtype::i8) {
-      widen_groups(scales, count, count, to, [&](std::size_t i, std::size_t c, f32 s) {
-        return s * __builtin_convertvector(simd::load_wide(whole + i * width_ + c), f32);
-      });
-    } else if (type_ == dtype::i4) {
-      widen_groups(scales, group, count, to, [&](std::size_t i, std::size_t c, f32 s) {
-        return s * __builtin_convertvector(code(i, c) - 8, f32);
-      });
-    } else {
-      widen_groups(scales, group, count, to,
-                   [&](std::size_t i, std::size_t c, f32 s) { return s * look_up(code(i, c)); });
+      const auto* codes = panel<std::int8_t>(p) + at;
+      for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(scales + v * lanes);
+      for (std::size_t i = 0; i < count; ++i, codes += width_) {
+        for (std::size_t v = 0; v < Vectors; ++v)
+          values[v] = s[v] * __builtin_convertvector(simd::load_wide(codes + v * lanes), f32);
+        f(i, values);
+      }
+      return;
     }
+    const auto* codes = panel<std::uint8_t>(p) + at;
+    const auto in_groups = [&](auto value_of) {
+      for (std::size_t i = 0; i < count; i += 2, codes += width_) {
+        if (i % group == 0) {
+          for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(scales + v * lanes);
+          scales += width_;
+        }
+        i32 both[Vectors];
+        for (std::size_t v = 0; v < Vectors; ++v) {
+          both[v] = simd::load_wide(codes + v * lanes);
+          values[v] = s[v] * value_of(both[v] & 0xf);
+        }
+        f(i, values);
+        if (i + 1 == count) break;
+        for (std::size_t v = 0; v < Vectors; ++v) values[v] = s[v] * value_of(both[v] >> 4);
+        f(i + 1, values);
+      }
+    };
+    if (type_ == dtype::i4)
+      in_groups([](i32 code) { return __builtin_convertvector(code - 8, f32); });
+    else
+      in_groups([](i32 code) { return look_up(code); });
   }
 
  private:
-  /// to (count, width) from value(input, column, scale), the scales changing after each `together` inputs.
-  template <class Value>
-  void widen_groups(const float* scales, std::size_t together, std::size_t count, float* to, Value value) const {
-    for (std::size_t first = 0; first < count; first += together, scales += width_) {
-      const std::size_t end = std::min(count, first + together);
-      for (std::size_t c = 0; c < width_; c += lanes) {
-        const auto s = simd::load<simd::f32>(scales + c);
-        std::size_t i = first;
-        for (; i + 2 <= end; i += 2)
-          for (std::size_t j = 0; j < 2; ++j) simd::store(to + (i + j) * width_ + c, value(i + j, c, s));
-        if (i < end) simd::store(to + i * width_ + c, value(i, c, s));
-      }
-    }
-  }
-
   /// nf4_values[code], lane by lane.
   [[gnu::always_inline]] static simd::f32 look_up(simd::i32 code) {
 #if defined(ZOFT_HAS_AVX512)
