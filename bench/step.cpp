@@ -9,6 +9,8 @@
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 
+#include "models.hpp"
+
 namespace {
 
 constexpr std::size_t sequences = 16, tokens = 48;
@@ -18,15 +20,7 @@ zoft::nn::transformer load(const benchmark::State& state) {
 }
 
 zoft::nn::batch example(const zoft::nn::transformer& model) {
-  zoft::nn::batch batch;
-  std::vector<std::int32_t> ids(tokens);
-  for (std::uint32_t s = 0; s < sequences; ++s) {
-    for (std::uint32_t t = 0; t < tokens; ++t)
-      ids[t] = static_cast<std::int32_t>(zoft::random::word({1, s, 0}, zoft::random::stream::data, t) %
-                                         model.shape().vocabulary);
-    batch.add(ids);
-  }
-  return batch;
+  return bench::random_batch(model.shape(), sequences, tokens);
 }
 
 auto tuner_for(const zoft::nn::transformer& model) {

@@ -57,22 +57,16 @@ namespace zoft::inline ZOFT_ISA::simd {
 }
 
 /// `lanes` integers of a byte, widened to 32 bits.
-[[gnu::always_inline]] inline i32 load_wide(const std::int8_t* from) {
+template <class Byte>
+requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
+[[gnu::always_inline]] inline i32 load_wide(const Byte* from) {
+  [[maybe_unused]] constexpr bool negative = std::is_signed_v<Byte>;
 #if defined(ZOFT_HAS_AVX512)
-  return (i32)_mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(from));
+  const auto bytes = load<__m128i>(from);
+  return (i32)(negative ? _mm512_maskz_cvtepi8_epi32(0xffff, bytes) : _mm512_maskz_cvtepu8_epi32(0xffff, bytes));
 #elif defined(ZOFT_HAS_AVX2)
-  return (i32)_mm256_cvtepi8_epi32(_mm_loadu_si64(from));
-#else
-  i32 value;
-  for (std::size_t i = 0; i < lanes; ++i) value[i] = from[i];
-  return value;
-#endif
-}
-[[gnu::always_inline]] inline i32 load_wide(const std::uint8_t* from) {
-#if defined(ZOFT_HAS_AVX512)
-  return (i32)_mm512_maskz_cvtepu8_epi32(0xffff, load<__m128i>(from));
-#elif defined(ZOFT_HAS_AVX2)
-  return (i32)_mm256_cvtepu8_epi32(_mm_loadu_si64(from));
+  const __m128i bytes = _mm_loadu_si64(from);
+  return (i32)(negative ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
 #else
   i32 value;
   for (std::size_t i = 0; i < lanes; ++i) value[i] = from[i];
