@@ -115,7 +115,7 @@ void attention_block(const float* q, std::size_t q_stride, const float* k, std::
 
 /// The same as attention_reference, in float, for positions in ascending order: keys behind the last of a block of rows
 /// are skipped.
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void attention(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v,
                std::span<const std::size_t> positions, const attention_shape& s, rows_of<float> y,
                std::vector<float>& scratch) {

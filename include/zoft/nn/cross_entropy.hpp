@@ -25,7 +25,7 @@ inline token_score cross_entropy_reference(std::span<const float> logits, std::s
 }
 
 /// logits (vocabulary). Exponentials in float, their sum in double.
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 token_score cross_entropy(std::span<const float> logits, std::size_t label) {
   using floats = simd::floats<Arch>;
   float greatest = logits[0];

@@ -48,7 +48,7 @@ struct workspace {
 };
 
 /// The decoder as functions of its parts.
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 class decoder {
  public:
   decoder(const config& shape, const weights& w, const rotary& angles) : c_(shape), w_(w), angles_(angles) {}

@@ -22,7 +22,7 @@ inline void rms_norm_reference(std::span<const float> x, std::span<const float> 
 }
 
 /// x (n), gain (n) -> y (n)
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void rms_norm(std::span<const float> x, std::span<const float> gain, double epsilon, std::span<float> y) {
   using floats = simd::floats<Arch>;
   const std::size_t whole = x.size() - x.size() % floats::size;
@@ -82,7 +82,7 @@ inline void swiglu_reference(std::span<const float> gate, std::span<const float>
 }
 
 /// gate (n), up (n) -> y (n)
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void swiglu(std::span<const float> gate, std::span<const float> up, std::span<float> y) {
   using floats = simd::floats<Arch>;
   const std::size_t whole = y.size() - y.size() % floats::size;
@@ -98,7 +98,7 @@ void swiglu(std::span<const float> gate, std::span<const float> up, std::span<fl
 }
 
 /// x += y, both (n)
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void add(std::span<float> x, std::span<const float> y) {
   using floats = simd::floats<Arch>;
   const std::size_t whole = x.size() - x.size() % floats::size;

@@ -179,7 +179,7 @@ struct matmul_scratch {
 
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out), or added to y. Rows may lie apart. Each element of y is one sum over i
 /// in order, in float, of W's values as they are stored: |error| ≤ in·2⁻²⁴·Σ|xᵢwᵢ|.
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, rows_of<float> y,
             bool accumulate = false) {
   kernel::matmul_scratch& scratch = kernel::matmul_scratch::of_this_thread();
@@ -207,7 +207,7 @@ void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, ro
 }
 
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out)
-template <class Arch = xsimd::default_arch>
+template <class Arch = simd::arch>
 void matmul(std::span<const float> x, std::size_t rows, const packed_matrix& w, std::span<float> y) {
   require(x.size() == rows * w.in() && y.size() == rows * w.out(),
           "matmul: x has " + text(x.size()) + " numbers and y " + text(y.size()) + ", and " + text(rows) + " rows of " +

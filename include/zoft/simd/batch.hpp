@@ -10,7 +10,14 @@
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-template <class Arch = xsimd::default_arch>
+/// The compile-time instruction set, as far as lanes.hpp has code for it: AVX without AVX2, FMA and F16C is SSE2 there.
+#if defined(__AVX__) && !defined(ZOFT_HAS_AVX2)
+using arch = xsimd::sse2;
+#else
+using arch = xsimd::default_arch;
+#endif
+
+template <class Arch = arch>
 using floats = xsimd::batch<float, Arch>;
 
 /// Σ of the lanes. xsimd called it hadd before version 10, reduce_add since.
