@@ -1,10 +1,12 @@
 // Matrix products beside what the machine can do at most, measured in the same run: fused multiply-adds on registers,
 // reading memory, and Eigen's product of the same shape. One thread. Arguments: rows, in, out.
-#include <benchmark/benchmark.h>
-// First, since it includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
+// clang-format off: zoft comes before Eigen, as it includes <immintrin.h> in the way that keeps GCC 12 from a false warning
 #include <zoft/nn/matmul.hpp>
-
 #include <Eigen/Dense>
+// clang-format on
+
+#include <benchmark/benchmark.h>
+
 #include <chrono>
 #include <string>
 #include <vector>
