@@ -1,6 +1,7 @@
 // Matrix products beside what the machine can do at most, measured in the same run: fused multiply-adds on registers,
 // reading memory, and Eigen's product of the same shape. One thread. Arguments: rows, in, out.
-// clang-format off: zoft comes before Eigen, as it includes <immintrin.h> in the way that keeps GCC 12 from a false warning
+// zoft comes before Eigen, as it includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
+// clang-format off
 #include <zoft/nn/matmul.hpp>
 #include <Eigen/Dense>
 // clang-format on
