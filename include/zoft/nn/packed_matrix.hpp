@@ -62,7 +62,7 @@ inline constexpr std::array<float, 16> nf4_values{
 ///                s·(code − 8) with s = max|w|/7, or W ≈ s·nf4_values[code] with s = max|w|; a scale for each 32 inputs
 ///                of an output
 ///
-/// Each w becomes the nearest value there is, ties to even codes.
+/// Each w becomes the nearest value there is; ties go to the even code, in nf4 to the lower one.
 class packed_matrix {
  public:
   static constexpr std::size_t lanes = simd::lanes;
