@@ -1,5 +1,5 @@
-/// Low-rank additions to linear layers, as seen by whoever evaluates them: no
-/// owner, no policy, only where the numbers are.
+/// Low-rank additions to linear layers, as seen by whoever evaluates them: no owner, no policy, only where the numbers
+/// are.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,9 @@ namespace zoft::inline ZOFT_ISA {
 
 /// What is added to y = xWᵀ in each of G groups of rows:
 ///
-///     y_g += s·(x_g A_gᵀ) B_gᵀ        x (rows, in), A_g (r, in), B_g (out, r),
-///     y (rows, out), all row-major
+///     y_g += s·(x_g A_gᵀ) B_gᵀ        x (rows, in), A_g (r, in), B_g (out, r), y (rows, out), all row-major
 ///
-/// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et
-/// al. 2023, arXiv:2308.03303 (LoRA-FA).
+/// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et al. 2023, arXiv:2308.03303 (LoRA-FA).
 struct low_rank {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -32,8 +30,7 @@ struct low_rank {
   const float* b_of(std::size_t group) const { return b + group * b_stride; }
 };
 
-/// The additions to the linears of one model, for size() groups; a linear that
-/// is not named has none.
+/// The additions to the linears of one model, for size() groups; a linear that is not named has none.
 class low_rank_stack {
  public:
   explicit low_rank_stack(std::size_t groups) : groups_(groups) {}

@@ -19,13 +19,11 @@ struct load_options {
   std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
 };
 
-/// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own
-/// head; biases where the checkpoint has them. Weights are const: forwards in
-/// any number of threads may share one transformer.
+/// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases where the checkpoint has them.
+/// Weights are const: forwards in any number of threads may share one transformer.
 ///
-/// A loss is the mean of −ln p(label) over all labels of a batch, in nats. It
-/// is the same for a batch, to the last bit, however many groups are evaluated
-/// beside it and on however many threads.
+/// A loss is the mean of −ln p(label) over all labels of a batch, in nats. It is the same for a batch, to the last bit,
+/// however many groups are evaluated beside it and on however many threads.
 class transformer {
  public:
   transformer(const io::checkpoint& from, const load_options& o)
@@ -42,12 +40,11 @@ class transformer {
   const config& shape() const { return c_; }
   const thread_pool& threads() const { return pool_; }
 
-  /// The linears that adapters attach to: q, k, v, o, gate, up and down of each
-  /// block, by Hugging Face's names, (out, in).
+  /// The linears that adapters attach to: q, k, v, o, gate, up and down of each block, by Hugging Face's names, (out,
+  /// in).
   const zoft::layout& layout() const { return linears_; }
 
-  /// All weights as one buffer, row-major, by Hugging Face's names: what
-  /// training them all needs.
+  /// All weights as one buffer, row-major, by Hugging Face's names: what training them all needs.
   zoft::layout weights_layout() const {
     zoft::layout result;
     for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto, auto) {
@@ -72,8 +69,7 @@ class transformer {
     });
   }
 
-  /// The loss of each group of adapters on the batch, which all groups share:
-  /// losses (adapters.size()).
+  /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).
   void losses(const batch& b, const low_rank_stack& adapters, std::span<double> losses) const {
     require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
                                                   " losses, and there are " + text(adapters.size()) + " adapters");
@@ -90,8 +86,7 @@ class transformer {
     return result;
   }
 
-  /// (groups, labels that count): each label's −ln p, and the most probable
-  /// token in its place.
+  /// (groups, labels that count): each label's −ln p, and the most probable token in its place.
   std::vector<token_score> score(const batch& b, const low_rank_stack& adapters = low_rank_stack(1)) const {
     check(b);
     const std::size_t groups = adapters.size();
@@ -102,8 +97,7 @@ class transformer {
       first_label[i + 1] =
           first_label[i] + labels.size() - static_cast<std::size_t>(std::count(labels.begin(), labels.end(), ignored));
     }
-    // A task is one sequence in all groups; or, where there are fewer sequences
-    // than threads, in some of them.
+    // A task is one sequence in all groups; or, where there are fewer sequences than threads, in some of them.
     const std::size_t workers = pool_.workers(), slices = std::min(groups, (workers + b.size() - 1) / b.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
@@ -131,9 +125,8 @@ class transformer {
     return std::move(s.logits);
   }
 
-  /// The prompt and what follows it, always the most probable token, until
-  /// `most` new ones, the end of the context, or `stop`, which is not put
-  /// behind.
+  /// The prompt and what follows it, always the most probable token, until `most` new ones, the end of the context, or
+  /// `stop`, which is not put behind.
   std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
                                      const low_rank_stack& adapter = low_rank_stack(1)) const {
     check(prompt);
@@ -256,8 +249,8 @@ class transformer {
     }
   }
 
-  /// Calls f(name, rows, columns, set, get) for every tensor in Hugging Face's
-  /// order; set takes its numbers, get appends them.
+  /// Calls f(name, rows, columns, set, get) for every tensor in Hugging Face's order; set takes its numbers, get
+  /// appends them.
   template <class Self, class F>
   static void visit(Self& self, F f) {
     const auto matrix = [&](const std::string& name, auto& m, std::size_t first, std::size_t rows) {
@@ -319,9 +312,8 @@ class transformer {
   zoft::layout linears_;
 };
 
-/// The model in a Hugging Face folder or a llama2.c file. Throws
-/// std::invalid_argument with one line that names the file and what is wrong in
-/// it.
+/// The model in a Hugging Face folder or a llama2.c file. Throws std::invalid_argument with one line that names the
+/// file and what is wrong in it.
 inline transformer load(const std::string& path, const load_options& o = {}) {
   return transformer(io::open_checkpoint(path), o);
 }
