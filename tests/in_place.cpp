@@ -194,3 +194,26 @@ TEST_CASE("in_place: the candidates' functor never writes the buffer, also when 
   CHECK(bits(x) == bits(start));
   CHECK(tuner.steps() == 0);
 }
+
+TEST_CASE("in_place: what a direction costs once is paid once a direction", "[adapter]") {
+  struct counted {
+    int* made;
+    auto at(direction d) const { return ++*made, zoft::gaussian{}.at(d); }
+    void axpy(std::span<float> x, float a, direction d, std::uint64_t first = 0) const { at(d).axpy(x, a, first); }
+  };
+  int made = 0;
+  const counted sampler{&made};
+  auto x = weights<float>(5000);
+  const auto before = bits(x);
+  zoft::in_place<float> buffer;
+  const auto cost = [&](const point& p, direction d) {
+    made = 0;
+    buffer.move(std::span(x), sampler, p, d);
+    return made;
+  };
+  CHECK(cost({0, 1e-3}, {1, 0, 0}) == 1);   // from θ
+  CHECK(cost({0, -1e-3}, {1, 0, 0}) == 1);  // to the other side
+  CHECK(cost({1, 1e-3}, {1, 0, 1}) == 2);   // to another direction
+  CHECK(cost({}, {1, 0, 1}) == 1);          // back
+  CHECK(bits(x) == before);
+}

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -38,16 +39,19 @@ class in_place {
     before.swap(kept_);
     const place from = at_, to{d, static_cast<A>(p.scale)};
     std::size_t cursor = 0;
-    const auto z_from = zoft::at(sampler, from.d), z_to = zoft::at(sampler, to.d);
+    const bool recovers = from.scale != 0, another = to.scale != 0 && !(recovers && from.d == to.d);
+    std::optional<decltype(zoft::at(sampler, d))> z_from, z_to;
+    if (recovers) z_from.emplace(zoft::at(sampler, from.d));
+    if (another) z_to.emplace(zoft::at(sampler, to.d));
     for (std::size_t first = 0; first < x.size(); first += chunk) {
       const std::span<T> piece = x.subspan(first, std::min(chunk, x.size() - first));
       A z[chunk];
-      if (from.scale != 0) {
-        make(z_from, std::span<A>(z, piece.size()), first);
+      if (recovers) {
+        make(*z_from, std::span<A>(z, piece.size()), first);
         recover(piece, first, from.scale, z, before, cursor);
       }
       if (to.scale != 0) {
-        if (from.scale == 0 || !(from.d == to.d)) make(z_to, std::span<A>(z, piece.size()), first);
+        if (another) make(*z_to, std::span<A>(z, piece.size()), first);
         perturb(piece, first, to.scale, z);
       }
     }

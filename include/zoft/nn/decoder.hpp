@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -64,11 +65,11 @@ class decoder {
     s.stream.resize(rows * c_.dim);
     for (std::size_t t = 0; t < rows; ++t)
       w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
+    s.kept.resize(rows);
+    std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
     static const block_additions none;
     for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
-      s.kept.clear();
-      for (std::size_t t = 0; t < rows; ++t) s.kept.push_back(t);
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
       attend(layer, extra, rows, first, g, s, past);
       transform(w_.blocks[layer], extra, s.kept.size(), g, s);
