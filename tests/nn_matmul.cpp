@@ -10,6 +10,18 @@ namespace {
 
 const dtype kept_as[] = {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4};
 
+// Whether x is rounded to bfloat16 before it is multiplied.
+bool rounds_x(dtype type) { return packed_matrix::in_pairs && type != dtype::f32; }
+double as_multiplied(float x, dtype type) { return rounds_x(type) ? static_cast<float>(zoft::bfloat16(x)) : x; }
+
+// What the values of W's codes are rounded by before they are multiplied.
+double rounding_of_weights(dtype type) {
+#if defined(ZOFT_HAS_AMX)
+  if (type == dtype::i4) return 0x1p-8;
+#endif
+  return rounds_x(type) && type == dtype::nf4 ? 0x1p-8 : 0;
+}
+
 // A row of weights as the type keeps it: the nearest value there is.
 std::vector<float> stored(std::span<const float> w, dtype type) {
   std::vector<float> result(w.begin(), w.end());
@@ -66,10 +78,11 @@ TEST_CASE("packed_matrix: every element, row and span of rows is where it was pu
       CHECK((m.out() == out && m.in() == in && m.type() == type));
       CHECK(m.panels() * m.width() >= out);
       CHECK((m.panels() - 1) * m.width() < out);
-      // Pairs are whole, and scales are floats.
-      const std::size_t columns = m.panels() * m.width(), pairs = (in + 1) / 2 * 2, groups = (in + 31) / 32;
-      const std::size_t bytes[] = {4 * in, 0, 2 * pairs, in + 4, pairs / 2 + 4 * groups, pairs / 2 + 4 * groups};
-      CHECK(m.bytes() == columns * bytes[static_cast<std::size_t>(type)]);
+      // Inputs come together, and scales are floats.
+      const std::size_t together = packed_matrix::inputs_together(type),
+                        inputs = (in + together - 1) / together * together;
+      const std::size_t scales = type == dtype::i8 ? 1 : bits_of(type) == 4 ? (in + 31) / 32 : 0;
+      CHECK(m.bytes() == m.panels() * m.width() * (inputs * bits_of(type) / 8 + 4 * scales));
 
       const std::size_t first = d.size(0, out - 1), rows = d.size(1, out - first);
       const std::vector<float> part = d.numbers(rows * in);
@@ -120,7 +133,7 @@ TEST_CASE("matmul: within in·2⁻²⁴·Σ|xw| of the exact sum, whatever the s
   for (int trial = 0; trial < 200; ++trial) {
     // Rows beyond a block of 96, and outputs of some panels of 32 with the last one cut.
     const std::size_t rows = trial % 10 == 0 ? d.size(90, 230) : d.size(1, 40),
-                      in = d.size(1, trial % 7 == 0 ? 700 : 90), out = d.size(1, trial % 3 == 0 ? 100 : 40);
+                      in = d.size(1, trial % 7 == 0 ? 2500 : 90), out = d.size(1, trial % 3 == 0 ? 100 : 40);
     const dtype type = kept_as[trial % 5];
     const bool accumulate = d.word() % 2 == 0;
     INFO("rows " << rows << ", in " << in << ", out " << out << ", " << name_of(type) << ", accumulate " << accumulate);
@@ -135,11 +148,13 @@ TEST_CASE("matmul: within in·2⁻²⁴·Σ|xw| of the exact sum, whatever the s
       for (std::size_t o = 0; o < out; ++o) {
         double sum = accumulate ? before.at(row, o) : 0.0, size = std::abs(sum);
         for (std::size_t i = 0; i < in; ++i) {
-          const double term = double{x.at(row, i)} * w.at(o, i);
+          const double term = as_multiplied(x.at(row, i), type) * w.at(o, i);
           sum += term;
           size += std::abs(term);
         }
-        const double bound = static_cast<double>(in + (accumulate ? 1 : 0)) * unit * size * 1.0001;
+        // A sum of so many terms, and of groups' sums times their scales.
+        const double roundings = static_cast<double>(in + in / 16 + 3);
+        const double bound = (roundings * unit + rounding_of_weights(type)) * size * 1.0001;
         const double error = std::abs(y.at(row, o) - sum);
         worst = error <= worst * bound ? worst : std::isnan(error) ? 1e30 : error / bound;
       }
@@ -168,20 +183,25 @@ TEST_CASE("matmul: a row's bits do not depend on the rows beside it, nor on how 
 
 TEST_CASE("matmul: weights of fewer bits give the bits of the same weights as floats", "[nn]") {
   draws d(5);
-  for (const dtype type : {dtype::bf16, dtype::i8, dtype::i4, dtype::nf4})
-    for (const std::size_t rows : sizes{1, 9, 30})
-      for (const std::size_t in : sizes{40, 41, 333}) {
-        const std::size_t out = 37;
-        const packed_matrix narrow = pack(d.numbers(out * in), out, in, type);
-        std::vector<float> widened(out * in);
-        for (std::size_t o = 0; o < out; ++o) narrow.row(o, std::span(widened).subspan(o * in, in));
-        const packed_matrix wide = pack(widened, out, in);
-        const std::vector<float> x = d.numbers(rows * in);
-        std::vector<float> a(rows * out), b(rows * out);
-        matmul(x, rows, narrow, a);
-        matmul(x, rows, wide, b);
-        CHECK(same_bits(a, b));
-      }
+  const std::vector<dtype> narrow_types =
+      packed_matrix::in_pairs ? std::vector{dtype::i8} : std::vector{dtype::bf16, dtype::i8, dtype::i4, dtype::nf4};
+  for (const dtype type : narrow_types)
+    for (const std::size_t rows : sizes{1, 3, 4, 9, 30})
+      for (const std::size_t in : sizes{40, 41, 333})
+        for (const std::size_t out : sizes{13, 37}) {
+          std::vector<float> w = d.numbers(out * in, 0.9f);
+          // A scale of a power of 2 makes all of i8's values bfloat16's too, and sums of codes those of values.
+          for (std::size_t o = 0; packed_matrix::in_pairs && o < out; ++o) w[o * in] = 127.0f / 128;
+          const packed_matrix narrow = pack(w, out, in, type);
+          std::vector<float> widened(out * in);
+          for (std::size_t o = 0; o < out; ++o) narrow.row(o, std::span(widened).subspan(o * in, in));
+          const packed_matrix wide = pack(widened, out, in, packed_matrix::in_pairs ? dtype::bf16 : dtype::f32);
+          const std::vector<float> x = d.numbers(rows * in);
+          std::vector<float> a(rows * out), b(rows * out);
+          matmul(x, rows, narrow, a);
+          matmul(x, rows, wide, b);
+          CHECK(same_bits(a, b));
+        }
 }
 
 TEST_CASE("matmul: a row of zeros, and weights of zeros, in every type", "[nn]") {
@@ -200,4 +220,8 @@ TEST_CASE("matmul: spans of the wrong size are refused", "[nn]") {
                 {"matmul: x has 6 numbers and y 7, and 2 rows of 3 and of 4 are wanted"});
   check_refused([&] { matmul(wrong, 2, w, y); }, {"matmul: x has 7 numbers and y 8"});
   check_refused([&] { matmul(x, 3, w, y); }, {"3 rows of 3 and of 4"});
+  std::vector<float> both(12);
+  check_refused([&] { matmul(std::span(both).first(6), 2, w, std::span(both).last(8)); },
+                {"matmul: x and y overlap, and y is written while x is read"});
+  CHECK_NOTHROW(matmul(std::span(x), 2, w, y));
 }

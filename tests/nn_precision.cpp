@@ -81,6 +81,7 @@ TEST_CASE("precision: slopes of stories260K along 200 directions, against a forw
     std::printf("%s: correlation of slopes 1 - %.1e, noise of the loss %.1e\n", std::string(name_of(type)).c_str(),
                 1 - r, std::sqrt(std::max(0.0, square - mean * mean)));
     CHECK(r >= 0.99);
-    CHECK(std::abs(mean) < 1e-5);
+    // Rounding activations to bfloat16 moves this text's loss by some 10⁻³, much the same in all groups.
+    CHECK(std::abs(mean) < (packed_matrix::in_pairs && type != dtype::f32 ? 1e-2 : 1e-5));
   }
 }

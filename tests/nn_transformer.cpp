@@ -34,6 +34,15 @@ token_score by_hand(std::span<const float> logits, std::int32_t label) {
   return {static_cast<double>(nll), static_cast<std::int32_t>(best)};
 }
 
+// Logits of equal weights, kept as floats and as bfloat16: the same bits, unless activations are rounded to bfloat16
+// for the latter, by 2⁻⁸ at most in each linear. Measured: 0.01 to 0.08.
+void check_same_forward(const std::vector<float>& wide, const std::vector<float>& narrow) {
+  if (!packed_matrix::in_pairs) CHECK(same_bits(wide, narrow));
+  const double apart = distance(wide, narrow);
+  INFO("apart by " << apart);
+  CHECK(apart < 0.2);
+}
+
 }  // namespace
 
 TEST_CASE("transformer: the logits of Hugging Face's Llama and Qwen2, whole and in shards", "[nn]") {
@@ -51,7 +60,7 @@ TEST_CASE("transformer: the logits of Hugging Face's Llama and Qwen2, whole and 
   CHECK(apart < (name.find("f32") != std::string::npos ? 1e-4 : 5e-4));
 }
 
-TEST_CASE("transformer: kept in bfloat16, the logits are exactly those of the rounded matrices", "[nn]") {
+TEST_CASE("transformer: kept in bfloat16, the logits are those of the rounded matrices", "[nn]") {
   for (const std::string& name : models) {
     INFO(name);
     const auto ids = expected_of(name)["ids"].get<std::vector<std::int32_t>>();
@@ -64,11 +73,12 @@ TEST_CASE("transformer: kept in bfloat16, the logits are exactly those of the ro
         wrong += rounded[i] != (t.is_matrix() ? static_cast<float>(zoft::bfloat16(exact[i])) : exact[i]);
     CHECK(wrong == 0);
     wide.assign(rounded);
-    CHECK(same_bits(wide.logits(ids), narrow.logits(ids)));
-    // A rounding of at most 2⁻⁸ in each weight, through two blocks to logits of order 1 to 5. Measured: 0.02 to 0.05.
+    check_same_forward(wide.logits(ids), narrow.logits(ids));
+    // A rounding of at most 2⁻⁸ in each weight, and of activations where these are rounded too, through two blocks to
+    // logits of order 1 to 5. Measured: 0.02 to 0.09.
     const double apart = distance(logits, narrow.logits(ids));
     INFO("apart by " << apart);
-    CHECK(apart < 0.1);
+    CHECK(apart < 0.2);
     CHECK(apart > 1e-4);
   }
 }
@@ -76,7 +86,7 @@ TEST_CASE("transformer: kept in bfloat16, the logits are exactly those of the ro
 TEST_CASE("transformer: a checkpoint that is stored in bfloat16 loses nothing when it is kept so", "[nn]") {
   const auto ids = expected_of("llama_tied_bf16")["ids"].get<std::vector<std::int32_t>>();
   for (const std::string name : {"llama_tied_bf16", "qwen2_bf16"})
-    CHECK(same_bits(fixture_model(name).logits(ids), fixture_model(name, {.weights = dtype::bf16}).logits(ids)));
+    check_same_forward(fixture_model(name).logits(ids), fixture_model(name, {.weights = dtype::bf16}).logits(ids));
 }
 
 TEST_CASE("transformer: layout names the seven linears of each block", "[nn]") {

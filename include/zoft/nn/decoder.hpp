@@ -10,6 +10,7 @@
 
 #include "attention.hpp"
 #include "config.hpp"
+#include "elementwise.hpp"
 #include "linear.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -45,7 +46,8 @@ struct workspace {
   std::vector<float> stream;  ///< the residual stream x, (groups, rows, dim)
   std::size_t groups = 1;     ///< of the stream: 1 until the first addition, and then all
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
-  std::vector<std::size_t> kept, positions;  ///< the tokens that a block computes all of, and where they are
+  std::vector<std::size_t> positions;             ///< of all tokens, in their sequences
+  std::vector<std::size_t> kept, kept_positions;  ///< the tokens that a block computes all of, and where they are
 };
 
 /// The decoder as functions of its parts.
@@ -55,26 +57,19 @@ class decoder {
   decoder(const config& shape, const weights& w, const rotary& angles) : c_(shape), w_(w), angles_(angles) {}
 
   /// tokens -> s.stream (s.groups, wanted, dim), before the final norm, of the tokens whose indices are wanted, in
-  /// ascending order. With a cache, the tokens see those in it, and are put behind them; without, the first is at
-  /// position 0. The last block computes what depends on one token alone for the wanted ones only: the numbers are the
-  /// same.
+  /// ascending order. The tokens are those of several sequences, one behind another, each ending where `ends` says.
+  /// The last block computes what depends on one token alone for the wanted ones only: the numbers are the same.
+  void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+           std::span<const block_additions> additions, group_range g, workspace& s) const {
+    run(tokens, ends, wanted, additions, g, s, nullptr);
+  }
+
+  /// The same of one sequence. With a cache, the tokens see those in it, and are put behind them; without, the first is
+  /// at position 0.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
-    const std::size_t rows = tokens.size(), first = past == nullptr ? 0 : past->length;
-    s.groups = 1;
-    s.stream.resize(rows * c_.dim);
-    for (std::size_t t = 0; t < rows; ++t)
-      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
-    s.kept.resize(rows);
-    std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
-    static const block_additions none;
-    for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
-      const block_additions& extra = additions.empty() ? none : additions[layer];
-      if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      attend(layer, extra, rows, first, g, s, past);
-      transform(w_.blocks[layer], extra, s.kept.size(), g, s);
-    }
-    if (past != nullptr) past->length += rows;
+    const std::size_t end[] = {tokens.size()};
+    run(tokens, end, wanted, additions, g, s, past);
   }
 
   /// Logits of rows of the stream, each norm(x)·Eᵀ: s.stream rows `which` -> s.logits (which.size(), vocabulary)
@@ -92,16 +87,40 @@ class decoder {
   std::size_t query_width() const { return c_.heads * c_.head_dim; }
   std::size_t key_width() const { return c_.kv_heads * c_.head_dim; }
 
+  void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+           std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
+    const std::size_t rows = tokens.size();
+    s.groups = 1;
+    s.stream.resize(rows * c_.dim);
+    for (std::size_t t = 0; t < rows; ++t)
+      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
+    s.positions.resize(rows);
+    for (std::size_t i = 0, begin = 0; i < ends.size(); begin = ends[i++])
+      std::iota(s.positions.begin() + static_cast<std::ptrdiff_t>(begin),
+                s.positions.begin() + static_cast<std::ptrdiff_t>(ends[i]), past == nullptr ? 0 : past->length);
+    s.kept.resize(rows);
+    std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
+    static const block_additions none;
+    for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
+      const block_additions& extra = additions.empty() ? none : additions[layer];
+      if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
+      attend(layer, extra, ends, g, s, past);
+      transform(w_.blocks[layer], extra, s.kept.size(), g, s);
+    }
+    if (past != nullptr) past->length += rows;
+  }
+
   /// The stream loses the tokens that are not in s.kept.
-  void attend(std::size_t layer, const block_additions& extra, std::size_t rows, std::size_t first, group_range g,
+  void attend(std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends, group_range g,
               workspace& s, cache* past) const {
     const block& b = w_.blocks[layer];
     norm(b.attention_norm, s);
-    const std::size_t groups = apply<Arch>(b.qkv, extra.qkv, s.normed, s.groups, rows, g, s.projected, s.scratch);
+    const std::size_t rows = ends.back();
+    const std::size_t groups = apply<Arch>(b.qkv, extra.qkv, s.normed, s.groups, rows, g, s.projected);
     const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();
     for (std::size_t row = 0; row < groups * rows; ++row)
       for (std::size_t head = 0; head < c_.heads + c_.kv_heads; ++head)
-        angles_.rotate(&s.projected[row * stride + head * c_.head_dim], first + row % rows);
+        angles_.rotate(&s.projected[row * stride + head * c_.head_dim], s.positions[row % rows]);
 
     rows_of<const float> queries{s.projected.data(), stride};
     if (kept < rows) {
@@ -111,24 +130,33 @@ class decoder {
     }
     gather(s.stream.data(), s.groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
     s.stream.resize(s.groups * kept * c_.dim);
-    s.positions.clear();
-    for (const std::size_t t : s.kept) s.positions.push_back(first + t);
+    s.kept_positions.clear();
+    for (const std::size_t t : s.kept) s.kept_positions.push_back(s.positions[t]);
 
     s.attended.resize(groups * kept * query_width());
+    const rows_of<float> attended{s.attended.data(), query_width()};
     const attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim};
     for (std::size_t i = 0; i < groups; ++i) {
-      const float* key = s.projected.data() + i * rows * stride + query_width();
-      rows_of<const float> k{key, stride}, v{key + key_width(), stride};
-      if (past != nullptr) {
-        keep(past->keys[layer], k, rows);
-        keep(past->values[layer], v, rows);
-        k = {past->keys[layer].data(), key_width()};
-        v = {past->values[layer].data(), key_width()};
+      std::size_t begin = 0, done = 0;
+      for (const std::size_t end : ends) {
+        const float* key = s.projected.data() + (i * rows + begin) * stride + query_width();
+        rows_of<const float> k{key, stride}, v{key + key_width(), stride};
+        if (past != nullptr) {
+          keep(past->keys[layer], k, rows);
+          keep(past->values[layer], v, rows);
+          k = {past->keys[layer].data(), key_width()};
+          v = {past->values[layer].data(), key_width()};
+        }
+        std::size_t n = 0;
+        while (done + n < kept && s.kept[done + n] < end) ++n;
+        attention<Arch>(queries.at(i * kept + done), k, v,
+                        std::span<const std::size_t>(s.kept_positions).subspan(done, n), shape,
+                        attended.at(i * kept + done), s.scratch);
+        done += n;
+        begin = end;
       }
-      attention<Arch>({queries.data + i * kept * queries.stride, queries.stride}, k, v, s.positions, shape,
-                      {s.attended.data() + i * kept * query_width(), query_width()}, s.scratch);
     }
-    join(apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch, s.scratch), kept, s);
+    join(apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch), kept, s);
   }
 
   /// The first `width` columns of some rows of each group: from (groups, rows, stride) -> to (groups, which, width),
@@ -145,15 +173,14 @@ class decoder {
 
   void transform(const block& b, const block_additions& extra, std::size_t rows, group_range g, workspace& s) const {
     norm(b.mlp_norm, s);
-    const std::size_t groups =
-        apply<Arch>(b.gate_up, extra.gate_up, s.normed, s.groups, rows, g, s.projected, s.scratch);
+    const std::size_t groups = apply<Arch>(b.gate_up, extra.gate_up, s.normed, s.groups, rows, g, s.projected);
     s.gated.resize(groups * rows * c_.hidden);
     for (std::size_t row = 0; row < groups * rows; ++row) {
       const std::span<const float> both =
           std::span<const float>(s.projected).subspan(row * 2 * c_.hidden, 2 * c_.hidden);
       swiglu<Arch>(both.first(c_.hidden), both.last(c_.hidden), std::span(s.gated).subspan(row * c_.hidden, c_.hidden));
     }
-    join(apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch, s.scratch), rows, s);
+    join(apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch), rows, s);
   }
 
   void norm(std::span<const float> gain, workspace& s) const {

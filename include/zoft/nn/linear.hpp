@@ -1,13 +1,14 @@
 /// Linear layers that read the same input, as one matrix; and what a stack of adapters adds to them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "../low_rank.hpp"
-#include "elementwise.hpp"
 #include "matmul.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -24,66 +25,129 @@ struct linear {
   std::vector<part> parts;
 };
 
-/// The additions of G groups to one `linear`, packed. The As of all its adapted parts are one matrix, since they too
-/// read one input; the scale is in B.
+/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ, packed for the unit that multiplies its weight.
+/// The As of all its adapted parts are one matrix, since they too read one input; the scale is in B. In pairs of
+/// bfloat16, A and B are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps of the
+/// number that it is added to.
 class addition {
  public:
   addition() = default;
 
   /// None of the linear's parts may be in the stack; then empty() holds. Throws where shapes do not fit the linear's.
   addition(const linear& to, const low_rank_stack& stack) {
-    const std::size_t groups = stack.size();
-    std::size_t columns = 0;
-    bool shared = true;
+    kernel::with_unit<simd::arch>(to.weight.type(), [&]<class Unit>(Unit) { fill<Unit>(to, stack); });
+  }
+
+  bool empty() const { return parts_.empty(); }
+  bool shares_a() const { return a_.size() == 1; }
+  const packed_matrix& a(std::size_t group) const { return a_[shares_a() ? 0 : group]; }
+  std::size_t steps() const { return steps_; }  ///< that `expand` makes of a row
+
+  /// A row of x Aᵀ (a(g).out()), which is changed -> what add_panel multiplies
+  template <class Unit>
+  void expand(float* u, typename Unit::element* to) const {
+    if (a_.front().out() > columns_) std::transform(u, u + columns_, u + columns_, u, std::plus{});
+    for (const part& p : parts_) Unit::expand_x(u + p.column, p.rank, to + p.step);
+  }
+
+  /// y (rows, columns of the weight's panel p) += what the group adds, of rows that `expand` made.
+  template <class Unit>
+  void add_panel(std::size_t group, std::size_t p, rows_of<const typename Unit::element> expanded, std::size_t rows,
+                 rows_of<float> y, std::size_t columns) const {
+    using element = typename Unit::element;
+    const panel& of = panels_[p];
+    if (of.steps == 0) return;
+    const auto* const b = reinterpret_cast<const element*>(b_.data()) + group * b_size_ + of.place;
+    const auto x = expanded.at(0, of.first_step);
+    if (width_ == packed_matrix::lanes)
+      Unit::template add_panel<1>(x, rows, b, of.steps, y, columns);
+    else
+      Unit::template add_panel<2>(x, rows, b, of.steps, y, columns);
+  }
+
+ private:
+  struct part {
+    std::size_t first, out;    // outputs of the whole linear
+    std::size_t rank, column;  // numbers of u
+    std::size_t step;          // the first of the expanded row
+  };
+  /// What a panel of the weight multiplies of an expanded row, and where of a group's B.
+  struct panel {
+    std::size_t first_step, steps, place;
+  };
+
+  template <class Unit>
+  void fill(const linear& to, const low_rank_stack& stack) {
     std::vector<const low_rank*> found;
+    bool shared = true;
     for (const linear::part& p : to.parts) {
       const low_rank* l = stack.find(p.name);
       if (l == nullptr) continue;
       if (l->in != to.weight.in() || l->out != p.out)
         fail("adapter: '" + p.name + "' is adapted as " + text(l->out) + " by " + text(l->in) + ", and is " +
              text(p.out) + " by " + text(to.weight.in()));
-      parts_.push_back({p.first, columns, {}});
+      parts_.push_back({p.first, p.out, l->rank, columns_, steps_});
       found.push_back(l);
-      columns += l->rank;
+      columns_ += l->rank;
+      steps_ += Unit::steps_of(l->rank);
       shared = shared && l->a_stride == 0;
     }
     if (found.empty()) return;
-    for (std::size_t g = 0; g < (shared ? 1 : groups); ++g) {
-      packed_matrix& a = a_.emplace_back(columns, to.weight.in(), dtype::f32);
-      for (std::size_t i = 0; i < found.size(); ++i)
-        a.assign({found[i]->a_of(g), found[i]->rank * found[i]->in}, parts_[i].column);
-    }
-    for (std::size_t i = 0; i < found.size(); ++i)
-      for (std::size_t g = 0; g < groups; ++g) {
-        packed_matrix& b = parts_[i].b.emplace_back(found[i]->out, found[i]->rank, dtype::f32);
-        b.assign({found[i]->b_of(g), found[i]->out * found[i]->rank}, 0, found[i]->scale);
+    for (std::size_t g = 0; g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), found, g);
+    pack_b<Unit>(to.weight, found, stack.size());
+  }
+
+  template <class Unit>
+  void pack_a(std::size_t in, std::span<const low_rank* const> found, std::size_t group) {
+    constexpr bool split = Unit::inputs > 1;
+    packed_matrix& a = a_.emplace_back(split ? 2 * columns_ : columns_, in, split ? dtype::bf16 : dtype::f32);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const std::span<const float> values(found[i]->a_of(group), found[i]->rank * in);
+      a.assign(values, parts_[i].column);
+      if constexpr (split) {
+        std::vector<float> lower(values.begin(), values.end());
+        for (float& value : lower) value -= static_cast<float>(bfloat16(value));
+        a.assign(lower, columns_ + parts_[i].column);
       }
+    }
   }
 
-  bool empty() const { return parts_.empty(); }
-  bool shares_a() const { return a_.size() == 1; }
-  std::size_t columns() const { return a_.empty() ? 0 : a_.front().out(); }
-
-  /// u = x A_gᵀ: x (rows, in) -> u (rows, columns)
-  template <class Arch>
-  void reduce(std::size_t group, rows_of<const float> x, std::size_t rows, float* u) const {
-    matmul<Arch>(x, rows, a_[shares_a() ? 0 : group], rows_of<float>{u, columns()});
+  template <class Unit>
+  void pack_b(const packed_matrix& w, std::span<const low_rank* const> found, std::size_t groups) {
+    using element = typename Unit::element;
+    width_ = w.width();
+    // Calls f(i, first, end) for the parts that have outputs in panel p.
+    const auto for_each_part = [&](std::size_t p, auto f) {
+      for (std::size_t i = 0; i < parts_.size(); ++i) {
+        const std::size_t first = std::max(parts_[i].first, p * width_);
+        const std::size_t end = std::min(parts_[i].first + parts_[i].out, (p + 1) * width_);
+        if (first < end) f(i, first, end);
+      }
+    };
+    for (std::size_t p = 0; p < w.panels(); ++p) {
+      panel& of = panels_.emplace_back(panel{0, 0, b_size_});
+      for_each_part(p, [&](std::size_t i, std::size_t, std::size_t) {
+        if (of.steps == 0) of.first_step = parts_[i].step;
+        of.steps = parts_[i].step + Unit::steps_of(parts_[i].rank) - of.first_step;
+      });
+      b_size_ += of.steps * width_;
+    }
+    b_.resize(groups * b_size_ * sizeof(element));
+    for (std::size_t g = 0; g < groups; ++g)
+      for (std::size_t p = 0; p < w.panels(); ++p)
+        for_each_part(p, [&](std::size_t i, std::size_t first, std::size_t end) {
+          element* const to = reinterpret_cast<element*>(b_.data()) + g * b_size_ + panels_[p].place;
+          const low_rank& l = *found[i];
+          Unit::expand_w(l.b_of(g) + (first - parts_[i].first) * l.rank, l.rank, end - first, l.scale, width_,
+                         to + (parts_[i].step - panels_[p].first_step) * width_ + first % width_);
+        });
   }
-  /// y += s·u B_gᵀ: u (rows, columns) -> y (rows, out of the whole linear)
-  template <class Arch>
-  void expand(std::size_t group, const float* u, std::size_t rows, rows_of<float> y) const {
-    for (const part& p : parts_)
-      matmul<Arch>(rows_of<const float>{u + p.column, columns()}, rows, p.b[group], {y.data + p.first, y.stride}, true);
-  }
 
- private:
-  struct part {
-    std::size_t first;             // output of the whole linear
-    std::size_t column;            // of u
-    std::vector<packed_matrix> b;  // one a group
-  };
+  std::size_t columns_ = 0, steps_ = 0, width_ = 0, b_size_ = 0;
   std::vector<packed_matrix> a_;  // one, or one a group
   std::vector<part> parts_;
+  std::vector<panel> panels_;
+  std::vector<std::byte, line_allocator<std::byte>> b_;  // elements (groups, b_size_)
 };
 
 /// Groups [first, first + count) of a stack: those that one call evaluates.
@@ -91,29 +155,82 @@ struct group_range {
   std::size_t first = 0, count = 1;
 };
 
+namespace kernel {
+
+/// x (groups, rows, in) -> y (groups·copies, rows, out), where copies is 1, or groups is.
+template <class Unit>
+void multiply_linear(const linear& l, const addition& extra, rows_of<const float> x, std::size_t groups,
+                     std::size_t rows, std::size_t first_group, std::size_t copies, rows_of<float> y) {
+  using element = typename Unit::element;
+  static thread_local std::vector<float> u;
+  static thread_local std::vector<element> expanded;
+  const packed_matrix& w = l.weight;
+  const std::size_t reduced = extra.empty() ? 0 : extra.a(0).out(), steps = extra.steps();
+  // One x of a block in each set: all copies have the same, unless their As differ.
+  const std::size_t sets = extra.empty() ? 0 : extra.shares_a() ? 1 : copies;
+  u.resize(sets * Unit::block_rows * reduced);
+  expanded.resize(sets * Unit::block_rows * steps);
+  const auto expanded_of = [&](std::size_t set) {
+    return rows_of<element>{expanded.data() + set * Unit::block_rows * steps, steps};
+  };
+
+  for_each_block<Unit>(x, groups * rows, w.in(), [&](const gathered<Unit>& block) {
+    // Calls f(group, from, n) for the block's rows from there on that belong to one group.
+    const auto for_each_group = [&](auto f) {
+      for (std::size_t from = 0, n; from < block.rows; from += n) {
+        const std::size_t group = (block.row + from) / rows;
+        n = std::min(block.rows - from, (group + 1) * rows - block.row - from);
+        f(group, from, n);
+      }
+    };
+    for (std::size_t set = 0; set < sets; ++set) {
+      const rows_of<float> to{u.data() + set * Unit::block_rows * reduced, reduced};
+      const auto reduce = [&](std::size_t group, std::size_t from, std::size_t n) {
+        const packed_matrix& a = extra.a(first_group + group);
+        for (std::size_t p = 0; p < a.panels(); ++p) block.multiply_panel(from, n, a, p, to.at(from), false);
+      };
+      if (extra.shares_a())
+        reduce(0, 0, block.rows);
+      else
+        for_each_group([&](std::size_t group, std::size_t from, std::size_t n) { reduce(group + set, from, n); });
+      for (std::size_t r = 0; block.last && r < block.rows; ++r)
+        extra.template expand<Unit>(to.at(r).data, expanded_of(set).at(r).data);
+    }
+    for (std::size_t p = 0; p < w.panels(); ++p) {
+      block.multiply_panel(w, p, y, false);
+      if (!block.last) continue;
+      // What else becomes of the panel's columns, while they are in cache.
+      const std::size_t columns = w.columns(p), column = p * w.width();
+      const rows_of<float> first = y.at(block.row, column);
+      if (!l.bias.empty())
+        for (std::size_t r = 0; r < block.rows; ++r)
+          for (std::size_t c = 0; c < columns; ++c) first.at(r).data[c] += l.bias[column + c];
+      for (std::size_t copy = 1; copy < copies; ++copy)
+        for (std::size_t r = 0; r < block.rows; ++r)
+          std::copy_n(first.at(r).data, columns, first.at(copy * rows + r).data);
+      for (std::size_t copy = 0; sets > 0 && copy < copies; ++copy)
+        for_each_group([&](std::size_t group, std::size_t from, std::size_t n) {
+          const auto rows_there = expanded_of(sets == 1 ? 0 : copy).at(from);
+          extra.template add_panel<Unit>(first_group + group + copy, p, {rows_there.data, steps}, n,
+                                         first.at(copy * rows + from), columns);
+        });
+    }
+  });
+}
+
+}  // namespace kernel
+
 /// x (groups, rows, in), groups being 1 or g.count -> y (groups', rows, out); returns groups'. An input of one group
 /// that meets an addition becomes g.count groups: the base product, which they share, is computed once.
 template <class Arch>
 std::size_t apply(const linear& l, const addition& extra, std::span<const float> x, std::size_t groups,
-                  std::size_t rows, group_range g, std::vector<float>& y, std::vector<float>& scratch) {
-  const std::size_t in = l.weight.in(), out = l.weight.out();
-  const std::size_t result = extra.empty() ? groups : g.count;
+                  std::size_t rows, group_range g, std::vector<float>& y) {
+  const std::size_t result = extra.empty() ? groups : g.count, out = l.weight.out();
   y.resize(result * rows * out);
-  matmul<Arch>(rows_of<const float>{x.data(), in}, groups * rows, l.weight, rows_of<float>{y.data(), out});
-  if (!l.bias.empty())
-    for (std::size_t row = 0; row < groups * rows; ++row) add<Arch>({y.data() + row * out, out}, l.bias);
-  if (extra.empty()) return groups;
-
-  for (std::size_t copy = groups; copy < result; ++copy)
-    std::copy_n(y.data(), rows * out, y.data() + copy * rows * out);
-  const std::size_t columns = extra.columns(), reduced = extra.shares_a() ? groups : result;
-  scratch.resize(reduced * rows * columns);
-  for (std::size_t i = 0; i < reduced; ++i)
-    extra.template reduce<Arch>(g.first + i, {x.data() + (groups == 1 ? 0 : i) * rows * in, in}, rows,
-                                scratch.data() + i * rows * columns);
-  for (std::size_t i = 0; i < result; ++i)
-    extra.template expand<Arch>(g.first + i, scratch.data() + (reduced == 1 ? 0 : i) * rows * columns, rows,
-                                {y.data() + i * rows * out, out});
+  kernel::with_unit<Arch>(l.weight.type(), [&]<class Unit>(Unit) {
+    kernel::multiply_linear<Unit>(l, extra, {x.data(), l.weight.in()}, groups, rows, g.first, result / groups,
+                                  {y.data(), out});
+  });
   return result;
 }
 

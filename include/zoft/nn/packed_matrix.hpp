@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 
 #include "../number.hpp"
 #include "../simd/storage.hpp"
+#include "codes.hpp"
 #include "dtype.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -31,34 +31,13 @@ struct line_allocator {
   bool operator==(const line_allocator&) const = default;
 };
 
-/// The values of nf4's codes: quantiles of N(0, 1) over its greatest, 0 among them, as the reference program of
-/// Dettmers et al. has them.
-inline constexpr std::array<float, 16> nf4_values{
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
-};
-
 /// W (out, in), in panels of as many outputs as a kernel computes side by side. In panel p stands W[p·width + c][i],
-/// with zeros behind the last output, and behind the last input where pairs or groups are cut:
+/// with zeros behind the last output, and behind the last input up to a multiple of `inputs_together`:
 ///
 ///     f32        float at (i·width + c)
 ///     bf16       at ((i/2)·width + c)·2 + i mod 2
-///     i8         code q at (i·width + c): W ≈ s·q, a scale s = max|w|/127 an output
-///     i4, nf4    codes of i even (the lower half) and of i + 1 (the upper) in the byte at ((i/2)·width + c): W ≈
+///     i8         code q in the byte at `place`: W ≈ s·q, a scale s = max|w|/127 an output
+///     i4, nf4    codes of 8 inputs in the word at ((i/8)·width + c), the even ones in its lower half: W ≈
 ///                s·(code − 8) with s = max|w|/7, or W ≈ s·nf4_values[code] with s = max|w|; a scale for each 32 inputs
 ///                of an output
 ///
@@ -67,10 +46,18 @@ class packed_matrix {
  public:
   static constexpr std::size_t lanes = simd::lanes;
   static constexpr std::size_t group = 32;  ///< inputs that share a scale in i4 and nf4
+#if defined(ZOFT_HAS_AMX) || defined(ZOFT_HAS_BF16_DOT)
+  static constexpr bool in_pairs = true;  ///< whether what is not f32 is multiplied as pairs of bfloat16
+#else
+  static constexpr bool in_pairs = false;
+#endif
 
   packed_matrix() = default;
   packed_matrix(std::size_t out, std::size_t in, dtype type)
       : out_(out), in_(in), type_(type), width_(lanes * (out > lanes ? 2 : 1)) {
+    constexpr std::size_t most = std::size_t{1} << 40;
+    require(out > 0 && in > 0 && out <= most / in,
+            "pack: a matrix of " + text(out) + " by " + text(in) + ", and must have from 1 to 2^40 weights");
     require(type != dtype::f16, "pack: dtype is F16, and must be F32, BF16, I8, I4 or NF4");
     bytes_.resize(panels() * panel_bytes());
     scales_.resize(panels() * groups() * width_);
@@ -81,7 +68,13 @@ class packed_matrix {
   dtype type() const { return type_; }
   std::size_t width() const { return width_; }  ///< outputs of a panel
   std::size_t panels() const { return (out_ + width_ - 1) / width_; }
+  std::size_t columns(std::size_t p) const { return std::min(width_, out_ - p * width_); }  ///< outputs in panel p
   std::size_t bytes() const { return bytes_.size() + scales_.size() * sizeof(float); }
+
+  /// What the inputs of a panel are filled up to a multiple of.
+  static constexpr std::size_t inputs_together(dtype type) {
+    return type == dtype::f32 ? 1 : in_pairs ? 32 : type == dtype::bf16 ? 2 : type == dtype::i8 ? 1 : 8;
+  }
 
   /// Rows [first, first + w.size()/in) of W become s·w, rounded once.
   void assign(std::span<const float> w, std::size_t first = 0, float s = 1) {
@@ -94,16 +87,12 @@ class packed_matrix {
   float at(std::size_t o, std::size_t i) const {
     const std::byte* panel = bytes_.data() + o / width_ * panel_bytes();
     const std::size_t c = o % width_;
-    switch (type_) {
-      case dtype::f32:
-        return reinterpret_cast<const float*>(panel)[i * width_ + c];
-      case dtype::bf16:
-        return static_cast<float>(reinterpret_cast<const bfloat16*>(panel)[(i / 2 * width_ + c) * 2 + i % 2]);
-      case dtype::i8:
-        return scale(o, i) * static_cast<float>(reinterpret_cast<const std::int8_t*>(panel)[i * width_ + c]);
-      default:
-        return scale(o, i) * value_of_code(static_cast<unsigned>(panel[i / 2 * width_ + c]) >> (i % 2 * 4) & 0xfu);
-    }
+    if (type_ == dtype::f32) return reinterpret_cast<const float*>(panel)[i * width_ + c];
+    if (type_ == dtype::bf16)
+      return static_cast<float>(reinterpret_cast<const bfloat16*>(panel)[(i / 2 * width_ + c) * 2 + i % 2]);
+    if (type_ == dtype::i8) return scale(o, i) * static_cast<float>(integer_of_code(panel[place(i, c)]));
+    const auto both = static_cast<unsigned>(panel[place(i, c)]);
+    return scale(o, i) * value_of_code(both >> nibble_shift(i) % 8 & 0xfu);
   }
 
   /// Row o, widened: what an embedding looks up.
@@ -117,17 +106,25 @@ class packed_matrix {
     return reinterpret_cast<const T*>(bytes_.data() + p * panel_bytes());
   }
 
+  /// The scales of panel p of i8, i4 or nf4, for inputs from `first` on.
+  const float* scales(std::size_t p, std::size_t first) const {
+    return scales_.data() + (p * groups() + (type_ == dtype::i8 ? 0 : first / group)) * width_;
+  }
+
   /// Calls f(i, values) for inputs [first, first + count) of panel p of i8, i4 or nf4, first being a multiple of 32:
   /// values are the panel's weights of input first + i, as floats.
   template <std::size_t Vectors, class F>
   [[gnu::always_inline]] void decode(std::size_t p, std::size_t first, std::size_t count, F f) const {
-    using simd::f32, simd::i32;
-    const std::size_t at = first * width_ * bits_of(type_) / 8;
-    const float* scales = scales_.data() + (p * groups() + (type_ == dtype::i8 ? 0 : first / group)) * width_;
-    f32 s[Vectors], values[Vectors];
+    using simd::f32, simd::i32, simd::u32;
+    const float* s_at = scales(p, first);
+    f32 s[Vectors] = {}, values[Vectors];
+    const auto load_scales = [&]() __attribute__((always_inline)) {
+      for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(s_at + v * lanes);
+      s_at += width_;
+    };
     if (type_ == dtype::i8) {
-      const auto* codes = panel<std::int8_t>(p) + at;
-      for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(scales + v * lanes);
+      const auto* codes = panel<std::int8_t>(p) + first * width_;
+      load_scales();
       for (std::size_t i = 0; i < count; ++i, codes += width_) {
         for (std::size_t v = 0; v < Vectors; ++v)
           values[v] = s[v] * __builtin_convertvector(simd::load_wide(codes + v * lanes), f32);
@@ -135,22 +132,17 @@ class packed_matrix {
       }
       return;
     }
-    const auto* codes = panel<std::uint8_t>(p) + at;
-    const auto in_groups = [&](auto value_of) {
-      for (std::size_t i = 0; i < count; i += 2, codes += width_) {
-        if (i % group == 0) {
-          for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(scales + v * lanes);
-          scales += width_;
+    const auto* codes = panel<std::uint32_t>(p) + first / 8 * width_;
+    const auto in_groups = [&](auto value_of) __attribute__((always_inline)) {
+      for (std::size_t i = 0; i < count; i += 8, codes += width_) {
+        if (i % group == 0) load_scales();
+        u32 word[Vectors];
+        for (std::size_t v = 0; v < Vectors; ++v) word[v] = simd::load<u32>(codes + v * lanes);
+        for (std::size_t k = 0; k < std::min(count - i, std::size_t{8}); ++k) {
+          for (std::size_t v = 0; v < Vectors; ++v)
+            values[v] = s[v] * value_of((i32)(word[v] >> static_cast<std::uint32_t>(nibble_shift(k)) & 0xfu));
+          f(i + k, values);
         }
-        i32 both[Vectors];
-        for (std::size_t v = 0; v < Vectors; ++v) {
-          both[v] = simd::load_wide(codes + v * lanes);
-          values[v] = s[v] * value_of(both[v] & 0xf);
-        }
-        f(i, values);
-        if (i + 1 == count) break;
-        for (std::size_t v = 0; v < Vectors; ++v) values[v] = s[v] * value_of(both[v] >> 4);
-        f(i + 1, values);
       }
     };
     if (type_ == dtype::i4)
@@ -158,6 +150,52 @@ class packed_matrix {
     else
       in_groups([](i32 code) { return look_up(code); });
   }
+
+#if defined(ZOFT_HAS_AMX) || defined(ZOFT_HAS_BF16_DOT)
+  /// Calls f(step, pairs) for inputs [first, first + count) of panel p of i8, i4 or nf4, both multiples of 32: pairs
+  /// are the codes' values at inputs first + 2·step and the next, in bfloat16, without the scale.
+  template <std::size_t Vectors, class F>
+  [[gnu::always_inline]] void decode_pairs(std::size_t p, std::size_t first, std::size_t count, F f) const {
+    using simd::u16, simd::u32;
+    u32 pairs[Vectors];
+    if (type_ == dtype::i8) {
+      using bytes [[gnu::vector_size(64)]] = std::uint8_t;
+      const auto* codes = panel<std::uint8_t>(p) + first * width_;
+      const auto upper = [](std::size_t h) { return simd::load<__m512i>(codes::upper_bytes.data() + h * 64); };
+      const auto lower = [](std::size_t h) { return simd::load<__m512i>(codes::lower_bytes.data() + h * 64); };
+      const __m512i u0 = upper(0), u1 = upper(1), l0 = lower(0), l1 = lower(1);
+      for (std::size_t step = 0; step < count / 2; step += 2 / Vectors, codes += 64) {
+        const auto code = simd::load<bytes>(codes);
+        const auto high = (bytes)_mm512_permutex2var_epi8(u0, (__m512i)code, u1) | (code & 0x80);
+        const __m512i low = _mm512_permutex2var_epi8(l0, (__m512i)code, l1);
+        const auto even = (u32)_mm512_unpacklo_epi8(low, (__m512i)high);
+        const auto odd = (u32)_mm512_unpackhi_epi8(low, (__m512i)high);
+        pairs[0] = even;
+        if constexpr (Vectors == 2) {
+          pairs[1] = odd;
+          f(step, pairs);
+        } else {
+          f(step, pairs);
+          pairs[0] = odd;
+          f(step + 1, pairs);
+        }
+      }
+      return;
+    }
+    const auto* codes = panel<std::uint32_t>(p) + first / 8 * width_;
+    const auto values = simd::load<__m512i>(type_ == dtype::i4 ? codes::i4_words.data() : codes::nf4_words.data());
+    for (std::size_t step = 0; step < count / 2; step += 4, codes += width_) {
+      u16 word[Vectors];
+      for (std::size_t v = 0; v < Vectors; ++v) word[v] = simd::load<u16>(codes + v * lanes);
+      for (std::uint16_t k = 0; k < 4; ++k) {
+        // Of a word, the look-up takes the lowest 5 bits, and the table holds its 16 values twice.
+        for (std::size_t v = 0; v < Vectors; ++v)
+          pairs[v] = (u32)_mm512_maskz_permutexvar_epi16(~__mmask32{}, (__m512i)(word[v] >> (4 * k)), values);
+        f(step + k, pairs);
+      }
+    }
+  }
+#endif
 
  private:
   /// nf4_values[code], lane by lane.
@@ -172,9 +210,27 @@ class packed_matrix {
   }
 
   std::size_t panel_bytes() const {
-    const std::size_t even = (in_ + 1) / 2 * 2;
-    return width_ * (type_ == dtype::f32 || type_ == dtype::i8 ? in_ : even) * bits_of(type_) / 8;
+    const std::size_t together = inputs_together(type_);
+    return width_ * ((in_ + together - 1) / together * together) * bits_of(type_) / 8;
   }
+  /// The byte where i8's, i4's or nf4's code of input i of a panel's column c is.
+  std::size_t place(std::size_t i, std::size_t c) const {
+    if (type_ != dtype::i8) return (i / 8 * width_ + c) * 4 + nibble_shift(i) / 8;
+    if (!in_pairs) return i * width_ + c;
+    // Of 64 bytes, those become one vector of pairs that are the lower half of each 16, and another the upper.
+    const std::size_t pair = i / 2 * (width_ / lanes) + c / lanes;
+    return pair / 2 * 64 + c % lanes / 4 * 16 + pair % 2 * 8 + c % 4 * 2 + i % 2;
+  }
+  /// Where in a word of 8 inputs the code of input i is.
+  static constexpr std::size_t nibble_shift(std::size_t i) { return i % 2 * 16 + i % 8 / 2 * 4; }
+
+  // Where pairs are made of i8, a code is a sign and a magnitude, from which tables give bfloat16's two bytes.
+  static int integer_of_code(std::byte code) {
+    const auto q = static_cast<int>(code);
+    return in_pairs ? (q < 128 ? q : 128 - q) : static_cast<std::int8_t>(code);
+  }
+  static std::byte code_of_integer(int q) { return static_cast<std::byte>(in_pairs && q < 0 ? 128 - q : q); }
+
   /// Scales of an output.
   std::size_t groups() const { return type_ == dtype::i8 ? 1 : bits_of(type_) == 4 ? (in_ + group - 1) / group : 0; }
   std::size_t scale_place(std::size_t o, std::size_t i) const {
@@ -218,12 +274,12 @@ class packed_matrix {
         scales_[scale_place(o, first)] = unit;
         for (std::size_t i = first; i < end; ++i) {
           const float value = unit > 0 ? std::clamp(s * w[i] / unit, -most, most) : 0.0f;
+          std::byte& code = panel[place(i, c)];
           if (type_ == dtype::i8) {
-            panel[i * width_ + c] = static_cast<std::byte>(static_cast<std::int8_t>(std::nearbyint(value)));
+            code = code_of_integer(static_cast<int>(std::nearbyint(value)));
           } else {
-            std::byte& both = panel[i / 2 * width_ + c];
-            both = i % 2 == 0 ? (both & std::byte{0xf0}) | static_cast<std::byte>(code_of(value))
-                              : (both & std::byte{0x0f}) | static_cast<std::byte>(code_of(value) << 4);
+            const std::size_t shift = nibble_shift(i) % 8;
+            code = (code & std::byte{0xf0} >> shift) | static_cast<std::byte>(code_of(value) << shift);
           }
         }
       }

@@ -91,23 +91,26 @@ class transformer {
     check(b);
     const std::size_t groups = adapters.size();
     const std::vector<block_additions> additions = prepare(adapters);
-    std::vector<std::size_t> first_label(b.size() + 1, 0);
-    for (std::size_t i = 0; i < b.size(); ++i) {
-      const auto labels = b[i].labels.subspan(1);
-      first_label[i + 1] =
-          first_label[i] + labels.size() - static_cast<std::size_t>(std::count(labels.begin(), labels.end(), ignored));
+    // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
+    // such tasks than threads, in some of the groups.
+    constexpr std::size_t most_rows = 512;
+    const std::size_t workers = pool_.workers();
+    const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
+    std::vector<task> tasks;
+    for (std::size_t i = 0, label = 0; i < b.size(); ++i) {
+      if (tasks.empty() || tasks.back().ends.back() + b[i].tokens.size() > most)
+        tasks.emplace_back().first_label = label;
+      label += tasks.back().add(b[i]);
     }
-    // A task is one sequence in all groups; or, where there are fewer sequences than threads, in some of them.
-    const std::size_t workers = pool_.workers(), slices = std::min(groups, (workers + b.size() - 1) / b.size());
+    const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
-    pool_.run(b.size() * slices, [&](std::size_t task, std::size_t worker) {
-      const std::size_t sequence = task / slices, slice = task % slices;
-      const std::size_t from = slice * groups / slices, to = (slice + 1) * groups / slices;
-      score_sequence(b[sequence], additions, {from, to - from}, spaces[worker],
-                     [&](std::size_t group, std::size_t label) -> token_score& {
-                       return result[(from + group) * b.predicted() + first_label[sequence] + label];
-                     });
+    pool_.run(tasks.size() * slices, [&](std::size_t index, std::size_t worker) {
+      const task& t = tasks[index / slices];
+      const std::size_t slice = index % slices, from = slice * groups / slices, to = (slice + 1) * groups / slices;
+      score(t, additions, {from, to - from}, spaces[worker], [&](std::size_t group, std::size_t label) -> token_score& {
+        return result[(from + group) * b.predicted() + t.first_label + label];
+      });
     });
     return result;
   }
@@ -151,27 +154,45 @@ class transformer {
  private:
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
 
+  /// Sequences one behind another, each without what comes after the last token that predicts a label.
+  struct task {
+    std::size_t first_label = 0;  // of all labels that count
+    std::vector<std::int32_t> tokens, labels;
+    std::vector<std::size_t> ends, predicting;  // of sequences; and the tokens before the labels
+
+    /// Returns how many labels it has.
+    std::size_t add(const batch::sequence& one) {
+      const std::size_t begin = tokens.size(), before = labels.size();
+      for (std::size_t t = 1; t < one.labels.size(); ++t)
+        if (one.labels[t] != ignored) {
+          predicting.push_back(begin + t - 1);
+          labels.push_back(one.labels[t]);
+        }
+      const std::size_t end = predicting.empty() || predicting.back() < begin ? begin : predicting.back() + 1;
+      tokens.insert(tokens.end(), one.tokens.begin(), one.tokens.begin() + static_cast<std::ptrdiff_t>(end - begin));
+      ends.push_back(end);
+      return labels.size() - before;
+    }
+  };
+
   template <class Place>
-  void score_sequence(const batch::sequence& one, std::span<const block_additions> additions, group_range g,
-                      workspace& s, Place place) const {
-    std::vector<std::size_t> predicting,
-        rows;  // positions whose next token has a label
-    for (std::size_t t = 1; t < one.labels.size(); ++t)
-      if (one.labels[t] != ignored) predicting.push_back(t - 1);
-    if (predicting.empty()) return;
-    run_decoder().run(one.tokens.first(predicting.back() + 1), predicting, additions, g, s);
+  void score(const task& t, std::span<const block_additions> additions, group_range g, workspace& s,
+             Place place) const {
+    if (t.labels.empty()) return;
+    run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
     // Segments bound the memory for logits, which are the widest rows of all.
     constexpr std::size_t segment = 64;
+    std::vector<std::size_t> rows;
     for (std::size_t group = 0; group < g.count; ++group)
-      for (std::size_t from = 0; from < predicting.size(); from += segment) {
-        const std::size_t n = std::min(segment, predicting.size() - from);
-        rows.clear();
-        for (std::size_t i = 0; i < n; ++i) rows.push_back((s.groups == 1 ? 0 : group) * predicting.size() + from + i);
+      for (std::size_t from = 0; from < t.labels.size(); from += segment) {
+        const std::size_t n = std::min(segment, t.labels.size() - from);
+        rows.resize(n);
+        std::iota(rows.begin(), rows.end(), (s.groups == 1 ? 0 : group) * t.labels.size() + from);
         run_decoder().logits(rows, s);
         for (std::size_t i = 0; i < n; ++i)
           place(group, from + i) =
               cross_entropy(std::span<const float>(s.logits).subspan(i * c_.vocabulary, c_.vocabulary),
-                            static_cast<std::size_t>(one.labels[predicting[from + i] + 1]));
+                            static_cast<std::size_t>(t.labels[from + i]));
       }
   }
 

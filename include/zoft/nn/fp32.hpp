@@ -1,0 +1,113 @@
+/// The unit of floats by floats, which every instruction set has.
+#pragma once
+
+#include "tile.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn::kernel {
+
+struct float_panel {
+  const float* at;
+
+  template <class Unit, std::size_t Vectors, class F>
+  [[gnu::always_inline]] void for_each(std::size_t first, std::size_t steps, F f) const {
+    using spread = typename Unit::spread;
+    for (std::size_t i = first; i < first + steps; ++i) {
+      spread w[Vectors];
+      for (std::size_t v = 0; v < Vectors; ++v)
+        w[v] = spread::load_unaligned(at + (i * Vectors + v) * packed_matrix::lanes);
+      f(i, w);
+    }
+  }
+};
+
+/// Pairs of bfloat16, widened.
+struct bfloat16_panel {
+  const bfloat16* at;
+
+  template <class Unit, std::size_t Vectors, class F>
+  [[gnu::always_inline]] void for_each(std::size_t first, std::size_t steps, F f) const {
+    using spread = typename Unit::spread;
+    const auto as_floats = [](simd::u32 word) { return spread((typename spread::register_type)word); };
+    for (std::size_t i = first; i < first + steps; i += 2) {
+      spread even[Vectors], odd[Vectors];
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        const auto pair = simd::load<simd::u32>(at + (i * Vectors + 2 * v) * packed_matrix::lanes);
+        even[v] = as_floats(pair << 16);
+        odd[v] = as_floats(pair & 0xffff0000u);
+      }
+      f(i, even);
+      if (i + 1 < first + steps) f(i + 1, odd);
+    }
+  }
+};
+
+/// Codes, widened in registers and times their scales.
+struct coded_panel {
+  const packed_matrix& w;
+  std::size_t index, begin;
+
+  template <class Unit, std::size_t Vectors, class F>
+  [[gnu::always_inline]] void for_each(std::size_t, std::size_t steps, F f) const {
+    using spread = typename Unit::spread;
+    w.template decode<Vectors>(
+        index, begin, steps, [&](std::size_t i, const simd::f32(&values)[Vectors]) __attribute__((always_inline)) {
+          spread wide[Vectors];
+          for (std::size_t v = 0; v < Vectors; ++v) wide[v] = spread((typename spread::register_type)values[v]);
+          f(i, wide);
+        });
+  }
+};
+
+/// Floats by floats.
+template <class Arch>
+struct fp32 {
+  using arch = Arch;
+  using floats = simd::floats<Arch>;
+  using element = float;
+  using spread = floats;
+  static constexpr std::size_t inputs = 1, block_rows = 96, part = 512, least_rows = 1, together = 1;
+  struct session {};
+
+  [[gnu::always_inline]] static spread to_all(element x) { return floats(x); }
+  [[gnu::always_inline]] static floats add_product(spread x, spread w, floats sum) { return xsimd::fma(x, w, sum); }
+
+  static void gather(rows_of<const float> x, std::size_t rows, std::size_t count, rows_of<float> to) {
+    for (std::size_t r = 0; r < rows; ++r) std::copy_n(x.at(r).data, count, to.at(r).data);
+  }
+
+  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = where not `accumulate`.
+  /// Codes are decoded into the nearest cache for many rows, and into registers for few.
+  template <std::size_t Vectors>
+  static void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p,
+                             std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
+    const auto run = [&](auto panel) {
+      row_block<fp32, tile_rows, Vectors>(x, rows, panel, count, y, accumulate, w.columns(p));
+    };
+    if (w.type() == dtype::f32) return run(float_panel{w.panel<float>(p) + first * w.width()});
+    if constexpr (!packed_matrix::in_pairs) {
+      if (w.type() == dtype::bf16) return run(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
+      if (rows < tile_rows) return run(coded_panel{w, p, first});
+      w.template decode<Vectors>(p, first, count, [wide](std::size_t i, const simd::f32(&values)[Vectors]) {
+        for (std::size_t v = 0; v < Vectors; ++v)
+          simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, values[v]);
+      });
+      run(float_panel{wide});
+    }
+  }
+
+  /// The numbers of u that stand for a low-rank part's r: themselves.
+  static constexpr std::size_t steps_of(std::size_t rank) { return rank; }
+  static void expand_x(const float* u, std::size_t rank, float* to) { std::copy_n(u, rank, to); }
+  /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
+  static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, std::size_t width, float* to) {
+    for (std::size_t c = 0; c < columns; ++c)
+      for (std::size_t i = 0; i < rank; ++i) to[i * width + c] = s * b[c * rank + i];
+  }
+  template <std::size_t Vectors>
+  static void add_panel(rows_of<const float> x, std::size_t rows, const float* panel, std::size_t steps,
+                        rows_of<float> y, std::size_t columns) {
+    row_block<fp32, tile_rows, Vectors>(x, rows, float_panel{panel}, steps, y, true, columns);
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn::kernel
