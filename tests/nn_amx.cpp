@@ -52,7 +52,8 @@ using amx = kernel::bf16_amx<zoft::simd::arch, emulated_tiles>;
 
 void multiply(rows_of<const float> x, std::size_t rows, const packed_matrix& w, rows_of<float> y, bool accumulate) {
   kernel::for_each_block<amx>(x, rows, w.in(), [&](const kernel::gathered<amx>& block) {
-    for (std::size_t p = 0; p < w.panels(); ++p) block.multiply_panel(w, p, y, accumulate);
+    for (std::size_t p = 0; p < w.panels(); ++p)
+      block.multiply_panel(0, block.rows, w, p, y.at(block.row, p * w.width()), accumulate);
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "attention.hpp"
 #include "config.hpp"
+#include "cross_entropy.hpp"
 #include "elementwise.hpp"
 #include "linear.hpp"
 
@@ -72,15 +73,35 @@ class decoder {
     run(tokens, end, wanted, additions, g, s, past);
   }
 
-  /// Logits of rows of the stream, each norm(x)·Eᵀ: s.stream rows `which` -> s.logits (which.size(), vocabulary)
-  void logits(std::span<const std::size_t> which, workspace& s) const {
-    s.normed.resize(which.size() * c_.dim);
-    s.logits.resize(which.size() * c_.vocabulary);
-    for (std::size_t i = 0; i < which.size(); ++i)
-      rms_norm<Arch>(std::span<const float>(s.stream).subspan(which[i] * c_.dim, c_.dim), w_.final_norm,
-                     c_.norm_epsilon, std::span(s.normed).subspan(i * c_.dim, c_.dim));
-    matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, which.size(), w_.output(),
+  /// Logits of the stream, each norm(x)·Eᵀ: s.stream -> s.logits (rows, vocabulary)
+  void logits(workspace& s) const {
+    norm(w_.final_norm, s);
+    const std::size_t rows = s.stream.size() / c_.dim;
+    s.logits.resize(rows * c_.vocabulary);
+    matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, rows, w_.output(),
                  rows_of<float>{s.logits.data(), c_.vocabulary});
+  }
+
+  /// The score of each row of the stream (s.groups, labels), whose logits are never all there: a block of the
+  /// vocabulary after another.
+  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s) const {
+    norm(w_.final_norm, s);
+    const packed_matrix& w = w_.output();
+    const std::size_t rows = s.stream.size() / c_.dim, panels = 1024 / w.width();
+    std::vector<running_cross_entropy> running;
+    for (std::size_t row = 0; row < rows; ++row)
+      running.emplace_back(static_cast<std::size_t>(labels[row % labels.size()]));
+    for (std::size_t p = 0; p < w.panels(); p += panels) {
+      const std::size_t first = p * w.width(), columns = std::min(panels * w.width(), w.out() - first);
+      s.logits.resize(rows * columns);
+      matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, rows, w, {p, std::min(panels, w.panels() - p)},
+                   {s.logits.data(), columns});
+      for (std::size_t row = 0; row < rows; ++row)
+        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, first);
+    }
+    std::vector<token_score> result;
+    for (const running_cross_entropy& r : running) result.push_back(r.result());
+    return result;
   }
 
  private:

@@ -187,7 +187,8 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
       const rows_of<float> to{u.data() + set * Unit::block_rows * reduced, reduced};
       const auto reduce = [&](std::size_t group, std::size_t from, std::size_t n) {
         const packed_matrix& a = extra.a(first_group + group);
-        for (std::size_t p = 0; p < a.panels(); ++p) block.multiply_panel(from, n, a, p, to.at(from), false);
+        for (std::size_t p = 0; p < a.panels(); ++p)
+          block.multiply_panel(from, n, a, p, to.at(from, p * a.width()), false);
       };
       if (extra.shares_a())
         reduce(0, 0, block.rows);
@@ -197,11 +198,11 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
         extra.template expand<Unit>(to.at(r).data, expanded_of(set).at(r).data);
     }
     for (std::size_t p = 0; p < w.panels(); ++p) {
-      block.multiply_panel(w, p, y, false);
-      if (!block.last) continue;
-      // What else becomes of the panel's columns, while they are in cache.
       const std::size_t columns = w.columns(p), column = p * w.width();
       const rows_of<float> first = y.at(block.row, column);
+      block.multiply_panel(0, block.rows, w, p, first, false);
+      if (!block.last) continue;
+      // What else becomes of the panel's columns, while they are in cache.
       if (!l.bias.empty())
         for (std::size_t r = 0; r < block.rows; ++r)
           for (std::size_t c = 0; c < columns; ++c) first.at(r).data[c] += l.bias[column + c];

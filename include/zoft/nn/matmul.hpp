@@ -71,19 +71,14 @@ struct gathered {
   std::size_t row, rows, first, count;
   bool last;  ///< whether the inputs end here
 
-  /// y's rows of the block, += or = its product with panel p of w
-  void multiply_panel(const packed_matrix& w, std::size_t p, rows_of<float> y, bool accumulate) const {
-    multiply_panel(0, rows, w, p, y.at(row), accumulate);
-  }
-  /// The same of n rows from the block's row `from` on, y's rows beginning there.
+  /// y (n, columns of panel p) += or = the product of n rows from the block's row `from` on with panel p of w
   void multiply_panel(std::size_t from, std::size_t n, const packed_matrix& w, std::size_t p, rows_of<float> y,
                       bool accumulate) const {
     auto* const wide = matmul_scratch<Unit>::of_this_thread().wide;
-    const rows_of<float> to = y.at(0, p * w.width());
     if (w.width() == packed_matrix::lanes)
-      Unit::template multiply_panel<1>(x.at(from), n, w, p, first, count, to, accumulate || first > 0, wide);
+      Unit::template multiply_panel<1>(x.at(from), n, w, p, first, count, y, accumulate || first > 0, wide);
     else
-      Unit::template multiply_panel<2>(x.at(from), n, w, p, first, count, to, accumulate || first > 0, wide);
+      Unit::template multiply_panel<2>(x.at(from), n, w, p, first, count, y, accumulate || first > 0, wide);
   }
 };
 
@@ -112,6 +107,23 @@ void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F 
 
 }  // namespace kernel
 
+/// Some panels of a matrix.
+struct panel_range {
+  std::size_t first, count;
+};
+
+/// The same as below, of some panels' outputs: x (rows, in) -> y (rows, columns of the panels)
+template <class Arch = simd::arch>
+void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, panel_range panels, rows_of<float> y,
+            bool accumulate = false) {
+  kernel::with_unit<Arch>(w.type(), [&]<class Unit>(Unit) {
+    kernel::for_each_block<Unit>(x, rows, w.in(), [&](const kernel::gathered<Unit>& block) {
+      for (std::size_t p = 0; p < panels.count; ++p)
+        block.multiply_panel(0, block.rows, w, panels.first + p, y.at(block.row, p * w.width()), accumulate);
+    });
+  });
+}
+
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out), or added to y. Rows may lie apart. Each element of y is a sum over i
 /// in float, in an order that depends on nothing but i: the same bits for a row whatever rows are beside it.
 ///
@@ -121,11 +133,7 @@ void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F 
 template <class Arch = simd::arch>
 void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, rows_of<float> y,
             bool accumulate = false) {
-  kernel::with_unit<Arch>(w.type(), [&]<class Unit>(Unit) {
-    kernel::for_each_block<Unit>(x, rows, w.in(), [&](const kernel::gathered<Unit>& block) {
-      for (std::size_t p = 0; p < w.panels(); ++p) block.multiply_panel(w, p, y, accumulate);
-    });
-  });
+  matmul<Arch>(x, rows, w, {0, w.panels()}, y, accumulate);
 }
 
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out)

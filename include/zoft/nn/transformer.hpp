@@ -7,7 +7,6 @@
 #include "../io/checkpoint.hpp"
 #include "../layout.hpp"
 #include "batch.hpp"
-#include "cross_entropy.hpp"
 #include "decoder.hpp"
 #include "thread_pool.hpp"
 
@@ -124,7 +123,7 @@ class transformer {
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
     run_decoder().run(tokens, rows, prepare(adapter), {0, 1}, s);
-    run_decoder().logits(rows, s);
+    run_decoder().logits(s);
     return std::move(s.logits);
   }
 
@@ -140,9 +139,9 @@ class transformer {
     cache past{std::vector<std::vector<float>>(c_.layers), std::vector<std::vector<float>>(c_.layers)};
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < most && result.size() < c_.context; ++made) {
-      const std::size_t last[] = {next.size() - 1}, only[] = {0};
+      const std::size_t last[] = {next.size() - 1};
       run_decoder().run(next, last, additions, {0, 1}, s, &past);
-      run_decoder().logits(only, s);
+      run_decoder().logits(s);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
       if (token < 0 || token == stop) break;
       result.push_back(token);
@@ -180,20 +179,10 @@ class transformer {
              Place place) const {
     if (t.labels.empty()) return;
     run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
-    // Segments bound the memory for logits, which are the widest rows of all.
-    constexpr std::size_t segment = 64;
-    std::vector<std::size_t> rows;
+    const std::vector<token_score> scores = run_decoder().scores(t.labels, s);
     for (std::size_t group = 0; group < g.count; ++group)
-      for (std::size_t from = 0; from < t.labels.size(); from += segment) {
-        const std::size_t n = std::min(segment, t.labels.size() - from);
-        rows.resize(n);
-        std::iota(rows.begin(), rows.end(), (s.groups == 1 ? 0 : group) * t.labels.size() + from);
-        run_decoder().logits(rows, s);
-        for (std::size_t i = 0; i < n; ++i)
-          place(group, from + i) =
-              cross_entropy(std::span<const float>(s.logits).subspan(i * c_.vocabulary, c_.vocabulary),
-                            static_cast<std::size_t>(t.labels[from + i]));
-      }
+      for (std::size_t i = 0; i < t.labels.size(); ++i)
+        place(group, i) = scores[(s.groups == 1 ? 0 : group) * t.labels.size() + i];
   }
 
   void check(std::span<const std::int32_t> tokens) const {
