@@ -27,8 +27,8 @@ struct linear {
 
 /// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ, packed for the unit that multiplies its weight.
 /// The As of all its adapted parts are one matrix, since they too read one input; the scale is in B. In pairs of
-/// bfloat16, A and B are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps of the
-/// number that it is added to.
+/// bfloat16, B, and A where groups have their own, are sums of an upper and a lower part: a perturbation is less than
+/// what bfloat16 keeps of the number that it is added to.
 class addition {
  public:
   addition() = default;
@@ -93,18 +93,19 @@ class addition {
       shared = shared && l->a_stride == 0;
     }
     if (found.empty()) return;
-    for (std::size_t g = 0; g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), found, g);
+    for (std::size_t g = 0; g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), found, g, shared);
     pack_b<Unit>(to.weight, found, stack.size());
   }
 
   template <class Unit>
-  void pack_a(std::size_t in, std::span<const low_rank* const> found, std::size_t group) {
-    constexpr bool split = Unit::inputs > 1;
-    packed_matrix& a = a_.emplace_back(split ? 2 * columns_ : columns_, in, split ? dtype::bf16 : dtype::f32);
+  void pack_a(std::size_t in, std::span<const low_rank* const> found, std::size_t group, bool shared) {
+    constexpr bool narrow = Unit::inputs > 1;
+    const bool split = narrow && !shared;
+    packed_matrix& a = a_.emplace_back(split ? 2 * columns_ : columns_, in, narrow ? dtype::bf16 : dtype::f32);
     for (std::size_t i = 0; i < found.size(); ++i) {
       const std::span<const float> values(found[i]->a_of(group), found[i]->rank * in);
       a.assign(values, parts_[i].column);
-      if constexpr (split) {
+      if (split) {
         std::vector<float> lower(values.begin(), values.end());
         for (float& value : lower) value -= static_cast<float>(bfloat16(value));
         a.assign(lower, columns_ + parts_[i].column);

@@ -7,9 +7,9 @@
 
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
-/// Two numbers, the first in the lower half.
-inline std::uint32_t pair_of(bfloat16 first, bfloat16 second) {
-  return first.bits | static_cast<std::uint32_t>(second.bits) << 16;
+/// Two numbers as bfloat16, the first in the lower half.
+inline std::uint32_t pair_of(float first, float second) {
+  return bfloat16(first).bits | static_cast<std::uint32_t>(bfloat16(second).bits) << 16;
 }
 
 /// 32 numbers in order, rounded to nearest, subnormal ones to 0.
@@ -40,35 +40,29 @@ struct pairs {
     }
   }
 
-  /// A low-rank part is multiplied nearly as floats are: of u = h + l and b = h' + l', the products h·h' + l·h' + h·l',
-  /// in steps of pairs, filled up to what a unit multiplies at once. What is left out is 2⁻¹⁶ of u·b.
+  /// Of a low-rank part, u is rounded as x is, and b, which is perturbed, is a sum of an upper and a lower part: u·b is
+  /// u·h + u·l, in steps of pairs, filled up to what a unit multiplies at once. b is right to 2⁻¹⁶.
   static constexpr std::size_t steps_of(std::size_t rank) {
-    return (3 * ((rank + 1) / 2) + steps_together - 1) / steps_together * steps_together;
+    return (2 * pairs_of(rank) + steps_together - 1) / steps_together * steps_together;
   }
-  static void expand_x(const float* u, std::size_t rank, std::uint32_t* to) { expand(u, rank, 1, 1, 1, {0, 1, 0}, to); }
+  static void expand_x(const float* u, std::size_t rank, std::uint32_t* to) {
+    for (std::size_t i = 0; i < rank; i += 2)
+      to[i / 2] = to[pairs_of(rank) + i / 2] = pair_of(u[i], i + 1 < rank ? u[i + 1] : 0.0f);
+  }
   /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
   static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, std::size_t width,
                        std::uint32_t* to) {
-    expand(b, rank, columns, s, width, {0, 0, 1}, to);
+    const auto lower = [](float value) { return value - static_cast<float>(bfloat16(value)); };
+    for (std::size_t c = 0; c < columns; ++c, b += rank)
+      for (std::size_t i = 0; i < rank; i += 2) {
+        const float first = s * b[i], second = i + 1 < rank ? s * b[i + 1] : 0.0f;
+        to[i / 2 * width + c] = pair_of(first, second);
+        to[(pairs_of(rank) + i / 2) * width + c] = pair_of(lower(first), lower(second));
+      }
   }
 
  private:
-  /// rows (columns, rank) -> to (steps, width) pairs: thrice the rank, each time of the upper (0) or lower (1) parts
-  static void expand(const float* rows, std::size_t rank, std::size_t columns, float s, std::size_t width,
-                     std::array<int, 3> part, std::uint32_t* to) {
-    const std::size_t pairs = (rank + 1) / 2;
-    for (std::size_t c = 0; c < columns; ++c)
-      for (std::size_t i = 0; i < pairs; ++i) {
-        bfloat16 number[2][2];
-        for (std::size_t k = 0; k < 2 && 2 * i + k < rank; ++k) {
-          const float value = s * rows[c * rank + 2 * i + k];
-          number[0][k] = bfloat16(value);
-          number[1][k] = bfloat16(value - static_cast<float>(number[0][k]));
-        }
-        for (std::size_t copy = 0; copy < 3; ++copy)
-          to[(copy * pairs + i) * width + c] = pair_of(number[part[copy]][0], number[part[copy]][1]);
-      }
-  }
+  static constexpr std::size_t pairs_of(std::size_t rank) { return (rank + 1) / 2; }
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn::kernel

@@ -93,8 +93,12 @@ void row_block(rows_of<const typename Unit::element> x, std::size_t rows, Panel 
       cut_tile<Unit, Rows, Vectors, Group>(x.at(row), panel, steps, y.at(row), accumulate, scales, columns);
   if constexpr (Rows > 1)
     if (row < rows)
-      row_block<Unit, (Rows > 4 ? Rows / 2 : 1), Vectors, Group>(x.at(row), rows - row, panel, steps, y.at(row),
-                                                                 accumulate, columns, scales);
+      row_block<Unit,
+                (Rows > 8   ? 8
+                 : Rows > 4 ? 4
+                 : Rows > 2 ? 2
+                            : 1),
+                Vectors, Group>(x.at(row), rows - row, panel, steps, y.at(row), accumulate, columns, scales);
 }
 
 }  // namespace kernel
