@@ -7,6 +7,8 @@ using namespace zoft::nn;
 
 namespace {
 
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
 struct problem {
   attention_shape shape;
   std::size_t rows, first;
@@ -23,13 +25,20 @@ struct problem {
         y(r, s.heads * s.head_dim, d.size(0, 3)) {}
 
   void run() { attention(q.read(), k.read(), v.read(), counted(first, rows), shape, y.write(), scratch); }
-  spaced reference() {
+  spaced reference() const {
     spaced result(rows, shape.heads * shape.head_dim, 1);
     attention_reference(q.read(), k.read(), v.read(), counted(first, rows), shape, result.write());
     return result;
   }
-  /// Of an element of y. With η the relative error of an unnormalised weight, |Δy| ≤ 2η·max|v|: scores are sums of
-  /// d terms, scaled, and lose the greatest; exp is good to some roundings; two sums over the keys follow.
+  double error() const {
+    const spaced wanted = reference();
+    double result = 0;
+    for (std::size_t row = 0; row < rows; ++row) result = std::max(result, distance(y.row(row), wanted.row(row)));
+    return result;
+  }
+  /// Of an element of y, as attention states it. With η the relative error of an unnormalised weight, |Δy| ≤ 2η·max|v|:
+  /// scores are sums of d terms, scaled, and lose the greatest; exp is good to some roundings; two sums over the keys
+  /// follow, and each block of keys may scale them.
   double bound() const {
     double largest = 0, value = 0;
     for (std::size_t i = 0; i < rows; ++i)
@@ -43,9 +52,8 @@ struct problem {
         }
     for (std::size_t j = 0; j < first + rows; ++j)
       for (std::size_t e = 0; e < v.columns; ++e) value = std::max(value, std::abs(double{v.at(j, e)}));
-    const double score = (static_cast<double>(shape.head_dim) + 5) * unit * largest;
-    const double sums = 2 * static_cast<double>(first + rows) + 4;
-    return (2 * (score + 4 * unit) + sums * unit) * value;
+    const double score = 2 * (static_cast<double>(shape.head_dim) + 5) * largest;
+    return unit * (score + 3 * static_cast<double>(first + rows) + 22) * value;
   }
 };
 
@@ -80,11 +88,58 @@ TEST_CASE("attention: as the reference for grouped heads, with and without token
                   << first);
     problem p(s, rows, first, d, trial % 4 == 0 ? 12.0f : 2.0f);
     p.run();
-    const spaced wanted = p.reference();
-    double worst = 0;
-    for (std::size_t row = 0; row < rows; ++row) worst = std::max(worst, distance(p.y.row(row), wanted.row(row)));
-    CHECK(worst <= p.bound());
+    CHECK(p.error() <= p.bound());
     CHECK(p.y.gaps_are_untouched());
+  }
+}
+
+TEST_CASE("attention: as the reference over many blocks of keys, in the same scratch", "[nn]") {
+  draws d(25);
+  for (const float sharpness : {0.5f, 3.0f, 30.0f})
+    for (const std::size_t keys : sizes{63, 64, 65, 700}) {
+      INFO("keys " << keys << ", sharpness " << sharpness);
+      const attention_shape s{4, 2, 20};
+      problem p(s, std::min<std::size_t>(keys, 90), keys - std::min<std::size_t>(keys, 90), d, sharpness),
+          few(s, 1, 0, d);
+      p.run();
+      few.run();
+      CHECK(p.error() <= p.bound());
+      CHECK(p.scratch.size() == few.scratch.size());
+    }
+}
+
+TEST_CASE("attention: the greatest score may come late, and be far from the others", "[nn]") {
+  draws d(26);
+  constexpr std::size_t keys = 150;
+  const auto score = [&](std::size_t pattern, std::size_t j) {
+    const float at = static_cast<float>(j);
+    switch (pattern) {
+      case 0:
+        return at / 16;  // each block weighs more, and none alone
+      case 1:
+        return -at / 16;
+      case 2:
+        return j == 140 ? 1e4f : 0;  // one key, late
+      case 3:
+        return j == 3 ? 1e4f : -1e4f;
+      case 4:
+        return j == 40 || j == 100 ? 1e4f : at;  // two that are alike, in two blocks
+      case 5:
+        return -1e4f + 1e4f * static_cast<float>(j / 50);
+      case 6:
+        return j < 64 ? -3e38f : 3e38f;  // the difference is beyond a float
+      default:
+        return j < 64 ? -infinity : j == 70 ? 2.0f : 1.0f;
+    }
+  };
+  for (std::size_t pattern = 0; pattern < 8; ++pattern) {
+    INFO("pattern " << pattern);
+    problem p({1, 1, 1}, 20, keys - 20, d);
+    for (std::size_t row = 0; row < p.rows; ++row) p.q.at(row, 0) = 1;
+    for (std::size_t j = 0; j < keys; ++j) p.k.at(j, 0) = score(pattern, j);
+    p.run();
+    // These scores have no roundings; what differences have is within the rest of the bound.
+    CHECK(p.error() <= (3 * keys + 22) * unit);
   }
 }
 
@@ -123,19 +178,48 @@ TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
   }
 }
 
-TEST_CASE("attention: what comes later changes no bit of what came before", "[nn]") {
+TEST_CASE("attention: what comes later changes no bit of what came before, be it infinite or NaN", "[nn]") {
   draws d(23);
-  const attention_shape s{4, 2, 6};
-  problem p(s, 30, 0, d);
+  const attention_shape s{4, 2, 11};
+  problem p(s, 70, 0, d);
   p.run();
-  for (const std::size_t changed : sizes{1, 15, 16, 29}) {
-    problem other = p;
-    for (std::size_t e = 0; e < p.k.columns; ++e) {
-      other.k.at(changed, e) = 50;
-      other.v.at(changed, e) = -70;
-    }
-    other.run();
-    for (std::size_t row = 0; row < 30; ++row) CHECK(same_bits(other.y.row(row), p.y.row(row)) == (row < changed));
+  for (const float key : {50.0f, infinity, not_a_number})
+    for (const float value : {-70.0f, infinity, not_a_number})
+      for (const std::size_t changed : sizes{1, 15, 16, 29, 31, 32, 33, 64, 69}) {
+        INFO("key " << key << ", value " << value << ", position " << changed);
+        problem other = p;
+        for (std::size_t e = 0; e < p.k.columns; ++e) {
+          other.k.at(changed, e) = key;
+          other.v.at(changed, e) = value;
+        }
+        other.run();
+        for (std::size_t row = 0; row < 70; ++row) CHECK(same_bits(other.y.row(row), p.y.row(row)) == (row < changed));
+      }
+}
+
+TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN in what sees it only", "[nn]") {
+  draws d(27);
+  const attention_shape s{4, 2, 5};
+  const problem sound(s, 50, 0, d);
+  const auto nans = [&](const problem& p, std::size_t row, std::size_t head) {
+    std::size_t n = 0;
+    for (std::size_t e = 0; e < s.head_dim; ++e) n += std::isnan(p.y.at(row, head * s.head_dim + e)) ? 1 : 0;
+    return n;
+  };
+  for (const std::size_t changed : sizes{0, 7, 31, 32, 49}) {
+    INFO("position " << changed);
+    problem q = sound, k = sound, v = sound;
+    q.q.at(changed, 2 * s.head_dim + 1) = not_a_number;
+    k.k.at(changed, s.head_dim + 2) = not_a_number;
+    v.v.at(changed, s.head_dim + 3) = not_a_number;
+    for (problem* p : {&q, &k, &v}) p->run();
+    for (std::size_t row = 0; row < 50; ++row)
+      for (std::size_t head = 0; head < 4; ++head) {
+        const bool sees = row >= changed && head >= 2;
+        CHECK(nans(q, row, head) == (row == changed && head == 2 ? s.head_dim : 0));
+        CHECK(nans(k, row, head) == (sees ? s.head_dim : 0));
+        CHECK(nans(v, row, head) == (sees ? 1 : 0));
+      }
   }
 }
 
