@@ -203,7 +203,8 @@ TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN 
   const problem sound(s, 50, 0, d);
   const auto nans = [&](const problem& p, std::size_t row, std::size_t head) {
     std::size_t n = 0;
-    for (std::size_t e = 0; e < s.head_dim; ++e) n += std::isnan(p.y.at(row, head * s.head_dim + e)) ? 1 : 0;
+    for (std::size_t e = 0; e < s.head_dim; ++e)
+      if (std::isnan(p.y.at(row, head * s.head_dim + e))) ++n;
     return n;
   };
   for (const std::size_t changed : sizes{0, 7, 31, 32, 49}) {

@@ -1,4 +1,6 @@
+#include <bit>
 #include <complex>
+#include <functional>
 #include <zoft/nn/cross_entropy.hpp>
 #include <zoft/nn/elementwise.hpp>
 
@@ -11,6 +13,61 @@ namespace {
 
 constexpr double lanes = zoft::simd::floats<>::size;
 constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float least = std::numeric_limits<float>::lowest();
+
+/// One float of some thousand, of every size and sign.
+std::vector<float> all_sizes(std::uint32_t step = 4099) {
+  std::vector<float> result{least, -least};
+  for (std::uint64_t bits = 0; bits < std::uint64_t{1} << 32; bits += step) {
+    const auto x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (std::abs(x) < infinity) result.push_back(x);
+  }
+  return result;
+}
+
+struct activation {
+  std::string name;
+  std::function<void(std::span<const float>, std::span<float>)> fast, reference;
+  std::function<double(double)> exact;
+  std::function<double(double, double)> bound;  // of |error| at x, where y is exact
+};
+
+double gelu_argument(double x) { return std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x); }
+
+std::vector<activation> activations() {
+  return {
+      {"relu", [](auto x, auto y) { relu(x, y); }, relu_reference, [](double x) { return std::max(x, 0.0); },
+       [](double, double) { return 0.0; }},
+      {"silu", [](auto x, auto y) { silu(x, y); }, silu_reference, [](double x) { return x / (1 + std::exp(-x)); },
+       [](double, double y) { return 4 * unit * std::abs(y) + 4e-37; }},
+      {"gelu", [](auto x, auto y) { gelu(x, y); }, gelu_reference,
+       [](double x) { return x / 2 * std::erfc(-x / std::sqrt(2.0)); },
+       [](double x, double y) {
+         const double below = std::min(x, 0.0);
+         return unit * (11 + 2 * below * below) * std::abs(y) + 1e-38;
+       }},
+      {"gelu_tanh", [](auto x, auto y) { gelu_tanh(x, y); }, gelu_tanh_reference,
+       [](double x) {
+         const double w = gelu_argument(x);
+         return w < -3 ? x / (1 + std::exp(-2 * w)) : x * (1 + std::tanh(w)) / 2;  // the sum would cancel
+       },
+       [](double x, double y) {
+         return unit * (5 + 6 * std::abs(std::min(gelu_argument(x), 0.0))) * std::abs(y) + 5e-38;
+       }},
+  };
+}
+
+/// The greatest of |yᵢ − exact(xᵢ)| over what is allowed there; infinite where one is NaN.
+template <class Exact, class Bound>
+double worst(const std::vector<float>& x, const std::vector<float>& y, Exact exact, Bound bound) {
+  double result = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double wanted = exact(x[i]), error = std::abs(y[i] - wanted), allowed = bound(x[i], wanted);
+    if (error == 0) continue;
+    result = error <= result * allowed ? result : std::isnan(error) ? double{infinity} : error / allowed;
+  }
+  return result;
+}
 
 }  // namespace
 
@@ -44,6 +101,74 @@ TEST_CASE("rms_norm: a row of zeros stays zero", "[nn]") {
   CHECK(y == x);
 }
 
+TEST_CASE("layer_norm: as near as it says, wherever the mean is", "[nn]") {
+  draws d(17);
+  for (std::size_t n = 1; n <= 300; n += n < 70 ? 1 : 23)
+    for (const float centre : {0.0f, -3.0f, 1e3f, 1e5f}) {
+      INFO("n " << n << ", centre " << centre);
+      const float size = std::ldexp(1.0f, static_cast<int>(d.size(0, 6)) - 3);
+      const std::vector<float> x = d.numbers(n, size, centre), gain = d.numbers(n, 1, 1), bias = d.numbers(n, 2);
+      const double epsilon = n % 2 == 0 ? 1e-5 : 1e-6;
+      std::vector<float> y(n), reference(n);
+      layer_norm(x, gain, bias, epsilon, y);
+      layer_norm_reference(x, gain, bias, epsilon, reference);
+      long double mean = 0, variance = 0;
+      for (const float value : x) mean += value;
+      mean /= static_cast<long double>(n);
+      for (const float value : x) variance += (value - mean) * (value - mean);
+      const auto scale = 1 / std::sqrt(static_cast<double>(variance) / static_cast<double>(n) + epsilon);
+      const double chain = static_cast<double>(n) / lanes + lanes;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double z = static_cast<double>(x[i] - mean) * scale, exact = gain[i] * z + bias[i];
+        const double normed = std::abs(gain[i]) * ((chain / 2 + 6) * std::abs(z) + chain + 2);
+        CHECK(std::abs(y[i] - exact) <= unit * (normed + std::abs(exact)));
+        CHECK(std::abs(reference[i] - exact) <= 1.01 * unit * std::abs(exact) + 1e-9);
+      }
+    }
+}
+
+TEST_CASE("layer_norm: a row of equal numbers becomes the bias", "[nn]") {
+  draws d(18);
+  for (std::size_t n = 1; n <= 600; n += n < 40 ? 1 : 37)
+    for (const float value : {0.0f, 0.1f, -7.3f, 3e4f, 1e10f}) {
+      INFO("n " << n << ", value " << value);
+      const std::vector<float> x(n, value), gain(n, 2.0f), bias = d.numbers(n);
+      std::vector<float> y(n);
+      layer_norm(x, gain, bias, 1e-5, y);
+      CHECK(y == bias);
+    }
+}
+
+TEST_CASE("norms: equal elements become equal bits in any place; y may be x; NaN and infinities make no numbers",
+          "[nn]") {
+  draws d(19);
+  for (std::size_t n = 2; n <= 70; ++n) {
+    INFO("n " << n);
+    std::vector<float> x(n), y(n), z(n), gain(n, 1.3f), bias(n, 0.2f);
+    for (std::size_t i = 0; i < n; ++i) x[i] = i % 2 == 0 ? 0.7f : -0.4f;
+    rms_norm(x, gain, 1e-5, y);
+    layer_norm(x, gain, bias, 1e-5, z);
+    for (std::size_t i = 2; i < n; ++i) {
+      CHECK(y[i] == y[i % 2]);
+      CHECK(z[i] == z[i % 2]);
+    }
+    std::vector<float> same = x;
+    rms_norm(same, gain, 1e-5, same);
+    CHECK(same_bits(same, y));
+    same = x;
+    layer_norm(same, gain, bias, 1e-5, same);
+    CHECK(same_bits(same, z));
+    for (const float no_number : {not_a_number, infinity, -infinity}) {
+      x[d.size(0, n - 1)] = no_number;
+      layer_norm(x, gain, bias, 1e-5, z);
+      for (const float value : z) CHECK(std::isnan(value));
+    }
+    x[n - 1] = not_a_number;
+    rms_norm(x, gain, 1e-5, y);
+    for (const float value : y) CHECK(std::isnan(value));
+  }
+}
+
 TEST_CASE("rotary: a rotation of complex numbers, interleaved and half-split", "[nn]") {
   draws d(12);
   for (const rope pairing : {rope::interleaved, rope::half_split})
@@ -70,21 +195,100 @@ TEST_CASE("rotary: a rotation of complex numbers, interleaved and half-split", "
     }
 }
 
-TEST_CASE("swiglu: within eight roundings, and to nothing where silu goes to nothing", "[nn]") {
-  draws d(13);
-  for (std::size_t n = 1; n <= 70; ++n) {
-    const float size = n % 3 == 0 ? 120.0f : 4.0f;
-    const std::vector<float> gate = d.numbers(n, size), up = d.numbers(n, 2);
-    std::vector<float> y(n), reference(n);
-    swiglu(gate, up, y);
-    swiglu_reference(gate, up, reference);
-    for (std::size_t i = 0; i < n; ++i) {
-      INFO("n " << n << ", gate " << gate[i] << ", up " << up[i]);
-      const double exact = gate[i] / (1 + std::exp(-double{gate[i]})) * up[i];
-      // Below −88, e⁻ᵃ is beyond a float and the quotient 0 for what is under 88·e⁻⁸⁸.
-      CHECK(std::abs(y[i] - exact) <= 8 * unit * std::abs(exact) + 1e-36 * std::abs(up[i]));
-      CHECK(std::abs(reference[i] - exact) <= 1.01 * unit * std::abs(exact) + 1e-45);
+TEST_CASE("activations: as near as they say, over floats of every size", "[nn]") {
+  const std::vector<float> x = all_sizes();
+  std::vector<float> y(x.size());
+  for (const activation& a : activations()) {
+    INFO(a.name);
+    a.fast(x, y);
+    CHECK(worst(x, y, a.exact, a.bound) <= 1);
+    a.reference(x, y);
+    CHECK(worst(x, y, a.exact, [](double, double exact) { return 1.01 * unit * std::abs(exact) + 1e-45; }) <= 1);
+  }
+}
+
+TEST_CASE("activations: zeros keep their sign, infinities have their limits, NaN is NaN", "[nn]") {
+  for (const activation& a : activations())
+    for (const auto& f : {a.fast, a.reference})
+      for (std::size_t place = 0; place < 20; ++place) {
+        INFO(a.name << ", place " << place);
+        std::vector<float> x(20, 0.5f), y(20);
+        const auto at = [&](float value) {
+          x[place] = value;
+          f(x, y);
+          return y[place];
+        };
+        CHECK(std::bit_cast<std::uint32_t>(at(0.0f)) == 0);
+        CHECK(std::bit_cast<std::uint32_t>(at(-0.0f)) == 0x80000000u);
+        CHECK(at(infinity) == infinity);
+        CHECK(at(-infinity) == 0);
+        CHECK(at(-least) == -least);
+        CHECK(at(least) == 0);
+        CHECK(at(1e30f) == 1e30f);
+        CHECK(at(-1e30f) == 0);
+        CHECK(std::isnan(at(not_a_number)));
+        CHECK(std::isnan(at(-not_a_number)));
+        y[(place + 1) % 20] = 0;
+        for (std::size_t i = 0; i < 20; ++i) CHECK(std::isnan(y[i]) == (i == place));
+      }
+}
+
+TEST_CASE("activations: an element has the same bits in any place, and y may be x", "[nn]") {
+  draws d(16);
+  const std::vector<float> x = d.numbers(90, 9);
+  for (const activation& a : activations()) {
+    std::vector<float> whole(x.size());
+    a.fast(x, whole);
+    for (std::size_t first = 0; first < 20; ++first)
+      for (std::size_t n = 0; first + n <= x.size(); ++n) {
+        INFO(a.name << " from " << first << ", n " << n);
+        const std::vector<float> some(x.begin() + static_cast<std::ptrdiff_t>(first),
+                                      x.begin() + static_cast<std::ptrdiff_t>(first + n));
+        const std::vector<float> wanted(whole.begin() + static_cast<std::ptrdiff_t>(first),
+                                        whole.begin() + static_cast<std::ptrdiff_t>(first + n));
+        std::vector<float> y(n + 1, 7.0f);
+        a.fast(some, std::span(y).first(n));
+        CHECK(y.back() == 7);
+        y.pop_back();
+        CHECK(same_bits(y, wanted));
+        y = some;
+        a.fast(y, y);
+        CHECK(same_bits(y, wanted));
+      }
+  }
+}
+
+TEST_CASE("swiglu: as near as it says, over gates of every size, and in any place", "[nn]") {
+  std::vector<float> gate = all_sizes(40009);
+  std::erase_if(gate, [](float g) { return std::abs(g) > 1e38f; });  // of which the product may be no float
+  std::vector<float> y(gate.size()), one(1);
+  for (const float up : {1.0f, -1.7f, 0.003f}) {
+    const std::vector<float> ups(gate.size(), up);
+    const auto exact = [&](double g) { return g / (1 + std::exp(-g)) * up; };
+    swiglu(gate, ups, y);
+    CHECK(worst(gate, y, exact,
+                [&](double, double wanted) { return 5 * unit * std::abs(wanted) + 4e-37 * std::abs(up); }) <= 1);
+    for (std::size_t i = 0; i < gate.size(); i += 997) {
+      swiglu(std::span<const float>(gate).subspan(i, 1), std::span<const float>(ups).subspan(i, 1), one);
+      CHECK(std::bit_cast<std::uint32_t>(one[0]) == std::bit_cast<std::uint32_t>(y[i]));
     }
+    swiglu_reference(gate, ups, y);
+    CHECK(worst(gate, y, exact, [](double, double wanted) { return 1.01 * unit * std::abs(wanted) + 1e-45; }) <= 1);
+  }
+}
+
+TEST_CASE("swiglu: infinities have their limits, NaN is NaN", "[nn]") {
+  for (const auto f :
+       {+[](std::span<const float> g, std::span<const float> u, std::span<float> y) { swiglu(g, u, y); },
+        +[](std::span<const float> g, std::span<const float> u, std::span<float> y) { swiglu_reference(g, u, y); }}) {
+    const std::vector<float> gate{infinity, -infinity, not_a_number, 2, -infinity}, up{-2, 3, 1, not_a_number, -1};
+    std::vector<float> y(5);
+    f(gate, up, y);
+    CHECK(y[0] == -infinity);
+    CHECK(y[1] == 0);
+    CHECK(std::isnan(y[2]));
+    CHECK(std::isnan(y[3]));
+    CHECK(y[4] == 0);
   }
 }
 
