@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
 # The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), haswell (AVX2 and FMA), asan
-# (address and undefined-behaviour sanitizers) and neon (the core for aarch64, in an emulator). Without any, all of them.
+# (address and undefined-behaviour sanitizers) and neon (the core and the transformer's
+# kernels for aarch64, in an emulator). Without any, all of them.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"

@@ -4,10 +4,17 @@
 
 set(zoft_nn_MISSING "")
 
+# zoft_nn_need(package target minimum [header defines...]): the target of a package; or, where there is none, of its
+# headers alone, whose version is read from the first file of `defines` that has one. So it is when cross-compiling:
+# Debian's xsimd, although it is but headers, keeps its package in the host's folder of libraries.
+#
 # A target that is found here is made visible to whoever added this directory; one that is there already is left alone.
 macro(zoft_nn_need package target minimum)
   if(NOT TARGET ${target})
     find_package(${package} QUIET)
+    if(NOT TARGET ${target} AND ${ARGC} GREATER 3)
+      zoft_nn_find_headers(${package} ${target} ${ARGN})
+    endif()
     if(NOT TARGET ${target})
       list(APPEND zoft_nn_MISSING "${package} ${minimum} or later was not found")
     else()
@@ -19,9 +26,33 @@ macro(zoft_nn_need package target minimum)
   endif()
 endmacro()
 
-zoft_nn_need(Eigen3 Eigen3::Eigen 3.4)
-zoft_nn_need(xsimd xsimd 8.1)
-zoft_nn_need(nlohmann_json nlohmann_json::nlohmann_json 3.10)
+function(zoft_nn_find_headers package target header)
+  # Only where the compiler looks by itself, and where the user says (CMAKE_PREFIX_PATH, ${package}_ROOT). CMake's own
+  # places include /usr/include also for a compiler that must not see it, as the host's C library is there. For one
+  # that looks there after its own C library, CMake leaves the flag away, which would turn that order round.
+  find_path(${package}_INCLUDE_DIR ${header}
+    PATHS ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES} PATH_SUFFIXES eigen3 NO_CMAKE_SYSTEM_PATH)
+  mark_as_advanced(${package}_INCLUDE_DIR)
+  set(version "")
+  if(${package}_INCLUDE_DIR)
+    add_library(${target} INTERFACE IMPORTED)
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${${package}_INCLUDE_DIR}")
+    foreach(file IN LISTS ARGN)
+      if(NOT version AND EXISTS "${${package}_INCLUDE_DIR}/${file}")
+        file(STRINGS "${${package}_INCLUDE_DIR}/${file}" version LIMIT_COUNT 3
+          REGEX "^#define [A-Z_]*(WORLD|MAJOR|MINOR|PATCH)(_VERSION)? +[0-9]+")
+      endif()
+    endforeach()
+    string(REGEX REPLACE "#define [A-Z_]+ +([0-9]+)[^;]*" "\\1" version "${version}")
+    list(JOIN version "." version)
+    set(${package}_VERSION "${version}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+zoft_nn_need(Eigen3 Eigen3::Eigen 3.4 unsupported/Eigen/CXX11/ThreadPool Eigen/Version Eigen/src/Core/util/Macros.h)
+zoft_nn_need(xsimd xsimd 8.1 xsimd/xsimd.hpp xsimd/config/xsimd_config.hpp)
+zoft_nn_need(nlohmann_json nlohmann_json::nlohmann_json 3.10
+  nlohmann/json.hpp nlohmann/detail/abi_macros.hpp nlohmann/json.hpp)
 zoft_nn_need(Threads Threads::Threads "")
 
 if(zoft_nn_MISSING STREQUAL "")
