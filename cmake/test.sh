@@ -15,13 +15,15 @@ need libbenchmark-dev has_header benchmark/benchmark.h
 need pkg-config has_command pkg-config
 for leg; do
   case $leg in
-    clang) need clang has_command clang++ ;;
+    test | clang)
+      if [ "$leg" = clang ]; then need clang has_command clang++; fi
+      if [ "$(uname -m)" = x86_64 ]; then like qemu-user-static has_command qemu-x86_64-static; fi ;;
     neon)
       if [ "$(uname -m)" = x86_64 ]; then
         like g++-aarch64-linux-gnu has_command aarch64-linux-gnu-g++
         like qemu-user-static has_command qemu-aarch64-static
       fi ;;
-    test | baseline | haswell | asan) ;;
+    baseline | haswell | asan) ;;
     *) die "$leg is no leg; there are: test clang baseline haswell asan neon" ;;
   esac
 done

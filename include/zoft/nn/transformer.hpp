@@ -8,6 +8,7 @@
 #include "../layout.hpp"
 #include "batch.hpp"
 #include "decoder.hpp"
+#include "start.hpp"
 #include "thread_pool.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
