@@ -15,9 +15,9 @@ wrong() {
 }
 
 if [ $# -eq 3 ]; then
-  [ "$status" -eq 0 ] && [ "$output" = 2 ] && [ -z "$lines" ] || wrong "it should have run"
+  if [ "$status" -ne 0 ] || [ "$output" != 2 ] || [ -n "$lines" ]; then wrong "it should have run"; fi
 else
-  [ "$status" -eq 1 ] && [ -z "$output" ] || wrong "it should have ended with status 1"
+  if [ "$status" -ne 1 ] || [ -n "$output" ]; then wrong "it should have ended with status 1"; fi
   [ "$(printf '%s\n' "$lines" | wc -l)" -eq 1 ] || wrong "it should have said one line"
   case $lines in
     "zoft: this program was compiled for "*", which this processor does not have: compile it for this machine"*) ;;
