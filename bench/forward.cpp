@@ -1,78 +1,73 @@
-// Tokens a second of a forward that ends in losses, and what a P-RGE step costs in forwards, on models of known shapes.
-// Arguments: the shape's index, 1 for weights in bfloat16, sequences, tokens of each, threads, and q.
-#include <benchmark/benchmark.h>
-
-#include <optional>
-#include <tuple>
-#include <zoft/prge.hpp>
+// Tokens a second of a forward that ends in losses, on models of known shapes with random weights; and of nothing but
+// its matrix products, by zoft and by others, which is the most that a forward built on them could reach. Others have
+// one matrix of each shape, which stays in cache where it can: that favours them. of_peak is the share of the fastest
+// unit of as many cores as there are threads.
+#include <memory>
+#include <string>
 
 #include "models.hpp"
+#include "products.hpp"
 
 namespace {
 
-struct setting {
-  const zoft::nn::transformer& model;
-  zoft::nn::batch batch;
-};
+constexpr std::size_t sequences = 8, tokens = 64;
 
-// The model of the last benchmark is kept for the next.
-setting set(benchmark::State& state) {
-  static std::optional<std::tuple<std::int64_t, std::int64_t, std::int64_t>> made;
-  static std::optional<zoft::nn::transformer> model;
-  const bench::shape& s = bench::shapes[state.range(0)];
-  const std::tuple wanted{state.range(0), state.range(1), state.range(4)};
-  if (made != wanted) {
-    model.reset();
-    model.emplace(
-        bench::random_model(s.config, {.weights = state.range(1) != 0 ? zoft::nn::dtype::bf16 : zoft::nn::dtype::f32,
-                                       .threads = static_cast<std::size_t>(state.range(4))}));
-    made = wanted;
-  }
-  state.SetLabel(std::string(s.name) + (state.range(1) != 0 ? " bf16" : " f32"));
-  return {*model, bench::random_batch(s.config, static_cast<std::size_t>(state.range(2)),
-                                      static_cast<std::size_t>(state.range(3)))};
+void count(benchmark::State& state, const bench::shape& s, zoft::nn::dtype type, std::size_t threads) {
+  const double flop = bench::flop_of_forward(s.config, sequences * tokens);
+  const auto rate = benchmark::Counter::kIsIterationInvariantRate;
+  state.counters["tokens/s"] = {static_cast<double>(sequences * tokens), rate};
+  state.counters["GFLOP/s"] = {1e-9 * flop, rate};
+  state.counters["of_peak"] = {flop / (bench::peak_of(type) * static_cast<double>(threads)), rate};
 }
 
-void count(benchmark::State& state, const zoft::nn::batch& batch, std::size_t forwards) {
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(forwards * batch.tokens()));
-}
-
-void forward(benchmark::State& state) {
-  const auto [model, batch] = set(state);
+void forward(benchmark::State& state, const bench::shape& s, zoft::nn::dtype type, std::size_t threads) {
+  const auto& model = bench::kept_model(s, type, threads);
+  const auto batch = bench::random_batch(s.config, sequences, tokens);
   for (auto _ : state) benchmark::DoNotOptimize(model.loss(batch));
-  count(state, batch, 1);
+  count(state, s, type, threads);
 }
 
-auto tuner_for(const zoft::nn::transformer& model, benchmark::State& state) {
-  auto tuner = zoft::prge({.queries = static_cast<std::size_t>(state.range(5)), .learning_rate = 0, .seed = 42},
-                          zoft::lora_fa{.rank = 8, .alpha = 16});
-  tuner.attach(model);
-  return tuner;
-}
-
-void prge_stacked(benchmark::State& state) {
-  const auto s = set(state);
-  auto tuner = tuner_for(s.model, state);
+template <class Product>
+void products(benchmark::State& state, const bench::shape& s) try {
+  std::vector<std::pair<std::unique_ptr<Product>, std::size_t>> all;
+  for (const auto& [in, out, n] : bench::products_of(s.config))
+    all.emplace_back(std::make_unique<Product>(sequences * tokens, in, out), n);
   for (auto _ : state)
-    tuner.step([&](const auto& adapters, std::span<double> losses) { s.model.losses(s.batch, adapters, losses); });
-  count(state, s.batch, tuner.evaluations());
+    for (const auto& [multiply, n] : all)
+      for (std::size_t i = 0; i < n; ++i) {
+        (*multiply)();
+        benchmark::ClobberMemory();
+      }
+  count(state, s, Product::type, 1);
+} catch (const std::exception& e) {
+  state.SkipWithError(e.what());
 }
 
-void prge_one_after_another(benchmark::State& state) {
-  const auto s = set(state);
-  auto tuner = tuner_for(s.model, state);
-  for (auto _ : state) tuner.step([&](const auto& adapter) { return s.model.loss(s.batch, adapter); });
-  count(state, s.batch, tuner.evaluations());
-}
+const bool registered = [] {
+  using zoft::nn::dtype;
+  for (const bench::shape* s : {&bench::stories, &bench::smol, &bench::tiny}) {
+    // One turn of the largest is long enough.
+    const auto set = [&](benchmark::internal::Benchmark* b) {
+      b->Unit(benchmark::kMillisecond)->UseRealTime();
+      if (s == &bench::tiny) b->Iterations(1)->Repetitions(1);
+    };
+    const auto add = [&](const std::string& name, dtype type, std::size_t threads) {
+      set(benchmark::RegisterBenchmark(
+          (std::string("forward/") + s->name + "/" + name + "/" + std::to_string(threads)).c_str(), forward, *s, type,
+          threads));
+    };
+    if (s != &bench::tiny) add("zoft_f32", dtype::f32, 1);
+    if (s != &bench::tiny) add("zoft_bf16", dtype::bf16, 1);
+    add("zoft_bf16", dtype::bf16, 2);
+  }
+  bench::for_each_product([]<class Product>(const std::string& name) {
+    if (zoft::nn::bits_of(Product::type) < 16) return;
+    for (const bench::shape* s : {&bench::stories, &bench::smol, &bench::tiny})
+      benchmark::RegisterBenchmark((std::string("products/") + s->name + "/" + name + "/1").c_str(), products<Product>,
+                                   *s)
+          ->Unit(benchmark::kMillisecond);
+  });
+  return true;
+}();
 
 }  // namespace
-
-#define ZOFT_FORWARD(function) BENCHMARK(function)->Unit(benchmark::kMillisecond)->UseRealTime()
-ZOFT_FORWARD(forward)->Args({0, 0, 8, 64, 1, 0})->Args({0, 1, 8, 64, 1, 0})->Args({0, 1, 8, 64, 2, 0});
-ZOFT_FORWARD(prge_stacked)->Args({0, 1, 8, 64, 1, 4});
-ZOFT_FORWARD(prge_one_after_another)->Args({0, 1, 8, 64, 1, 4});
-ZOFT_FORWARD(forward)->Args({1, 0, 8, 64, 1, 0})->Args({1, 1, 8, 64, 1, 0})->Args({1, 1, 8, 64, 2, 0});
-ZOFT_FORWARD(prge_stacked)->Args({1, 1, 8, 64, 1, 4});
-ZOFT_FORWARD(prge_stacked)->Args({1, 1, 1, 8, 1, 8})->Args({1, 1, 1, 32, 1, 8});
-ZOFT_FORWARD(prge_one_after_another)->Args({1, 1, 1, 8, 1, 8})->Args({1, 1, 1, 32, 1, 8});
-ZOFT_FORWARD(forward)->Args({2, 1, 8, 64, 2, 0});

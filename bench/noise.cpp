@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <random>
+#include <string>
 #include <vector>
 #include <zoft/nn/thread_pool.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -42,7 +43,7 @@ void noise_on_threads(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   count(state);
-  state.counters["threads"] = static_cast<double>(threads.workers());
+  state.SetLabel(std::to_string(threads.workers()) + " threads");
 }
 
 template <class T>

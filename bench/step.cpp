@@ -1,70 +1,188 @@
-// What a step costs in forwards, on the model of examples/finetune/default, batches of 16 sequences of 48 tokens, q =
-// 4: the plain forward of the batch, a P-RGE step with all 2q candidates stacked, the same step with one forward after
-// another. And a MeZO step in place on a buffer of the user's, without a functor: what perturbing, restoring and
-// updating cost. Arguments: range(0) is the number of threads.
-#include <benchmark/benchmark.h>
-
-#include <vector>
+// What a step costs, as ratios of times that are measured in turn, in one run: each repetition is one step between two
+// turns of what it is compared with, and makes one ratio, so that their median is little disturbed by what else the
+// machine does. A row's label says what the ratio is of; at_least or at_most is what it is meant to reach, or 0.
+// of_peak is what a step takes of the fastest unit for its weights, had each of its evaluations computed all its
+// products.
+#include <string>
 #include <zoft/mezo.hpp>
-#include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
+#include <zoft/sampler/rademacher.hpp>
 
 #include "models.hpp"
+#include "peaks.hpp"
 
 namespace {
 
-constexpr std::size_t sequences = 16, tokens = 48;
+using bench::seconds;
+using zoft::nn::dtype;
 
-zoft::nn::transformer load(const benchmark::State& state) {
-  return zoft::nn::load(ZOFT_DEFAULT_TASK, {.threads = static_cast<std::size_t>(state.range(0))});
+struct bound {
+  double at_least = 0, at_most = 0;
+};
+
+struct measured {
+  double ratio, step_seconds, flop = 0;
+  std::size_t threads = 1;
+};
+
+void report(benchmark::State& state, const measured& m, const bound& wanted) {
+  state.SetIterationTime(m.step_seconds);
+  state.counters["ratio"] = m.ratio;
+  state.counters["at_least"] = wanted.at_least;
+  state.counters["at_most"] = wanted.at_most;
+  state.counters["GFLOP/s"] = 1e-9 * m.flop / m.step_seconds;
+  state.counters["of_peak"] = m.flop / m.step_seconds / (bench::peak_of(dtype::bf16) * static_cast<double>(m.threads));
 }
 
-zoft::nn::batch example(const zoft::nn::transformer& model) {
-  return bench::random_batch(model.shape(), sequences, tokens);
+/// Seconds of a(), which runs before and after b(), and of b().
+template <class A, class B>
+std::pair<double, double> beside(A a, B b) {
+  const double before = seconds(a), between = seconds(b), after = seconds(a);
+  return {(before + after) / 2, between};
 }
 
-auto tuner_for(const zoft::nn::transformer& model) {
-  auto tuner = zoft::prge({.queries = 4, .learning_rate = 0, .seed = 42}, zoft::lora_fa{});
-  tuner.attach(model);
-  return tuner;
+struct setting {
+  const bench::shape& of;
+  std::size_t sequences, tokens, queries = 1, threads = 1;
+
+  zoft::nn::transformer& model() const { return bench::kept_model(of, dtype::bf16, threads); }
+  zoft::nn::batch batch() const { return bench::random_batch(of.config, sequences, tokens); }
+  double flop(std::size_t forwards) const {
+    return static_cast<double>(forwards) * bench::flop_of_forward(of.config, sequences * tokens);
+  }
+  auto prge_tuner() const {
+    auto tuner =
+        zoft::prge({.queries = queries, .learning_rate = 0, .seed = 42}, zoft::lora_fa{.rank = 8, .alpha = 16});
+    tuner.attach(model());
+    return tuner;
+  }
+};
+
+template <class Tuner>
+void stacked_step(const setting& s, const zoft::nn::batch& batch, Tuner& tuner) {
+  tuner.step([&](const auto& adapters, std::span<double> losses) { s.model().losses(batch, adapters, losses); });
 }
 
-void forward(benchmark::State& state) {
-  const auto model = load(state);
-  const auto batch = example(model);
-  for (auto _ : state) benchmark::DoNotOptimize(model.loss(batch));
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(batch.tokens()));
+measured prge_in_forwards(const setting& s) {
+  const auto batch = s.batch();
+  auto tuner = s.prge_tuner();
+  const auto [forward, step] =
+      beside([&] { benchmark::DoNotOptimize(s.model().loss(batch)); }, [&] { stacked_step(s, batch, tuner); });
+  return {step / (static_cast<double>(2 * s.queries) * forward), step, s.flop(2 * s.queries), s.threads};
 }
 
-void prge_stacked(benchmark::State& state) {
-  const auto model = load(state);
-  const auto batch = example(model);
-  auto tuner = tuner_for(model);
-  for (auto _ : state)
-    tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(batch, adapters, losses); });
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(tuner.evaluations() * batch.tokens()));
+measured prge_one_after_another(const setting& s) {
+  const auto batch = s.batch();
+  auto tuner = s.prge_tuner(), other = s.prge_tuner();
+  const auto [stacked, step] =
+      beside([&] { stacked_step(s, batch, tuner); },
+             [&] { other.step([&](const auto& adapter) { return s.model().loss(batch, adapter); }); });
+  return {step / stacked, stacked, s.flop(2 * s.queries), s.threads};
 }
 
-void prge_one_after_another(benchmark::State& state) {
-  const auto model = load(state);
-  const auto batch = example(model);
-  auto tuner = tuner_for(model);
-  for (auto _ : state) tuner.step([&](const auto& adapter) { return model.loss(batch, adapter); });
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(tuner.evaluations() * batch.tokens()));
+/// All weights are trained, through a buffer of them that the model takes over at each point.
+template <class Sampler>
+measured mezo_in_forwards(const setting& s) {
+  const auto batch = s.batch();
+  zoft::nn::transformer& model = s.model();
+  std::vector<float> weights = model.weights();
+  zoft::engine tuner{Sampler{}, zoft::two_point{.epsilon = 1e-3}, zoft::full{}, zoft::sgd{.learning_rate = 0},
+                     zoft::seed{42}};
+  const auto [forward, step] = beside([&] { benchmark::DoNotOptimize(model.loss(batch)); },
+                                      [&] {
+                                        tuner.step(std::span(weights), [&](std::span<const float> w) {
+                                          model.assign(w);
+                                          return model.loss(batch);
+                                        });
+                                      });
+  return {step / forward, step, s.flop(2), s.threads};
 }
 
-template <class T>
-void mezo_in_place(benchmark::State& state) {
-  std::vector<T> weights(std::size_t{16} << 20, T(0.02f));
-  auto tuner = zoft::mezo({.seed = 42});
-  for (auto _ : state) tuner.step(std::span(weights), [](std::span<const T>) { return 1.0; });
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(weights.size()));
+measured one_thread_over_two(const setting& s) {
+  const auto batch = s.batch();
+  const setting two{s.of, s.sequences, s.tokens, s.queries, 2};
+  const zoft::nn::transformer &one_thread = s.model(), &two_threads = two.model();
+  const auto [shared, alone] = beside([&] { benchmark::DoNotOptimize(two_threads.loss(batch)); },
+                                      [&] { benchmark::DoNotOptimize(one_thread.loss(batch)); });
+  return {alone / shared, shared, s.flop(1), two.threads};
 }
+
+constexpr std::size_t elements = std::size_t{16} << 20;
+
+/// A MeZO step is three sweeps over the weights, with nothing evaluated between them.
+template <class Sampler, class T>
+double seconds_of_sweep() {
+  static std::vector<T> weights(elements, T(0.02f));
+  static zoft::engine tuner{Sampler{}, zoft::two_point{.epsilon = 1e-3}, zoft::full{}, zoft::sgd{.learning_rate = 1e-6},
+                            zoft::seed{42}};
+  return seconds([] { tuner.step(std::span(weights), [](std::span<const T>) { return 1.0; }); }) / 3;
+}
+
+template <class Sampler, class T>
+measured sweep_rate() {
+  const double sweep = seconds_of_sweep<Sampler, T>();
+  return {1e-9 * static_cast<double>(elements) / sweep, 3 * sweep};
+}
+
+template <class Sampler, class T>
+measured sweep_over_axpy() {
+  static std::vector<T> x(elements, T(0.5f));
+  static const std::vector<float> z(elements, 1.0f);
+  double sweep = 0;
+  const auto [axpy, step] = beside(
+      [] {
+        zoft::random::axpy<T>(x, 1e-3f, z.data());
+        benchmark::ClobberMemory();
+      },
+      [&] { sweep = seconds_of_sweep<Sampler, T>(); });
+  return {axpy / sweep, step};
+}
+
+template <class F>
+void add(const std::string& name, const char* ratio, int repetitions, bound wanted, F f) {
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [=](benchmark::State& state) {
+                                 for (auto _ : state) report(state, f(), wanted);
+                                 state.SetLabel(ratio);
+                               })
+      ->Iterations(1)
+      ->Repetitions(repetitions)
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+const bool registered = [] {
+  const auto add_model = [](const std::string& name, const char* ratio, int repetitions, bound wanted, setting s,
+                            measured (*f)(const setting&)) {
+    add(name + "/" + s.of.name + "/" + std::to_string(s.sequences) + "x" + std::to_string(s.tokens), ratio, repetitions,
+        wanted, [=] { return f(s); });
+  };
+  using bench::small, bench::stories, bench::smol, bench::tiny;
+  const bound no_more{.at_most = 1}, no_slower{.at_least = 1}, two_threads{.at_least = 1.85};
+  const char* const in_forwards = "step / 8 forwards";
+  const char* const stacked = "one after another / stacked";
+  const char* const alone = "1 thread / 2 threads";
+  add_model("P-RGE q=4", in_forwards, 5, no_more, {small, 16, 48, 4}, prge_in_forwards);
+  add_model("P-RGE q=4", stacked, 5, no_slower, {small, 16, 48, 4}, prge_one_after_another);
+  add_model("P-RGE q=4", in_forwards, 5, no_more, {stories, 8, 64, 4}, prge_in_forwards);
+  add_model("P-RGE q=4", stacked, 3, no_slower, {stories, 8, 64, 4}, prge_one_after_another);
+  add_model("forward", alone, 5, two_threads, {stories, 8, 64}, one_thread_over_two);
+  add_model("P-RGE q=4", in_forwards, 3, no_more, {smol, 8, 64, 4}, prge_in_forwards);
+  add_model("P-RGE q=8", stacked, 5, {.at_least = 5}, {smol, 1, 8, 8}, prge_one_after_another);
+  add_model("P-RGE q=8", stacked, 5, {.at_least = 2.5}, {smol, 1, 32, 8}, prge_one_after_another);
+  add_model("forward", alone, 3, two_threads, {smol, 8, 64}, one_thread_over_two);
+  add_model("MeZO gaussian", "step / forward", 1, {.at_most = 2.7}, {smol, 16, 128}, mezo_in_forwards<zoft::gaussian>);
+  add_model("MeZO rademacher", "step / forward", 1, {.at_most = 2.4}, {smol, 16, 128},
+            mezo_in_forwards<zoft::rademacher>);
+  add_model("P-RGE q=4", in_forwards, 1, no_more, {tiny, 1, 32, 4, 2}, prge_in_forwards);
+
+  const char* const rate = "10^9 elements/s of a sweep";
+  const char* const axpy = "rate of a sweep / of a plain axpy";
+  add("in place gaussian/f32", rate, 5, {.at_least = 1}, sweep_rate<zoft::gaussian, float>);
+  add("in place gaussian/bf16", rate, 5, {.at_least = 1}, sweep_rate<zoft::gaussian, zoft::bfloat16>);
+  add("in place rademacher/f32", axpy, 5, {.at_least = 0.8}, sweep_over_axpy<zoft::rademacher, float>);
+  add("in place rademacher/bf16", axpy, 5, {.at_least = 0.8}, sweep_over_axpy<zoft::rademacher, zoft::bfloat16>);
+  return true;
+}();
 
 }  // namespace
-
-BENCHMARK(forward)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(prge_stacked)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(prge_one_after_another)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_TEMPLATE(mezo_in_place, float)->Unit(benchmark::kMillisecond);
-BENCHMARK_TEMPLATE(mezo_in_place, zoft::bfloat16)->Unit(benchmark::kMillisecond);

@@ -1,0 +1,104 @@
+// The peak of physical memory while a batch is fine-tuned on, over that of its plain forward: each measured in a
+// process of its own, from after the model was made, weights in bf16, one thread.
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <zoft/mezo.hpp>
+#include <zoft/prge.hpp>
+
+#include "models.hpp"
+// The order is zoft's first, for GCC 12's sake.
+#include <benchmark/benchmark.h>
+
+namespace {
+
+constexpr std::size_t sequences = 8, tokens = 64;
+
+/// Since begin_peak(), in bytes.
+double peak() {
+  std::ifstream status("/proc/self/status");  // VmHWM:     1234 kB
+  for (std::string word; status >> word;)
+    if (double kilobytes = 0; word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
+  return 0;
+}
+
+void begin_peak() {
+  ::malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets the peak resident set size
+}
+
+using work = void (*)(zoft::nn::transformer&, const zoft::nn::batch&);
+
+/// Bytes at the peak of a new process that does the work.
+double peak_of(const bench::shape& s, work f) {
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("pipe failed");
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("fork failed");
+  if (child == 0) {
+    zoft::nn::transformer model = bench::random_model(s.config, {.weights = zoft::nn::dtype::bf16, .threads = 1});
+    const zoft::nn::batch batch = bench::random_batch(s.config, sequences, tokens);
+    begin_peak();
+    f(model, batch);
+    const double bytes = peak();
+    ::_exit(::write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
+  }
+  ::close(ends[1]);
+  double bytes = 0;
+  const bool got = ::read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  if (!got || bytes == 0) throw std::runtime_error("the peak of memory cannot be read here");
+  return bytes;
+}
+
+void inference(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
+  benchmark::DoNotOptimize(model.loss(batch));
+}
+
+void prge(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
+  auto tuner = zoft::prge({.queries = 4, .seed = 42}, zoft::lora_fa{.rank = 8, .alpha = 16});
+  tuner.attach(model);
+  tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(batch, adapters, losses); });
+}
+
+void mezo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
+  std::vector<float> weights = model.weights();
+  auto tuner = zoft::mezo({.seed = 42});
+  tuner.step(std::span(weights), [&](std::span<const float> w) {
+    model.assign(w);
+    return model.loss(batch);
+  });
+}
+
+void compare(benchmark::State& state, const bench::shape& s, work tuning, double at_most) try {
+  for (auto _ : state) {
+    const double plain = peak_of(s, inference), tuned = peak_of(s, tuning);
+    state.counters["ratio"] = tuned / plain;
+    state.counters["at_most"] = at_most;
+    state.counters["MB"] = 1e-6 * tuned;
+    state.counters["MB_of_inference"] = 1e-6 * plain;
+  }
+} catch (const std::exception& e) {
+  state.SkipWithError(e.what());
+}
+
+const bool registered = [] {
+  for (const bench::shape* s : {&bench::stories, &bench::smol}) {
+    const auto add = [s](const char* name, work tuning, double at_most) {
+      benchmark::RegisterBenchmark((std::string(name) + "/" + s->name + "/8x64").c_str(), compare, *s, tuning, at_most)
+          ->Iterations(1)
+          ->Repetitions(1)
+          ->Unit(benchmark::kMillisecond);
+    };
+    add("P-RGE q=4 LoRA-FA", prge, 1.10);
+    add("MeZO of all weights", mezo, 1.05);
+  }
+  return true;
+}();
+
+}  // namespace
