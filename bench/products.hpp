@@ -8,6 +8,7 @@
 #include <Eigen/Dense>
 // clang-format on
 
+#include <cstdio>
 #include <zoft/sampler/uniform.hpp>
 
 #ifdef ZOFT_BENCH_OPENBLAS
@@ -175,13 +176,13 @@ void for_each_product(F visit) {
 #ifdef ZOFT_BENCH_OPENBLAS
   visit.template operator()<openblas_product>("OpenBLAS_f32");
 #else
-  std::fputs("left out: OpenBLAS is not installed\n", stderr);
+  std::fputs("left out: OpenBLAS, which was not there when this was configured\n", stderr);
 #endif
 #ifdef ZOFT_BENCH_ONEDNN
   visit.template operator()<onednn_product<dtype::f32>>("oneDNN_f32");
   visit.template operator()<onednn_product<dtype::bf16>>("oneDNN_bf16");
 #else
-  std::fputs("left out: oneDNN is not installed\n", stderr);
+  std::fputs("left out: oneDNN, which was not there when this was configured\n", stderr);
 #endif
 }
 

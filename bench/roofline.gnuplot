@@ -35,12 +35,11 @@ set rmargin 19
 set title 'Products x W^T on one thread, fp32 in and out' font ',15'
 set xlabel 'FLOP a byte (x, W and y counted once each, W as it is stored)'
 set ylabel 'GFLOP/s'
-set key top left Left reverse samplen 1 spacing 1.05 opaque
+set key top left Left reverse samplen 1 spacing 1.05
 
 # Roofs. Nothing but a cache lets a point lie above the slope.
 highest = max(max(fma, dot), amx)
 set arrow from left, read * left to highest / read, highest nohead lw 2 lc rgb '#505050' back
-set label sprintf('reading: %.0f GB/s', read) at 1.5 * left, 0.95 * read * left tc rgb '#303030'
 roof(rate, name) = sprintf('set arrow from %g, %g to %g, %g nohead lw 2 lc rgb "#505050" back; \
   set label "%s: %.0f" at %g, %g left offset 0.6, 0 tc rgb "#303030"', \
   rate / read, rate, right, rate, name, rate, right, rate)
@@ -77,4 +76,5 @@ colour(k) = mine(k) ? word(colours, k) : word('#d7301f #636363 #6a51a3 #1b9e77',
 symbol(k) = mine(k) ? int(word(filled, k)) : int(word(open, k - first))
 said(k) = word(kinds, k)[1 : strstrt(word(kinds, k), '_') - 1] . ' ' . word(kinds, k)[strstrt(word(kinds, k), '_') + 1 : *]
 plot for [k = 1 : words(kinds)] 'roofline.csv' every ::1 \
-  using (strcol(1) eq word(kinds, k) ? $3 : NaN):4 with points pt symbol(k) ps 1.5 lw 2 lc rgb colour(k) title said(k)
+  using (strcol(1) eq word(kinds, k) ? $3 : NaN):4 with points pt symbol(k) ps 1.5 lw 2 lc rgb colour(k) title said(k), \
+  keyentry with lines lw 2 lc rgb '#505050' title sprintf('read %.1f GB/s', read)
