@@ -87,7 +87,22 @@ function print_products(    s, k, shape, kind) {
   }
 }
 
+# Rows come in a random order, as they are measured: kinds as they are named here, shapes from small to large.
+function put_in_order(    k, s, t, n, known, kept) {
+  n = split("zoft_f32 zoft_bf16 zoft_i8 zoft_i4 zoft_nf4 Eigen_f32 OpenBLAS_f32 oneDNN_f32 oneDNN_bf16", known, " ")
+  count["kind"] = 0
+  for (k = 1; k <= n; ++k) if (("kind", known[k]) in seen) item["kind", ++count["kind"]] = known[k]
+  for (s = 2; s <= count["shape"]; ++s) {
+    kept = item["shape", s]
+    for (t = s; t > 1 && work(item["shape", t - 1]) > work(kept); --t) item["shape", t] = item["shape", t - 1]
+    item["shape", t] = kept
+  }
+}
+# A row of one or of few is bound by memory, the others are told apart by their size.
+function work(shape,    n) { split(shape, n, "x"); return (n[1] < 16 ? 0 : 1e9) + n[1] * (n[1] < 16 ? 1 : n[2] * n[3]) }
+
 END {
+  put_in_order()
   heading("One core at most, measured in this run")
   split("fp32 multiply-add,bf16 dot by AVX-512,bf16 tiles by AMX,read", order, ",")
   for (i = 1; i <= 4; ++i) {
