@@ -52,7 +52,7 @@ inline double peak_fma() {
              for (floats& s : sum) s = y;
              for (int turn = 0; turn < turns; ++turn)
 #pragma GCC unroll 24
-               for (std::size_t i = 0; i < chains; ++i) sum[i] = xsimd::fma(sum[i], x, y);
+               for (std::size_t i = 0; i < chains; ++i) sum[i] = zoft::simd::fma<zoft::simd::arch>(sum[i], x, y);
              for (std::size_t i = 1; i < chains; ++i) sum[0] = sum[0] + sum[i];
              benchmark::DoNotOptimize(sum[0]);
            });

@@ -186,7 +186,7 @@ class attention_rows {
       for (std::size_t d = 0; d < head_dim_; ++d) {
         const floats column = floats::load_aligned(columns_ + d * lanes);
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < Keys; ++i) sum[i] = xsimd::fma(column, floats(key[i][d]), sum[i]);
+        for (std::size_t i = 0; i < Keys; ++i) sum[i] = simd::fma<Arch>(column, floats(key[i][d]), sum[i]);
       }
 #pragma GCC unroll 8
       for (std::size_t i = 0; i < Keys; ++i) {
@@ -209,14 +209,15 @@ class attention_rows {
       for (std::size_t j = 0; j < by_all; ++j) {
         const floats p = floats::load_aligned(scores_ + j * lanes);
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < Columns; ++i) sum[i] = xsimd::fma(p, floats(v.data[j * v.stride + d + i]), sum[i]);
+        for (std::size_t i = 0; i < Columns; ++i)
+          sum[i] = simd::fma<Arch>(p, floats(v.data[j * v.stride + d + i]), sum[i]);
       }
       for (std::size_t j = by_all; j < seen; ++j) {
         const floats p = floats::load_aligned(scores_ + j * lanes);
         const auto some = sees(first + j);
 #pragma GCC unroll 8
         for (std::size_t i = 0; i < Columns; ++i)
-          sum[i] = xsimd::select(some, xsimd::fma(p, floats(v.data[j * v.stride + d + i]), sum[i]), sum[i]);
+          sum[i] = xsimd::select(some, simd::fma<Arch>(p, floats(v.data[j * v.stride + d + i]), sum[i]), sum[i]);
       }
 #pragma GCC unroll 8
       for (std::size_t i = 0; i < Columns; ++i) sum[i].store_aligned(out_ + (d + i) * lanes);

@@ -15,6 +15,7 @@ struct pair_panel {
   [[gnu::always_inline]] void for_each(std::size_t first, std::size_t steps, F f) const {
     for (std::size_t i = first; i < first + steps; ++i) {
       simd::u32 w[Vectors];
+#pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v)
         w[v] = simd::load<simd::u32>(at + (i * Vectors + v) * packed_matrix::lanes);
       f(i, w);
@@ -84,6 +85,7 @@ struct bf16_dot : pairs {
     for (std::size_t at = 0; at < count; at += 512) {
       const std::size_t n = std::min<std::size_t>(512, count - at);
       w.template decode_pairs<Vectors>(p, first + at, n, [wide](std::size_t i, const simd::u32(&pairs)[Vectors]) {
+#pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
           simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, pairs[v]);
       });

@@ -135,7 +135,9 @@ void layer_norm(std::span<const float> x, std::span<const float> gain, std::span
   const floats scale(static_cast<float>(1 / std::sqrt(square / n + epsilon)));
   kernel::map<Arch>(
       y,
-      [&](const floats& value, const floats& g, const floats& b) { return xsimd::fma(g, centred(value) * scale, b); },
+      [&](const floats& value, const floats& g, const floats& b) {
+        return simd::fma<Arch>(g, centred(value) * scale, b);
+      },
       x.data(), gain.data(), bias.data());
 }
 
@@ -235,7 +237,7 @@ void gelu_tanh(std::span<const float> x, std::span<float> y) {
   constexpr double twice_root = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // 2√(2/π)
   constexpr auto linear = static_cast<float>(twice_root), cubic = static_cast<float>(0.044715 * twice_root);
   const auto of = [](const floats& a) {
-    return kernel::times_sigmoid(a, a * xsimd::fma(a * a, floats(cubic), floats(linear)));
+    return kernel::times_sigmoid(a, a * simd::fma<Arch>(a * a, floats(cubic), floats(linear)));
   };
   kernel::map<Arch>(y, of, x.data());
 }

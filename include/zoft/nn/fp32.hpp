@@ -13,6 +13,7 @@ struct float_panel {
     using spread = typename Unit::spread;
     for (std::size_t i = first; i < first + steps; ++i) {
       spread w[Vectors];
+#pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v)
         w[v] = spread::load_unaligned(at + (i * Vectors + v) * packed_matrix::lanes);
       f(i, w);
@@ -30,6 +31,7 @@ struct bfloat16_panel {
     const auto as_floats = [](simd::u32 word) { return spread((typename spread::register_type)word); };
     for (std::size_t i = first; i < first + steps; i += 2) {
       spread even[Vectors], odd[Vectors];
+#pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v) {
         const auto pair = simd::load<simd::u32>(at + (i * Vectors + 2 * v) * packed_matrix::lanes);
         even[v] = as_floats(pair << 16);
@@ -52,6 +54,7 @@ struct coded_panel {
     w.template decode<Vectors>(
         index, begin, steps, [&](std::size_t i, const simd::f32(&values)[Vectors]) __attribute__((always_inline)) {
           spread wide[Vectors];
+#pragma GCC unroll 2
           for (std::size_t v = 0; v < Vectors; ++v) wide[v] = spread((typename spread::register_type)values[v]);
           f(i, wide);
         });
@@ -68,8 +71,10 @@ struct fp32 {
   static constexpr std::size_t inputs = 1, block_rows = 96, part = 512, least_rows = 1, together = 1;
   struct session {};
 
-  [[gnu::always_inline]] static spread to_all(element x) { return floats(x); }
-  [[gnu::always_inline]] static floats add_product(spread x, spread w, floats sum) { return xsimd::fma(x, w, sum); }
+  [[gnu::always_inline]] static spread to_all(element x) { return spread(x); }
+  [[gnu::always_inline]] static floats add_product(spread x, spread w, floats sum) {
+    return simd::fma<Arch>(x, w, sum);
+  }
 
   static void gather(rows_of<const float> x, std::size_t rows, std::size_t count, rows_of<float> to) {
     for (std::size_t r = 0; r < rows; ++r) std::copy_n(x.at(r).data, count, to.at(r).data);
@@ -88,6 +93,7 @@ struct fp32 {
       if (w.type() == dtype::bf16) return run(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
       if (rows < tile_rows) return run(coded_panel{w, p, first});
       w.template decode<Vectors>(p, first, count, [wide](std::size_t i, const simd::f32(&values)[Vectors]) {
+#pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
           simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, values[v]);
       });

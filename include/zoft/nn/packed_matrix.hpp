@@ -119,6 +119,7 @@ class packed_matrix {
     const float* s_at = scales(p, first);
     f32 s[Vectors] = {}, values[Vectors];
     const auto load_scales = [&]() __attribute__((always_inline)) {
+#pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v) s[v] = simd::load<f32>(s_at + v * lanes);
       s_at += width_;
     };
@@ -126,6 +127,7 @@ class packed_matrix {
       const auto* codes = panel<std::int8_t>(p) + first * width_;
       load_scales();
       for (std::size_t i = 0; i < count; ++i, codes += width_) {
+#pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
           values[v] = s[v] * __builtin_convertvector(simd::load_wide(codes + v * lanes), f32);
         f(i, values);
@@ -137,8 +139,10 @@ class packed_matrix {
       for (std::size_t i = 0; i < count; i += 8, codes += width_) {
         if (i % group == 0) load_scales();
         u32 word[Vectors];
+#pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v) word[v] = simd::load<u32>(codes + v * lanes);
         for (std::size_t k = 0; k < std::min(count - i, std::size_t{8}); ++k) {
+#pragma GCC unroll 2
           for (std::size_t v = 0; v < Vectors; ++v)
             values[v] = s[v] * value_of((i32)(word[v] >> static_cast<std::uint32_t>(nibble_shift(k)) & 0xfu));
           f(i + k, values);
@@ -186,9 +190,12 @@ class packed_matrix {
     const auto values = simd::load<__m512i>(type_ == dtype::i4 ? codes::i4_words.data() : codes::nf4_words.data());
     for (std::size_t step = 0; step < count / 2; step += 4, codes += width_) {
       u16 word[Vectors];
+#pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v) word[v] = simd::load<u16>(codes + v * lanes);
+#pragma GCC unroll 4
       for (std::uint16_t k = 0; k < 4; ++k) {
         // Of a word, the look-up takes the lowest 5 bits, and the table holds its 16 values twice.
+#pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
           pairs[v] = (u32)_mm512_maskz_permutexvar_epi16(~__mmask32{}, (__m512i)(word[v] >> (4 * k)), values);
         f(step + k, pairs);

@@ -32,19 +32,24 @@ namespace kernel {
 template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, class Panel>
 [[gnu::always_inline]] inline void tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t steps,
                                         rows_of<float> y, bool accumulate, [[maybe_unused]] const float* scales) {
+  // Sums are in registers only where these loops are unrolled, which GCC does by itself from -O3 on.
   using floats = typename Unit::floats;
   static_assert(sizeof(floats) == simd::register_bytes,
                 "the compile-time instruction set and the kernel's differ in width");
   floats total[Rows][Vectors];
+#pragma GCC unroll 12
   for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
     for (std::size_t v = 0; v < Vectors; ++v)
       total[r][v] = accumulate ? floats::load_unaligned(y.data + r * y.stride + v * floats::size) : floats(0.0f);
   const auto add_to = [&](floats(&sum)[Rows][Vectors], std::size_t first, std::size_t n)
       __attribute__((always_inline)) {
     panel.template for_each<Unit, Vectors>(
         first, n, [&](std::size_t i, const typename Unit::spread(&w)[Vectors]) __attribute__((always_inline)) {
+#pragma GCC unroll 12
           for (std::size_t r = 0; r < Rows; ++r) {
             const auto value = Unit::to_all(x.data[r * x.stride + i]);
+#pragma GCC unroll 12
             for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = Unit::add_product(value, w[v], sum[r][v]);
           }
         });
@@ -54,17 +59,23 @@ template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, 
   } else {
     for (std::size_t first = 0; first < steps; first += Group) {
       floats sum[Rows][Vectors];
+#pragma GCC unroll 12
       for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
         for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = floats(0.0f);
       add_to(sum, first, std::min(Group, steps - first));
+#pragma GCC unroll 12
       for (std::size_t v = 0; v < Vectors; ++v) {
         const floats s = floats::load_unaligned(scales + v * floats::size);
-        for (std::size_t r = 0; r < Rows; ++r) total[r][v] = xsimd::fma(s, sum[r][v], total[r][v]);
+#pragma GCC unroll 12
+        for (std::size_t r = 0; r < Rows; ++r) total[r][v] = simd::fma<typename Unit::arch>(s, sum[r][v], total[r][v]);
       }
       if constexpr (Group * Unit::inputs == packed_matrix::group) scales += Vectors * floats::size;
     }
   }
+#pragma GCC unroll 12
   for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
     for (std::size_t v = 0; v < Vectors; ++v) total[r][v].store_unaligned(y.data + r * y.stride + v * floats::size);
 }
 

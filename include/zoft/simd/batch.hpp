@@ -20,6 +20,16 @@ using arch = xsimd::default_arch;
 template <class Arch = arch>
 using floats = xsimd::batch<float, Arch>;
 
+/// a·b + c, rounded once where there is an instruction for it. xsimd 8.1 has none for AVX-512 and NEON, and only GCC
+/// makes one of its product and sum.
+template <class Arch>
+[[gnu::always_inline]] inline floats<Arch> fma(const floats<Arch>& a, const floats<Arch>& b, const floats<Arch>& c) {
+#if defined(ZOFT_HAS_AVX512)
+  if constexpr (sizeof a == 64) return floats<Arch>(_mm512_fmadd_ps(a, b, c));
+#endif
+  return xsimd::fma(a, b, c);
+}
+
 /// Σ of the lanes. xsimd called it hadd before version 10, reduce_add since.
 template <class Arch>
 float sum(const floats<Arch>& v) {
