@@ -169,6 +169,7 @@ class packed_matrix {
       const auto lower = [](std::size_t h) { return simd::load<__m512i>(codes::lower_bytes.data() + h * 64); };
       const __m512i u0 = upper(0), u1 = upper(1), l0 = lower(0), l1 = lower(1);
       for (std::size_t step = 0; step < count / 2; step += 2 / Vectors, codes += 64) {
+        __builtin_prefetch(codes + 2048);
         const auto code = simd::load<bytes>(codes);
         const auto high = (bytes)_mm512_permutex2var_epi8(u0, (__m512i)code, u1) | (code & 0x80);
         const __m512i low = _mm512_permutex2var_epi8(l0, (__m512i)code, l1);
@@ -191,7 +192,10 @@ class packed_matrix {
     for (std::size_t step = 0; step < count / 2; step += 4, codes += width_) {
       u16 word[Vectors];
 #pragma GCC unroll 2
-      for (std::size_t v = 0; v < Vectors; ++v) word[v] = simd::load<u16>(codes + v * lanes);
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        __builtin_prefetch(codes + v * lanes + 512);
+        word[v] = simd::load<u16>(codes + v * lanes);
+      }
 #pragma GCC unroll 4
       for (std::uint16_t k = 0; k < 4; ++k) {
         // Of a word, the look-up takes the lowest 5 bits, and the table holds its 16 values twice.
