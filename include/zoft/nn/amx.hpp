@@ -83,9 +83,9 @@ struct bf16_amx : pairs {
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const element> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, element* wide) {
-    const std::size_t padded = (count + 31) / 32 * 32, together = w.type() == dtype::bf16 ? part : 512;
-    for (std::size_t at = 0; at < padded; at += together) {
-      const std::size_t n = std::min(together, padded - at);
+    const std::size_t padded = (count + 31) / 32 * 32, chunk = w.type() == dtype::bf16 ? part : 512;
+    for (std::size_t at = 0; at < padded; at += chunk) {
+      const std::size_t n = std::min(chunk, padded - at);
       const rows_of<const element> from{x.data + at / 2, x.stride};
       if (w.type() == dtype::bf16) {
         const element* const panel = w.panel<element>(p) + (first + at) / 2 * w.width();

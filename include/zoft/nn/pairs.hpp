@@ -18,6 +18,8 @@ inline std::uint32_t pair_of(float first, float second) {
   simd::store(to, _mm512_cvtne2ps_pbh(second, first));
 }
 
+[[gnu::always_inline]] inline __m256i to_pairs(simd::f32 values) { return (__m256i)_mm512_cvtneps_pbh((__m512)values); }
+
 struct pairs {
   using element = std::uint32_t;
   static constexpr std::size_t inputs = 2;
@@ -52,13 +54,26 @@ struct pairs {
   /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
   static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, std::size_t width,
                        std::uint32_t* to) {
-    const auto lower = [](float value) { return value - static_cast<float>(bfloat16(value)); };
-    for (std::size_t c = 0; c < columns; ++c, b += rank)
+    constexpr std::size_t rows = 8;  // of b, that a vector takes a pair of each of
+    alignas(32) std::int32_t places[rows];
+    for (std::size_t row = 0; row < rows; ++row) places[row] = static_cast<std::int32_t>(row * rank);
+    for (std::size_t c = 0; c < columns; c += rows) {
+      const std::size_t n = std::min(rows, columns - c);
+      const auto mask = static_cast<__mmask8>((1u << n) - 1);
       for (std::size_t i = 0; i < rank; i += 2) {
-        const float first = s * b[i], second = i + 1 < rank ? s * b[i + 1] : 0.0f;
-        to[i / 2 * width + c] = pair_of(first, second);
-        to[(pairs_of(rank) + i / 2) * width + c] = pair_of(lower(first), lower(second));
+        simd::f32 values{};
+        if (i + 1 < rank)
+          values =
+              (simd::f32)_mm512_mask_i32gather_pd(__m512d{}, mask, simd::load<__m256i>(places), b + c * rank + i, 4);
+        else
+          for (std::size_t row = 0; row < n; ++row) values[2 * row] = b[(c + row) * rank + i];
+        values *= s;
+        const __m256i upper = to_pairs(values);
+        const auto rounded = (simd::f32)((simd::u32)_mm512_maskz_cvtepu16_epi32(0xffff, upper) << 16);
+        _mm256_mask_storeu_epi32(to + i / 2 * width + c, mask, upper);
+        _mm256_mask_storeu_epi32(to + (pairs_of(rank) + i / 2) * width + c, mask, to_pairs(values - rounded));
       }
+    }
   }
 
  private:
