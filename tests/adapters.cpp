@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("lora and lora_fa: start as the model, with A from U(−1/√
   CHECK(copy(again.pairs()[0].a) == copy(pairs[0].a));
 }
 
-TEST_CASE("lora: targets by name and by last part", "[adapter]") {
+TEST_CASE("lora: targets by name and by parts of it", "[adapter]") {
   const small_model model;
   const auto attached = [&](std::vector<std::string> targets) {
     return names(zoft::lora_fa{.rank = 2, .targets = std::move(targets)}.attach(model.layout(), zoft::seed{}));
@@ -126,12 +126,19 @@ TEST_CASE("lora: targets by name and by last part", "[adapter]") {
   CHECK(attached({"k_proj"}) == std::vector<std::string>{"layers.0.self_attn.k_proj", "layers.1.self_attn.k_proj"});
   CHECK(attached({"layers.1.mlp.up_proj"}) == std::vector<std::string>{"layers.1.mlp.up_proj"});
   CHECK(attached({"self_attn.q_proj", "k_proj", "q_proj"}).size() == 4);
+  const std::vector<std::string> upper{"layers.1.self_attn.q_proj", "layers.1.self_attn.k_proj", "layers.1.mlp.up_proj",
+                                       "layers.1.mlp.down_proj"};
+  CHECK(attached({"layers.1"}) == upper);
+  CHECK(attached({"1"}) == upper);
+  CHECK(attached({"layers.1.self_attn", "1.mlp.down_proj"}) == std::vector{upper[0], upper[1], upper[3]});
+  CHECK(attached({"mlp"}).size() == 4);
   const auto refused = [&](std::vector<std::string> targets) { return message([&] { attached(std::move(targets)); }); };
   CHECK(refused({"v_proj"}) ==
         "zoft: lora_fa: no linear is named 'v_proj', but for instance 'layers.0.self_attn.q_proj'");
-  // A last part is a whole one.
-  CHECK(refused({"proj"}).find("no linear is named 'proj'") != std::string::npos);
-  CHECK(refused({"q_proj", ""}).find("no linear is named ''") != std::string::npos);
+  // Parts are whole ones, one behind another.
+  for (const std::string none : {"proj", "", ".", "layers.1.", ".mlp", "layer", "ayers.1", "layers.1.m", "layers.mlp",
+                                 "layers.1.self_attn.q_proj.weight"})
+    CHECK(refused({"q_proj", none}).find("no linear is named '" + none + "'") != std::string::npos);
 }
 
 TEMPLATE_TEST_CASE("lora and lora_fa: what cannot be attached is said", "[adapter]", zoft::lora, zoft::lora_fa) {

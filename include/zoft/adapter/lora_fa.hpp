@@ -9,7 +9,7 @@ namespace zoft::inline ZOFT_ISA {
 struct lora_fa {
   std::size_t rank = 8;                   ///< r
   double alpha = 16;                      ///< the addition is scaled by α/r
-  std::vector<std::string> targets = {};  ///< linears by name or last part ("q_proj", "v_proj"); none: all
+  std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all
 
   low_rank_adapter attach(const layout& linears, seed run) const {
     return {linears, run, {.name = "lora_fa", .rank = rank, .alpha = alpha, .targets = targets, .train_a = false}};

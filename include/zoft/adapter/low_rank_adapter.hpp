@@ -22,7 +22,7 @@ class low_rank_adapter {
     const char* name;                  ///< for messages
     std::size_t rank;                  ///< r, at most in and out of every target
     double alpha;                      ///< s = α/r
-    std::vector<std::string> targets;  ///< names of linears, or their last parts ("q_proj"); none: all linears
+    std::vector<std::string> targets;  ///< names of linears, or parts of them ("q_proj", "layers.5"); none: all linears
     bool train_a;                      ///< LoRA trains A and B, LoRA-FA only B
   };
 
@@ -104,9 +104,9 @@ class low_rank_adapter {
     std::size_t a, b;  // where A and B start: B in the trained buffer, A there or in the frozen one
   };
 
+  /// Whether the target is the name, or some of its parts between dots, one behind another.
   static bool matches(std::string_view name, std::string_view target) {
-    if (name == target) return true;
-    return name.size() > target.size() && name.ends_with(target) && name[name.size() - target.size() - 1] == '.';
+    return ('.' + std::string(name) + '.').find('.' + std::string(target) + '.') != std::string::npos;
   }
   static std::string example(const zoft::layout& linears) { return linears.empty() ? "" : linears.begin()->name; }
 
