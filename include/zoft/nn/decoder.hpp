@@ -34,6 +34,8 @@ struct weights {
 /// The additions to one block.
 struct block_additions {
   addition qkv, output, gate_up, down;
+
+  bool empty() const { return qkv.empty() && output.empty() && gate_up.empty() && down.empty(); }
 };
 
 /// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated.
@@ -44,8 +46,9 @@ struct cache {
 
 /// What one thread's forwards work in; grows to what they need.
 struct workspace {
-  std::vector<float> stream;  ///< the residual stream x, (groups, rows, dim)
-  std::size_t groups = 1;     ///< of the stream: 1 until the first addition, and then all
+  std::vector<float> stream;    ///< the residual stream x, (groups, rows, dim)
+  std::size_t groups = 1;       ///< of the stream: 1 until the first addition, and then all
+  std::vector<float> entering;  ///< a stream that is put together, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
   std::vector<std::size_t> positions;             ///< of all tokens, in their sequences
   std::vector<std::size_t> kept, kept_positions;  ///< the tokens that a block computes all of, and where they are
@@ -71,6 +74,22 @@ class decoder {
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
     const std::size_t end[] = {tokens.size()};
     run(tokens, end, wanted, additions, g, s, past);
+  }
+
+  /// tokens -> s.stream (1, tokens, dim) as it enters block `layer`, of all tokens, where no block below is added to: a
+  /// function of the tokens and the weights alone.
+  void run_below(std::size_t layer, std::span<const std::int32_t> tokens, std::span<const std::size_t> ends,
+                 workspace& s) const {
+    place(ends, s, 0);
+    embed(tokens, s);
+    run_blocks(0, layer, ends, {}, {}, {}, s, nullptr);
+  }
+
+  /// The rest of run() after run_below(), or where s.stream (1, tokens, dim) is what that had made.
+  void run_from(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+                std::span<const block_additions> additions, group_range g, workspace& s) const {
+    place(ends, s, 0);
+    run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
   /// Logits of the stream, each norm(x)·Eᵀ: s.stream -> s.logits (rows, vocabulary)
@@ -110,25 +129,41 @@ class decoder {
 
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
-    const std::size_t rows = tokens.size();
+    place(ends, s, past == nullptr ? 0 : past->length);
+    embed(tokens, s);
+    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past);
+    if (past != nullptr) past->length += tokens.size();
+  }
+
+  /// A stream of one group of all tokens, the first of which is at position `first`.
+  void place(std::span<const std::size_t> ends, workspace& s, std::size_t first) const {
+    const std::size_t rows = ends.back();
     s.groups = 1;
-    s.stream.resize(rows * c_.dim);
-    for (std::size_t t = 0; t < rows; ++t)
-      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
     s.positions.resize(rows);
     for (std::size_t i = 0, begin = 0; i < ends.size(); begin = ends[i++])
       std::iota(s.positions.begin() + static_cast<std::ptrdiff_t>(begin),
-                s.positions.begin() + static_cast<std::ptrdiff_t>(ends[i]), past == nullptr ? 0 : past->length);
+                s.positions.begin() + static_cast<std::ptrdiff_t>(ends[i]), first);
     s.kept.resize(rows);
     std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
+  }
+
+  void embed(std::span<const std::int32_t> tokens, workspace& s) const {
+    s.stream.resize(tokens.size() * c_.dim);
+    for (std::size_t t = 0; t < tokens.size(); ++t)
+      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
+  }
+
+  /// Blocks [first, end).
+  void run_blocks(std::size_t first, std::size_t end, std::span<const std::size_t> ends,
+                  std::span<const std::size_t> wanted, std::span<const block_additions> additions, group_range g,
+                  workspace& s, cache* past) const {
     static const block_additions none;
-    for (std::size_t layer = 0; layer < w_.blocks.size(); ++layer) {
+    for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
       attend(layer, extra, ends, g, s, past);
       transform(w_.blocks[layer], extra, s.kept.size(), g, s);
     }
-    if (past != nullptr) past->length += rows;
   }
 
   /// The stream loses the tokens that are not in s.kept.

@@ -6,6 +6,7 @@
 
 #include "../io/checkpoint.hpp"
 #include "../layout.hpp"
+#include "activation_cache.hpp"
 #include "batch.hpp"
 #include "decoder.hpp"
 #include "start.hpp"
@@ -17,6 +18,8 @@ struct load_options {
   dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32, and with i4 and
                                ///< nf4 the embedding and the head are i8, as they suffer most from few bits
   std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
+  std::size_t activation_cache = 0;  ///< bytes of memory for what enters the first adapted block, kept for the next
+                                     ///< time that scores or losses are asked of a sequence; 0: nothing is kept
 };
 
 /// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases where the checkpoint has them.
@@ -27,7 +30,10 @@ struct load_options {
 class transformer {
  public:
   transformer(const io::checkpoint& from, const load_options& o)
-      : c_(from.shape()), angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing), pool_(o.threads) {
+      : c_(from.shape()),
+        angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing),
+        pool_(o.threads),
+        kept_(o.activation_cache) {
     make_room(from, o.weights);
     std::vector<float> values;
     for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto set, auto) {
@@ -39,6 +45,11 @@ class transformer {
 
   const config& shape() const { return c_; }
   const thread_pool& threads() const { return pool_; }
+
+  /// What enters the first adapted block, of the sequences that score() and losses() have seen: each takes
+  /// tokens·(dim + 1)·4 bytes, without those behind the last that predicts a label. Nothing is looked up or kept for
+  /// adapters in block 0, where there is nothing to gain, or where there are none.
+  const activation_cache& activations() const { return kept_; }
 
   /// The linears that adapters attach to: q, k, v, o, gate, up and down of each block, by Hugging Face's names, (out,
   /// in).
@@ -63,6 +74,7 @@ class transformer {
     for_each_tensor(
         [&](const std::string&, std::size_t rows, std::size_t columns, auto, auto) { size += rows * columns; });
     require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
+    kept_.clear();
     for_each_tensor([&](const std::string&, std::size_t rows, std::size_t columns, auto set, auto) {
       set(all.subspan(at, rows * columns));
       at += rows * columns;
@@ -179,11 +191,27 @@ class transformer {
   void score(const task& t, std::span<const block_additions> additions, group_range g, workspace& s,
              Place place) const {
     if (t.labels.empty()) return;
-    run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
+    const std::size_t first = first_adapted(additions);
+    if (first > 0 && kept_.most_bytes() > 0) {
+      kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
+        run_decoder().run_below(first, tokens, ends, s);
+        return std::span<const float>(s.stream);
+      });
+      s.stream.assign(s.entering.begin(), s.entering.end());
+      run_decoder().run_from(first, t.ends, t.predicting, additions, g, s);
+    } else {
+      run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
+    }
     const std::vector<token_score> scores = run_decoder().scores(t.labels, s);
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t i = 0; i < t.labels.size(); ++i)
         place(group, i) = scores[(s.groups == 1 ? 0 : group) * t.labels.size() + i];
+  }
+
+  /// The number of blocks below all additions; 0 where there are none.
+  static std::size_t first_adapted(std::span<const block_additions> additions) {
+    const auto first = std::find_if(additions.begin(), additions.end(), [](const auto& a) { return !a.empty(); });
+    return static_cast<std::size_t>(first - additions.begin());
   }
 
   void check(std::span<const std::int32_t> tokens) const {
@@ -321,6 +349,7 @@ class transformer {
   thread_pool pool_;
   nn::weights w_;
   zoft::layout linears_;
+  mutable activation_cache kept_;  // its own lock makes it safe to share
 };
 
 /// The model in a Hugging Face folder or a llama2.c file. Throws std::invalid_argument with one line that names the
