@@ -170,7 +170,7 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
   // One x of a block in each set: all copies have the same, unless their As differ.
   const std::size_t sets = extra.empty() ? 0 : extra.shares_a() ? 1 : copies;
   u.resize(sets * Unit::block_rows * reduced);
-  expanded.resize(sets * Unit::block_rows * steps);
+  expanded.resize((sets * Unit::block_rows + Unit::least_rows - 1) * steps);  // of a group's last rows more are read
   const auto expanded_of = [&](std::size_t set) {
     return rows_of<element>{expanded.data() + set * Unit::block_rows * steps, steps};
   };

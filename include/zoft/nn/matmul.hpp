@@ -55,7 +55,7 @@ struct matmul_scratch {
   using element = typename Unit::element;
   // Rows that lie a power of two apart would share cache sets.
   static constexpr std::size_t stride = Unit::part / Unit::inputs + 16, size = Unit::block_rows * stride;
-  alignas(64) element x[size];
+  alignas(64) element x[size + (Unit::least_rows - 1) * stride];  // a group's rows may be the block's last
   alignas(64) element wide[512 * 2 * packed_matrix::lanes];
 
   static matmul_scratch& of_this_thread() {
