@@ -78,7 +78,7 @@ void check_stack(const std::vector<transformer>& models, const batch& b, const A
 
 std::vector<transformer> in_threads(const std::function<transformer(const load_options&)>& make) {
   std::vector<transformer> result;
-  for (const std::size_t threads : sizes{1, 2, 3}) result.push_back(make({.threads = threads}));
+  for (const std::size_t threads : sizes{1, 2, 7}) result.push_back(make({.threads = threads}));
   return result;
 }
 
@@ -106,8 +106,8 @@ TEST_CASE("groups: the stacked losses of Hugging Face's models, for lora and lor
   }
 }
 
-TEST_CASE("groups: the stacked losses of a model of odd extents, in float and in bfloat16", "[nn]") {
-  for (const dtype type : {dtype::f32, dtype::bf16}) {
+TEST_CASE("groups: the stacked losses of a model of odd extents, in every type of weights", "[nn]") {
+  for (const dtype type : {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4}) {
     const auto models = in_threads([&](load_options o) {
       o.weights = type;
       return random_model(odd_shape(), {true, false, true}, 53, o);
@@ -118,6 +118,56 @@ TEST_CASE("groups: the stacked losses of a model of odd extents, in float and in
       check_stack(models, b, zoft::lora{.rank = 5, .targets = {"k_proj", "gate_proj", "down_proj"}});
     }
   }
+}
+
+TEST_CASE("groups: a sequence has the scores that it has alone, whatever is scored beside it", "[nn]") {
+  draws d(54);
+  // Ragged ones, single tokens, and ones whose labels all, or the last of them, are ignored: those have no row, or
+  // fewer.
+  const std::size_t lengths[] = {1, 30, 9, 2, 1, 40, 5, 17, 3, 1};
+  std::vector<std::vector<std::int32_t>> tokens, labels;
+  for (const std::size_t length : lengths) {
+    tokens.push_back(d.tokens(length, 51));
+    labels.push_back(tokens.back());
+    for (auto& label : labels.back())
+      if (length == 9 || d.word() % 3 == 0) label = ignored;
+  }
+  labels[5][39] = labels[5][38] = ignored;
+  labels[3][1] = labels[7][16] = 4;
+  for (const dtype type : {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4})
+    for (const std::size_t threads : sizes{1, 2, 7}) {
+      const transformer model =
+          random_model(odd_shape(), {true, false, true}, 55, {.weights = type, .threads = threads});
+      const auto check = [&](const low_rank_stack& adapters, std::span<const std::size_t> chosen) {
+        INFO(name_of(type) << ", threads " << threads << ", groups " << adapters.size() << ", sequences "
+                           << chosen.size() << " from " << chosen[0]);
+        batch all;
+        std::vector<token_score> wanted;
+        std::vector<std::vector<token_score>> alone;
+        for (const std::size_t i : chosen) {
+          all.add(tokens[i], labels[i]);
+          batch one;
+          one.add(tokens[i], labels[i]);
+          alone.push_back(one.predicted() == 0 ? std::vector<token_score>{} : model.score(one, adapters));
+        }
+        for (std::size_t g = 0; g < adapters.size(); ++g)
+          for (const auto& scores : alone) {
+            const std::size_t n = scores.size() / adapters.size();
+            for (std::size_t t = 0; t < n; ++t) wanted.push_back(scores[g * n + t]);
+          }
+        CHECK(same_bits(model.score(all, adapters), wanted));
+      };
+      const auto check_all = [&](const low_rank_stack& adapters) {
+        const std::vector<std::vector<std::size_t>> compositions{
+            {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, {2, 5, 2, 0, 5}, {7, 7, 7}, {0, 0, 3, 2}};
+        for (const auto& chosen : compositions) check(adapters, chosen);
+      };
+      check_all(low_rank_stack(1));
+      auto tuner = zoft::prge({.queries = queries, .epsilon = 0.2, .seed = 8}, zoft::lora{.rank = 3});
+      tuner.attach(model);
+      check_all(tuner.ask());
+      check_all(tuner.ask(2, 1));
+    }
 }
 
 TEST_CASE("groups: the stacked losses of a real model", "[nn]") {
