@@ -181,6 +181,24 @@ TEST_CASE("matmul: a row's bits do not depend on the rows beside it, nor on how 
     }
 }
 
+TEST_CASE("matmul: few rows of very many inputs have the bits that they have among many", "[nn]") {
+  // Few rows come with as many inputs as there is room for, and many with a part of them: sums must end at the same.
+  draws d(8);
+  const std::size_t in = 27300, out = 5, most = 13;
+  const spaced x(most, in, 0, d);
+  for (const dtype type : kept_as) {
+    INFO(name_of(type));
+    const packed_matrix w = pack(d.numbers(out * in), out, in, type);
+    spaced all(most, out, 0);
+    matmul(x.read(), most, w, all.write());
+    for (const std::size_t rows : sizes{1, 3, 4, 5, 7, 11}) {
+      spaced some(rows, out, 0);
+      matmul(x.read(1), rows, w, some.write());
+      for (std::size_t row = 0; row < rows; ++row) CHECK(same_bits(some.row(row), all.row(1 + row)));
+    }
+  }
+}
+
 TEST_CASE("matmul: weights of fewer bits give the bits of the same weights as floats", "[nn]") {
   draws d(5);
   const std::vector<dtype> narrow_types =
