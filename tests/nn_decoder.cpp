@@ -45,8 +45,7 @@ struct parts {
   decoder<> run() const { return {c, w, angles}; }
   std::vector<block_additions> additions(const low_rank_stack& stack) const {
     std::vector<block_additions> result;
-    for (const block& b : w.blocks)
-      result.push_back({{b.qkv, stack}, {b.output, stack}, {b.gate_up, stack}, {b.down, stack}});
+    for (const block& b : w.blocks) result.emplace_back(b, stack);
     return result;
   }
 };
