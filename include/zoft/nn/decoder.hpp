@@ -36,19 +36,11 @@ struct block_additions {
   addition qkv, output, gate_up, down;
 
   block_additions() = default;
+  /// The stack's numbers must stay alive.
   block_additions(const block& to, const low_rank_stack& stack)
       : qkv(to.qkv, stack), output(to.output, stack), gate_up(to.gate_up, stack), down(to.down, stack) {}
-};
 
-/// The additions to all blocks: none, or packed, or what to pack them of, each when its block comes. Of many groups
-/// they are much memory, and packing them anew in each forward is little time beside it.
-struct additions {
-  std::span<const block_additions> packed;
-  const low_rank_stack* stack = nullptr;
-
-  additions() = default;
-  additions(const std::vector<block_additions>& all) : packed(all) {}
-  additions(const low_rank_stack& s) : stack(s.linears() > 0 ? &s : nullptr) {}
+  bool empty() const { return qkv.empty() && output.empty() && gate_up.empty() && down.empty(); }
 };
 
 /// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated.
@@ -77,16 +69,16 @@ class decoder {
   /// ascending order. The tokens are those of several sequences, one behind another, each ending where `ends` says.
   /// The last block computes what depends on one token alone for the wanted ones only: the numbers are the same.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-           const additions& extra, group_range g, workspace& s) const {
-    run(tokens, ends, wanted, extra, g, s, nullptr);
+           std::span<const block_additions> additions, group_range g, workspace& s) const {
+    run(tokens, ends, wanted, additions, g, s, nullptr);
   }
 
   /// The same of one sequence. With a cache, the tokens see those in it, and are put behind them; without, the first is
   /// at position 0.
-  void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted, const additions& extra,
-           group_range g, workspace& s, cache* past = nullptr) const {
+  void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted,
+           std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
     const std::size_t end[] = {tokens.size()};
-    run(tokens, end, wanted, extra, g, s, past);
+    run(tokens, end, wanted, additions, g, s, past);
   }
 
   /// tokens -> s.stream (1, tokens, dim) as it enters block `layer`, of all tokens, where no block below is added to: a
@@ -100,9 +92,9 @@ class decoder {
 
   /// The rest of run() after run_below(), or where s.stream (1, tokens, dim) is what that had made.
   void run_from(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-                const additions& extra, group_range g, workspace& s) const {
+                std::span<const block_additions> additions, group_range g, workspace& s) const {
     place(ends, s, 0);
-    run_blocks(layer, w_.blocks.size(), ends, wanted, extra, g, s, nullptr);
+    run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
   /// Logits of the stream, each norm(x)·Eᵀ: s.stream -> s.logits (rows, vocabulary)
@@ -141,10 +133,10 @@ class decoder {
   std::size_t key_width() const { return c_.kv_heads * c_.head_dim; }
 
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-           const additions& extra, group_range g, workspace& s, cache* past) const {
+           std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
     place(ends, s, past == nullptr ? 0 : past->length);
     embed(tokens, s);
-    run_blocks(0, w_.blocks.size(), ends, wanted, extra, g, s, past);
+    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past);
     if (past != nullptr) past->length += tokens.size();
   }
 
@@ -168,15 +160,14 @@ class decoder {
 
   /// Blocks [first, end).
   void run_blocks(std::size_t first, std::size_t end, std::span<const std::size_t> ends,
-                  std::span<const std::size_t> wanted, const additions& extra, group_range g, workspace& s,
-                  cache* past) const {
+                  std::span<const std::size_t> wanted, std::span<const block_additions> additions, group_range g,
+                  workspace& s, cache* past) const {
+    static const block_additions none;
     for (std::size_t layer = first; layer < end; ++layer) {
-      block_additions now;
-      if (extra.stack != nullptr) now = block_additions(w_.blocks[layer], *extra.stack);
-      const block_additions& there = extra.packed.empty() ? now : extra.packed[layer];
+      const block_additions& extra = additions.empty() ? none : additions[layer];
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      attend(layer, there, ends, g, s, past);
-      transform(w_.blocks[layer], there, s.kept.size(), g, s);
+      attend(layer, extra, ends, g, s, past);
+      transform(w_.blocks[layer], extra, s.kept.size(), g, s);
     }
   }
 

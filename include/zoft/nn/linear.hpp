@@ -25,15 +25,17 @@ struct linear {
   std::vector<part> parts;
 };
 
-/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ, packed for the unit that multiplies its weight.
-/// The As of all its adapted parts are one matrix, since they too read one input; the scale is in B. In pairs of
-/// bfloat16, B, and A where groups have their own, are sums of an upper and a lower part: a perturbation is less than
-/// what bfloat16 keeps of the number that it is added to.
+/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ, for the unit that multiplies its weight. The As of
+/// all its adapted parts are packed as one matrix, since they too read one input. Bs stay where they are, as they are
+/// much memory in many groups and little work, and are packed a panel at a time. In pairs of bfloat16, B, and A where
+/// groups have their own, are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps of the
+/// number that it is added to.
 class addition {
  public:
   addition() = default;
 
-  /// None of the linear's parts may be in the stack; then empty() holds. Throws where shapes do not fit the linear's.
+  /// None of the linear's parts may be in the stack; then empty() holds. The stack's numbers must stay alive. Throws
+  /// where shapes do not fit the linear's.
   addition(const linear& to, const low_rank_stack& stack) {
     kernel::with_unit<simd::arch>(to.weight.type(), [&]<class Unit>(Unit) { fill<Unit>(to, stack); });
   }
@@ -47,38 +49,42 @@ class addition {
   template <class Unit>
   void expand(float* u, typename Unit::element* to) const {
     if (a_.front().out() > columns_) std::transform(u, u + columns_, u + columns_, u, std::plus{});
-    for (const part& p : parts_) Unit::expand_x(u + p.column, p.rank, to + p.step);
+    for (const part& p : parts_) Unit::expand_x(u + p.column, p.of.rank, to + p.step);
   }
 
-  /// y (rows, columns of the weight's panel p) += what the group adds, of rows that `expand` made.
+  /// y (rows, outputs [first, end)) += what the group adds to these, which are a panel of `width` of the weight or its
+  /// begin, of rows that `expand` made.
   template <class Unit>
-  void add_panel(std::size_t group, std::size_t p, rows_of<const typename Unit::element> expanded, std::size_t rows,
-                 rows_of<float> y, std::size_t columns) const {
-    using element = typename Unit::element;
-    const panel& of = panels_[p];
-    if (of.steps == 0) return;
-    const auto* const b = reinterpret_cast<const element*>(b_.data()) + group * b_size_ + of.place;
-    const auto x = expanded.at(0, of.first_step);
-    if (width_ == packed_matrix::lanes)
-      Unit::template add_panel<1>(x, rows, b, of.steps, y, columns);
+  void add_panel(std::size_t group, std::size_t first, std::size_t end, std::size_t width,
+                 rows_of<const typename Unit::element> expanded, std::size_t rows, rows_of<float> y) const {
+    static thread_local std::vector<typename Unit::element, line_allocator<typename Unit::element>> panel;
+    const auto has_outputs = [&](const part& p) { return p.first < end && first < p.first + p.of.out; };
+    const auto begin = std::find_if(parts_.begin(), parts_.end(), has_outputs);
+    std::size_t steps = 0;
+    for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) steps += Unit::steps_of(p->of.rank);
+    if (steps == 0) return;
+    panel.assign(steps * width, 0);
+    for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) {
+      const std::size_t from = std::max(first, p->first), to = std::min(end, p->first + p->of.out);
+      Unit::expand_w(p->of.b_of(group) + (from - p->first) * p->of.rank, p->of.rank, to - from, p->of.scale, width,
+                     panel.data() + (p->step - begin->step) * width + from - first);
+    }
+    if (width == packed_matrix::lanes)
+      Unit::template add_panel<1>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
     else
-      Unit::template add_panel<2>(x, rows, b, of.steps, y, columns);
+      Unit::template add_panel<2>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
   }
 
  private:
   struct part {
-    std::size_t first, out;    // outputs of the whole linear
-    std::size_t rank, column;  // numbers of u
-    std::size_t step;          // the first of the expanded row
-  };
-  /// What a panel of the weight multiplies of an expanded row, and where of a group's B.
-  struct panel {
-    std::size_t first_step, steps, place;
+    std::size_t first;   // output of the whole linear
+    std::size_t column;  // of u
+    std::size_t step;    // of the expanded row
+    low_rank of;
   };
 
   template <class Unit>
   void fill(const linear& to, const low_rank_stack& stack) {
-    std::vector<const low_rank*> found;
     bool shared = true;
     for (const linear::part& p : to.parts) {
       const low_rank* l = stack.find(p.name);
@@ -86,69 +92,33 @@ class addition {
       if (l->in != to.weight.in() || l->out != p.out)
         fail("adapter: '" + p.name + "' is adapted as " + text(l->out) + " by " + text(l->in) + ", and is " +
              text(p.out) + " by " + text(to.weight.in()));
-      parts_.push_back({p.first, p.out, l->rank, columns_, steps_});
-      found.push_back(l);
+      parts_.push_back({p.first, columns_, steps_, *l});
       columns_ += l->rank;
       steps_ += Unit::steps_of(l->rank);
       shared = shared && l->a_stride == 0;
     }
-    if (found.empty()) return;
-    for (std::size_t g = 0; g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), found, g, shared);
-    pack_b<Unit>(to.weight, found, stack.size());
+    for (std::size_t g = 0; !empty() && g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), g, shared);
   }
 
   template <class Unit>
-  void pack_a(std::size_t in, std::span<const low_rank* const> found, std::size_t group, bool shared) {
+  void pack_a(std::size_t in, std::size_t group, bool shared) {
     constexpr bool narrow = Unit::inputs > 1;
     const bool split = narrow && !shared;
     packed_matrix& a = a_.emplace_back(split ? 2 * columns_ : columns_, in, narrow ? dtype::bf16 : dtype::f32);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const std::span<const float> values(found[i]->a_of(group), found[i]->rank * in);
-      a.assign(values, parts_[i].column);
+    for (const part& p : parts_) {
+      const std::span<const float> values(p.of.a_of(group), p.of.rank * in);
+      a.assign(values, p.column);
       if (split) {
         std::vector<float> lower(values.begin(), values.end());
         for (float& value : lower) value -= static_cast<float>(bfloat16(value));
-        a.assign(lower, columns_ + parts_[i].column);
+        a.assign(lower, columns_ + p.column);
       }
     }
   }
 
-  template <class Unit>
-  void pack_b(const packed_matrix& w, std::span<const low_rank* const> found, std::size_t groups) {
-    using element = typename Unit::element;
-    width_ = w.width();
-    // Calls f(i, first, end) for the parts that have outputs in panel p.
-    const auto for_each_part = [&](std::size_t p, auto f) {
-      for (std::size_t i = 0; i < parts_.size(); ++i) {
-        const std::size_t first = std::max(parts_[i].first, p * width_);
-        const std::size_t end = std::min(parts_[i].first + parts_[i].out, (p + 1) * width_);
-        if (first < end) f(i, first, end);
-      }
-    };
-    for (std::size_t p = 0; p < w.panels(); ++p) {
-      panel& of = panels_.emplace_back(panel{0, 0, b_size_});
-      for_each_part(p, [&](std::size_t i, std::size_t, std::size_t) {
-        if (of.steps == 0) of.first_step = parts_[i].step;
-        of.steps = parts_[i].step + Unit::steps_of(parts_[i].rank) - of.first_step;
-      });
-      b_size_ += of.steps * width_;
-    }
-    b_.resize(groups * b_size_ * sizeof(element));
-    for (std::size_t g = 0; g < groups; ++g)
-      for (std::size_t p = 0; p < w.panels(); ++p)
-        for_each_part(p, [&](std::size_t i, std::size_t first, std::size_t end) {
-          element* const to = reinterpret_cast<element*>(b_.data()) + g * b_size_ + panels_[p].place;
-          const low_rank& l = *found[i];
-          Unit::expand_w(l.b_of(g) + (first - parts_[i].first) * l.rank, l.rank, end - first, l.scale, width_,
-                         to + (parts_[i].step - panels_[p].first_step) * width_ + first % width_);
-        });
-  }
-
-  std::size_t columns_ = 0, steps_ = 0, width_ = 0, b_size_ = 0;
-  std::vector<packed_matrix> a_;  // one, or one a group
+  std::size_t columns_ = 0, steps_ = 0;  // of u, and of the expanded row
+  std::vector<packed_matrix> a_;         // one, or one a group
   std::vector<part> parts_;
-  std::vector<panel> panels_;
-  std::vector<std::byte, line_allocator<std::byte>> b_;  // elements (groups, b_size_)
 };
 
 /// Groups [first, first + count) of a stack: those that one call evaluates.
@@ -212,9 +182,9 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
           std::copy_n(first.at(r).data, columns, first.at(copy * rows + r).data);
       for (std::size_t copy = 0; sets > 0 && copy < copies; ++copy)
         for_each_group([&](std::size_t group, std::size_t from, std::size_t n) {
-          const auto rows_there = expanded_of(sets == 1 ? 0 : copy).at(from);
-          extra.template add_panel<Unit>(first_group + group + copy, p, {rows_there.data, steps}, n,
-                                         first.at(copy * rows + from), columns);
+          extra.template add_panel<Unit>(first_group + group + copy, column, column + columns, w.width(),
+                                         {expanded_of(sets == 1 ? 0 : copy).at(from).data, steps}, n,
+                                         first.at(copy * rows + from));
         });
     }
   });

@@ -102,7 +102,7 @@ class transformer {
   std::vector<token_score> score(const batch& b, const low_rank_stack& adapters = low_rank_stack(1)) const {
     check(b);
     const std::size_t groups = adapters.size();
-    check(adapters);
+    const std::vector<block_additions> additions = prepare(adapters);
     // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
     // such tasks than threads, in some of the groups.
     constexpr std::size_t most_rows = 512;
@@ -120,7 +120,7 @@ class transformer {
     pool_.run(tasks.size() * slices, [&](std::size_t index, std::size_t worker) {
       const task& t = tasks[index / slices];
       const std::size_t slice = index % slices, from = slice * groups / slices, to = (slice + 1) * groups / slices;
-      score(t, adapters, {from, to - from}, spaces[worker], [&](std::size_t group, std::size_t label) -> token_score& {
+      score(t, additions, {from, to - from}, spaces[worker], [&](std::size_t group, std::size_t label) -> token_score& {
         return result[(from + group) * b.predicted() + t.first_label + label];
       });
     });
@@ -135,8 +135,7 @@ class transformer {
     workspace s;
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
-    check(adapter);
-    run_decoder().run(tokens, rows, adapter, {0, 1}, s);
+    run_decoder().run(tokens, rows, prepare(adapter), {0, 1}, s);
     run_decoder().logits(s);
     return std::move(s.logits);
   }
@@ -147,17 +146,14 @@ class transformer {
                                      const low_rank_stack& adapter = low_rank_stack(1)) const {
     check(prompt);
     check_single(adapter);
-    check(adapter);
-    std::vector<block_additions> packed;
-    if (adapter.linears() > 0)
-      for (const block& b : w_.blocks) packed.emplace_back(b, adapter);
+    const std::vector<block_additions> additions = prepare(adapter);
     std::vector<std::int32_t> result(prompt.begin(), prompt.end());
     workspace s;
     cache past{std::vector<std::vector<float>>(c_.layers), std::vector<std::vector<float>>(c_.layers)};
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < most && result.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
-      run_decoder().run(next, last, packed, {0, 1}, s, &past);
+      run_decoder().run(next, last, additions, {0, 1}, s, &past);
       run_decoder().logits(s);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
       if (token < 0 || token == stop) break;
@@ -192,18 +188,19 @@ class transformer {
   };
 
   template <class Place>
-  void score(const task& t, const low_rank_stack& adapters, group_range g, workspace& s, Place place) const {
+  void score(const task& t, std::span<const block_additions> additions, group_range g, workspace& s,
+             Place place) const {
     if (t.labels.empty()) return;
-    const std::size_t first = first_adapted(adapters);
+    const std::size_t first = first_adapted(additions);
     if (first > 0 && kept_.most_bytes() > 0) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
         run_decoder().run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
       });
       s.stream.assign(s.entering.begin(), s.entering.end());
-      run_decoder().run_from(first, t.ends, t.predicting, adapters, g, s);
+      run_decoder().run_from(first, t.ends, t.predicting, additions, g, s);
     } else {
-      run_decoder().run(t.tokens, t.ends, t.predicting, adapters, g, s);
+      run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
     }
     const std::vector<token_score> scores = run_decoder().scores(t.labels, s);
     for (std::size_t group = 0; group < g.count; ++group)
@@ -211,17 +208,10 @@ class transformer {
         place(group, i) = scores[(s.groups == 1 ? 0 : group) * t.labels.size() + i];
   }
 
-  /// The number of blocks below all that are adapted; 0 where none is.
-  std::size_t first_adapted(const low_rank_stack& adapters) const {
-    const auto adapted = [&](const linear& l) {
-      return std::any_of(l.parts.begin(), l.parts.end(),
-                         [&](const linear::part& p) { return adapters.find(p.name) != nullptr; });
-    };
-    for (std::size_t i = 0; i < w_.blocks.size(); ++i) {
-      const block& b = w_.blocks[i];
-      if (adapted(b.qkv) || adapted(b.output) || adapted(b.gate_up) || adapted(b.down)) return i;
-    }
-    return 0;
+  /// The number of blocks below all additions; 0 where there are none.
+  static std::size_t first_adapted(std::span<const block_additions> additions) {
+    const auto first = std::find_if(additions.begin(), additions.end(), [](const auto& a) { return !a.empty(); });
+    return static_cast<std::size_t>(first - additions.begin());
   }
 
   void check(std::span<const std::int32_t> tokens) const {
@@ -249,20 +239,20 @@ class transformer {
       fail("transformer: token " + text(token) + " is not in the vocabulary of " + text(c_.vocabulary));
   }
 
-  void check(const low_rank_stack& stack) const {
+  /// One for each block, or none where the stack adapts nothing.
+  std::vector<block_additions> prepare(const low_rank_stack& stack) const {
     require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
+    std::vector<block_additions> result;
+    if (stack.linears() == 0) return result;
     for (std::size_t i = 0; i < stack.linears(); ++i) {
       const auto known = [&](const tensor& t) { return t.name == stack.name(i); };
-      const auto found = std::find_if(linears_.begin(), linears_.end(), known);
-      if (found == linears_.end())
+      if (std::none_of(linears_.begin(), linears_.end(), known))
         fail("adapter: '" + std::string(stack.name(i)) +
              "' is adapted, and the model has no linear of that name, but '" + linears_.begin()->name +
              "' for instance");
-      const low_rank& l = *stack.find(stack.name(i));
-      if (l.out != found->rows || l.in != found->columns)
-        fail("adapter: '" + found->name + "' is adapted as " + text(l.out) + " by " + text(l.in) + ", and is " +
-             text(found->rows) + " by " + text(found->columns));
     }
+    for (const block& b : w_.blocks) result.emplace_back(b, stack);
+    return result;
   }
 
   void make_room(const io::checkpoint& from, dtype type) {
