@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 #include <zoft/io/weights.hpp>
@@ -76,16 +77,19 @@ inline zoft::nn::transformer random_model(const zoft::nn::config& c, const zoft:
   return zoft::nn::transformer(zoft::io::checkpoint("a random model", c, {}, {}, std::move(views)), o);
 }
 
-/// The models of one shape are kept until another is asked for.
-inline zoft::nn::transformer& kept_model(const shape& s, zoft::nn::dtype weights, std::size_t threads) {
-  static std::map<std::pair<zoft::nn::dtype, std::size_t>, zoft::nn::transformer> kept;
+/// The models of one shape are kept until another is asked for. An activation cache is one of so many bytes, or none.
+inline zoft::nn::transformer& kept_model(const shape& s, zoft::nn::dtype weights, std::size_t threads,
+                                         std::size_t activation_cache = 0) {
+  static std::map<std::tuple<zoft::nn::dtype, std::size_t, std::size_t>, zoft::nn::transformer> kept;
   static const char* of = nullptr;
   if (of != s.name) kept.clear();
   of = s.name;
-  const std::pair key{weights, threads};
+  const std::tuple key{weights, threads, activation_cache};
   auto found = kept.find(key);
-  if (found == kept.end())
-    found = kept.emplace(key, random_model(s.config, {.weights = weights, .threads = threads})).first;
+  if (found == kept.end()) {
+    const zoft::nn::load_options o{.weights = weights, .threads = threads, .activation_cache = activation_cache};
+    found = kept.emplace(key, random_model(s.config, o)).first;
+  }
   return found->second;
 }
 

@@ -44,30 +44,36 @@ std::pair<double, double> beside(A a, B b) {
 struct setting {
   const bench::shape& of;
   std::size_t sequences, tokens, queries = 1, threads = 1;
+  std::size_t upper = of.config.layers;  // blocks that are adapted
 
-  zoft::nn::transformer& model() const { return bench::kept_model(of, dtype::bf16, threads); }
+  zoft::nn::transformer& model(std::size_t activation_cache = 0) const {
+    return bench::kept_model(of, dtype::bf16, threads, activation_cache);
+  }
   zoft::nn::batch batch() const { return bench::random_batch(of.config, sequences, tokens); }
   double flop(std::size_t forwards) const {
     return static_cast<double>(forwards) * bench::flop_of_forward(of.config, sequences * tokens);
   }
   auto prge_tuner() const {
-    auto tuner =
-        zoft::prge({.queries = queries, .learning_rate = 0, .seed = 42}, zoft::lora_fa{.rank = 8, .alpha = 16});
+    std::vector<std::string> blocks;
+    for (std::size_t i = of.config.layers - upper; i < of.config.layers; ++i)
+      blocks.push_back("layers." + std::to_string(i));
+    auto tuner = zoft::prge({.queries = queries, .learning_rate = 0, .seed = 42},
+                            zoft::lora_fa{.rank = 8, .alpha = 16, .targets = blocks});
     tuner.attach(model());
     return tuner;
   }
 };
 
 template <class Tuner>
-void stacked_step(const setting& s, const zoft::nn::batch& batch, Tuner& tuner) {
-  tuner.step([&](const auto& adapters, std::span<double> losses) { s.model().losses(batch, adapters, losses); });
+void stacked_step(const zoft::nn::transformer& model, const zoft::nn::batch& batch, Tuner& tuner) {
+  tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(batch, adapters, losses); });
 }
 
 measured prge_in_forwards(const setting& s) {
   const auto batch = s.batch();
   auto tuner = s.prge_tuner();
   const auto [forward, step] =
-      beside([&] { benchmark::DoNotOptimize(s.model().loss(batch)); }, [&] { stacked_step(s, batch, tuner); });
+      beside([&] { benchmark::DoNotOptimize(s.model().loss(batch)); }, [&] { stacked_step(s.model(), batch, tuner); });
   return {step / (static_cast<double>(2 * s.queries) * forward), step, s.flop(2 * s.queries), s.threads};
 }
 
@@ -75,9 +81,20 @@ measured prge_one_after_another(const setting& s) {
   const auto batch = s.batch();
   auto tuner = s.prge_tuner(), other = s.prge_tuner();
   const auto [stacked, step] =
-      beside([&] { stacked_step(s, batch, tuner); },
+      beside([&] { stacked_step(s.model(), batch, tuner); },
              [&] { other.step([&](const auto& adapter) { return s.model().loss(batch, adapter); }); });
   return {step / stacked, stacked, s.flop(2 * s.queries), s.threads};
+}
+
+/// Upper blocks are adapted, and what enters them is kept.
+measured prge_without_and_with_cache(const setting& s) {
+  const auto batch = s.batch();
+  const auto &plain = s.model(), &keeping = s.model(std::size_t{1} << 30);
+  auto tuner = s.prge_tuner(), other = s.prge_tuner();
+  stacked_step(keeping, batch, tuner);
+  const auto [with, without] =
+      beside([&] { stacked_step(keeping, batch, tuner); }, [&] { stacked_step(plain, batch, other); });
+  return {without / with, with, s.flop(2 * s.queries), s.threads};
 }
 
 /// All weights are trained, through a buffer of them that the model takes over at each point.
@@ -161,6 +178,7 @@ const bool registered = [] {
   const bound no_more{.at_most = 1}, no_slower{.at_least = 1}, two_threads{.at_least = 1.85};
   const char* const in_forwards = "step / 8 forwards";
   const char* const stacked = "one after another / stacked";
+  const char* const cached = "without activation cache / with";
   const char* const alone = "1 thread / 2 threads";
   add_model("P-RGE q=4", in_forwards, 5, no_more, {small, 16, 48, 4}, prge_in_forwards);
   add_model("P-RGE q=4", stacked, 5, no_slower, {small, 16, 48, 4}, prge_one_after_another);
@@ -168,6 +186,8 @@ const bool registered = [] {
   add_model("P-RGE q=4", stacked, 3, no_slower, {stories, 8, 64, 4}, prge_one_after_another);
   add_model("forward", alone, 5, two_threads, {stories, 8, 64}, one_thread_over_two);
   add_model("P-RGE q=4", in_forwards, 3, no_more, {smol, 8, 64, 4}, prge_in_forwards);
+  add_model("P-RGE q=4 upper 15 blocks", cached, 3, no_slower, {smol, 8, 64, 4, 1, 15}, prge_without_and_with_cache);
+  add_model("P-RGE q=1 upper 3 blocks", cached, 5, no_slower, {smol, 8, 64, 1, 1, 3}, prge_without_and_with_cache);
   add_model("P-RGE q=8", stacked, 5, {.at_least = 5}, {smol, 1, 8, 8}, prge_one_after_another);
   add_model("P-RGE q=8", stacked, 5, {.at_least = 2.5}, {smol, 1, 32, 8}, prge_one_after_another);
   add_model("forward", alone, 3, two_threads, {smol, 8, 64}, one_thread_over_two);
