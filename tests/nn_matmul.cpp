@@ -106,6 +106,21 @@ TEST_CASE("packed_matrix: every element, row and span of rows is where it was pu
     }
 }
 
+TEST_CASE("packed_matrix: numbers so small that their scale is rounded become the greatest there are, of their sign",
+          "[nn]") {
+  // The scale would be a part of the least float there is: it is rounded to that, and codes end at their greatest.
+  const float least = std::numeric_limits<float>::denorm_min();
+  for (const dtype type : {dtype::i8, dtype::i4, dtype::nf4}) {
+    INFO(name_of(type));
+    const float most = type == dtype::i8 ? 127 : type == dtype::i4 ? 7 : 1;
+    const std::vector<float> w{1.4f * most * least, -1.4f * most * least, 0};
+    const packed_matrix m = pack(w, 1, 3, type);
+    CHECK(m.at(0, 0) == most * least);
+    CHECK(m.at(0, 1) == -most * least);
+    CHECK(m.at(0, 2) == 0);
+  }
+}
+
 TEST_CASE("packed_matrix: what cannot be packed is refused", "[nn]") {
   const std::vector<float> w(6);
   check_refused([&] { pack(w, 2, 4); }, {"pack: 6 weights were given, and 2 by 4 are 8"});
