@@ -211,6 +211,33 @@ TEST_CASE("decoder: the tokens that are wanted have the bits they have among all
     }
 }
 
+TEST_CASE("decoder: scores of a vocabulary of several blocks are those of all its logits", "[nn]") {
+  for (const std::size_t vocabulary : sizes{1024, 1025, 2500}) {
+    draws d(35);
+    parts p;
+    p.c.vocabulary = vocabulary;
+    p.w.embedding = pack(d.numbers(vocabulary * p.c.dim), vocabulary, p.c.dim);
+    // A label of each block, and those at a block's ends.
+    const std::vector<std::int32_t> labels{0, 5, 1023, static_cast<std::int32_t>(vocabulary - 1)};
+    const std::vector<std::size_t> wanted{1, 2, 7, rows - 1};
+    const random_stack r(p, 3, true, {"1q"});
+    workspace s;
+    p.run().run(tokens(), wanted, p.additions(r.stack), {0, 3}, s);
+    const std::vector<token_score> scores = p.run().scores(labels, s);
+    p.run().logits(s);
+    REQUIRE(scores.size() == 3 * labels.size());
+    for (std::size_t row = 0; row < scores.size(); ++row) {
+      const std::span<const float> of_row(s.logits.data() + row * vocabulary, vocabulary);
+      const auto label = static_cast<std::size_t>(labels[row % labels.size()]);
+      const token_score wanted_score = cross_entropy_reference(of_row, label);
+      INFO("vocabulary " << vocabulary << ", row " << row);
+      CHECK(scores[row].best == wanted_score.best);
+      // The roundings of an exponential, and of a sum of 16 in each lane and then over the lanes.
+      CHECK(std::abs(scores[row].nll - wanted_score.nll) <= unit * (20 + zoft::simd::floats<>::size));
+    }
+  }
+}
+
 TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]") {
   const parts p;
   const random_stack r(p, 1, true, {"0q", "1k", "1v", "2down"});
