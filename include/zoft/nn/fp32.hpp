@@ -102,10 +102,11 @@ struct fp32 {
   }
 
   /// The numbers of u that stand for a low-rank part's r: themselves.
-  static constexpr std::size_t steps_of(std::size_t rank) { return rank; }
-  static void expand_x(const float* u, std::size_t rank, float* to) { std::copy_n(u, rank, to); }
+  static constexpr std::size_t steps_of(std::size_t rank, bool) { return rank; }
+  static void expand_x(const float* u, std::size_t rank, bool, float* to) { std::copy_n(u, rank, to); }
   /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
-  static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, std::size_t width, float* to) {
+  static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, bool, std::size_t width,
+                       float* to) {
     for (std::size_t c = 0; c < columns; ++c)
       for (std::size_t i = 0; i < rank; ++i) to[i * width + c] = s * b[c * rank + i];
   }

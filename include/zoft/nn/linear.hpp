@@ -48,8 +48,8 @@ class addition {
   /// A row of x Aᵀ (a(g).out()), which is changed -> what add_panel multiplies
   template <class Unit>
   void expand(float* u, typename Unit::element* to) const {
-    if (a_.front().out() > columns_) std::transform(u, u + columns_, u + columns_, u, std::plus{});
-    for (const part& p : parts_) Unit::expand_x(u + p.column, p.of.rank, to + p.step);
+    if (split_) std::transform(u, u + columns_, u + columns_, u, std::plus{});
+    for (const part& p : parts_) Unit::expand_x(u + p.column, p.of.rank, split_, to + p.step);
   }
 
   /// y (rows, outputs [first, end)) += what the group adds to these, which are a panel of `width` of the weight or its
@@ -61,13 +61,13 @@ class addition {
     const auto has_outputs = [&](const part& p) { return p.first < end && first < p.first + p.of.out; };
     const auto begin = std::find_if(parts_.begin(), parts_.end(), has_outputs);
     std::size_t steps = 0;
-    for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) steps += Unit::steps_of(p->of.rank);
+    for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) steps += Unit::steps_of(p->of.rank, split_);
     if (steps == 0) return;
     panel.assign(steps * width, 0);
     for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) {
       const std::size_t from = std::max(first, p->first), to = std::min(end, p->first + p->of.out);
-      Unit::expand_w(p->of.b_of(group) + (from - p->first) * p->of.rank, p->of.rank, to - from, p->of.scale, width,
-                     panel.data() + (p->step - begin->step) * width + from - first);
+      Unit::expand_w(p->of.b_of(group) + (from - p->first) * p->of.rank, p->of.rank, to - from, p->of.scale, split_,
+                     width, panel.data() + (p->step - begin->step) * width + from - first);
     }
     if (width == packed_matrix::lanes)
       Unit::template add_panel<1>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
@@ -85,6 +85,7 @@ class addition {
 
   template <class Unit>
   void fill(const linear& to, const low_rank_stack& stack) {
+    constexpr bool narrow = Unit::inputs > 1;
     bool shared = true;
     for (const linear::part& p : to.parts) {
       const low_rank* l = stack.find(p.name);
@@ -92,23 +93,25 @@ class addition {
       if (l->in != to.weight.in() || l->out != p.out)
         fail("adapter: '" + p.name + "' is adapted as " + text(l->out) + " by " + text(l->in) + ", and is " +
              text(p.out) + " by " + text(to.weight.in()));
-      parts_.push_back({p.first, columns_, steps_, *l});
+      parts_.push_back({p.first, columns_, 0, *l});
       columns_ += l->rank;
-      steps_ += Unit::steps_of(l->rank);
       shared = shared && l->a_stride == 0;
     }
-    for (std::size_t g = 0; !empty() && g < (shared ? 1 : stack.size()); ++g) pack_a<Unit>(to.weight.in(), g, shared);
+    split_ = narrow && !shared;
+    for (part& p : parts_) {
+      p.step = steps_;
+      steps_ += Unit::steps_of(p.of.rank, split_);
+    }
+    for (std::size_t g = 0; !empty() && g < (shared ? 1 : stack.size()); ++g)
+      pack_a(to.weight.in(), g, narrow ? dtype::bf16 : dtype::f32);
   }
 
-  template <class Unit>
-  void pack_a(std::size_t in, std::size_t group, bool shared) {
-    constexpr bool narrow = Unit::inputs > 1;
-    const bool split = narrow && !shared;
-    packed_matrix& a = a_.emplace_back(split ? 2 * columns_ : columns_, in, narrow ? dtype::bf16 : dtype::f32);
+  void pack_a(std::size_t in, std::size_t group, dtype type) {
+    packed_matrix& a = a_.emplace_back(split_ ? 2 * columns_ : columns_, in, type);
     for (const part& p : parts_) {
       const std::span<const float> values(p.of.a_of(group), p.of.rank * in);
       a.assign(values, p.column);
-      if (split) {
+      if (split_) {
         std::vector<float> lower(values.begin(), values.end());
         for (float& value : lower) value -= static_cast<float>(bfloat16(value));
         a.assign(lower, columns_ + p.column);
@@ -116,6 +119,7 @@ class addition {
     }
   }
 
+  bool split_ = false;                   // whether A and u are sums of an upper and a lower part
   std::size_t columns_ = 0, steps_ = 0;  // of u, and of the expanded row
   std::vector<packed_matrix> a_;         // one, or one a group
   std::vector<part> parts_;

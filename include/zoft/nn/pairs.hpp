@@ -42,36 +42,45 @@ struct pairs {
     }
   }
 
-  /// Of a low-rank part, u is rounded as x is, and b, which is perturbed, is a sum of an upper and a lower part: u·b is
-  /// u·h + u·l, in steps of pairs, filled up to what a unit multiplies at once. b is right to 2⁻¹⁶.
-  static constexpr std::size_t steps_of(std::size_t rank) {
-    return (2 * pairs_of(rank) + steps_together - 1) / steps_together * steps_together;
+  /// Of a low-rank part, b, which is perturbed, is a sum of an upper and a lower part, right to 2⁻¹⁶, and u is rounded
+  /// as x is: u·b = u·h + u·l. Where A is perturbed too, so is u split: u·b = h'·h + h'·l + l'·h. All in steps of
+  /// pairs, filled up to what a unit multiplies at once.
+  static constexpr std::size_t steps_of(std::size_t rank, bool split) {
+    return ((split ? 3 : 2) * pairs_of(rank) + steps_together - 1) / steps_together * steps_together;
   }
-  static void expand_x(const float* u, std::size_t rank, std::uint32_t* to) {
-    for (std::size_t i = 0; i < rank; i += 2)
-      to[i / 2] = to[pairs_of(rank) + i / 2] = pair_of(u[i], i + 1 < rank ? u[i + 1] : 0.0f);
+  static void expand_x(const float* u, std::size_t rank, bool split, std::uint32_t* to) {
+    const std::size_t pairs = pairs_of(rank);
+    const auto lower = [](float value) { return value - static_cast<float>(bfloat16(value)); };
+    for (std::size_t i = 0; i < pairs; ++i) {
+      const float first = u[2 * i], second = 2 * i + 1 < rank ? u[2 * i + 1] : 0.0f;
+      to[i] = to[pairs + i] = pair_of(first, second);
+      if (split) to[2 * pairs + i] = pair_of(lower(first), lower(second));
+    }
   }
   /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
-  static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, std::size_t width,
+  static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, bool split, std::size_t width,
                        std::uint32_t* to) {
-    constexpr std::size_t rows = 8;  // of b, that a vector takes a pair of each of
-    alignas(32) std::int32_t places[rows];
-    for (std::size_t row = 0; row < rows; ++row) places[row] = static_cast<std::int32_t>(row * rank);
-    for (std::size_t c = 0; c < columns; c += rows) {
-      const std::size_t n = std::min(rows, columns - c);
+    constexpr std::size_t together = 8;  // columns that a vector takes a pair of each of
+    const std::size_t pairs = pairs_of(rank);
+    for (std::size_t c = 0; c < columns; c += together) {
+      const std::size_t n = std::min(together, columns - c);
       const auto mask = static_cast<__mmask8>((1u << n) - 1);
-      for (std::size_t i = 0; i < rank; i += 2) {
-        simd::f32 values{};
-        if (i + 1 < rank)
-          values =
-              (simd::f32)_mm512_mask_i32gather_pd(__m512d{}, mask, simd::load<__m256i>(places), b + c * rank + i, 4);
-        else
-          for (std::size_t row = 0; row < n; ++row) values[2 * row] = b[(c + row) * rank + i];
-        values *= s;
+      for (std::size_t i = 0; i < pairs; ++i) {
+        alignas(64) float numbers[2 * together] = {};
+        for (std::size_t k = 0; k < n; ++k) {
+          const float* const from = b + (c + k) * rank + 2 * i;
+          numbers[2 * k] = from[0];
+          if (2 * i + 1 < rank) numbers[2 * k + 1] = from[1];
+        }
+        const simd::f32 values = s * simd::load<simd::f32>(numbers);
         const __m256i upper = to_pairs(values);
         const auto rounded = (simd::f32)((simd::u32)_mm512_maskz_cvtepu16_epi32(0xffff, upper) << 16);
-        _mm256_mask_storeu_epi32(to + i / 2 * width + c, mask, upper);
-        _mm256_mask_storeu_epi32(to + (pairs_of(rank) + i / 2) * width + c, mask, to_pairs(values - rounded));
+        const auto store = [&](std::size_t copy, __m256i what) {
+          _mm256_mask_storeu_epi32(to + (copy * pairs + i) * width + c, mask, what);
+        };
+        store(0, upper);
+        store(1, to_pairs(values - rounded));
+        if (split) store(2, upper);
       }
     }
   }
