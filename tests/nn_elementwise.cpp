@@ -139,7 +139,7 @@ TEST_CASE("layer_norm: a row of equal numbers becomes the bias", "[nn]") {
     }
 }
 
-TEST_CASE("norms: equal elements become equal bits in any place; y may be x; NaN and infinities make no numbers",
+TEST_CASE("norms: equal elements become equal bits in any place, y may be x, NaN and infinities make no numbers",
           "[nn]") {
   draws d(19);
   for (std::size_t n = 2; n <= 70; ++n) {
