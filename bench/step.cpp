@@ -1,8 +1,6 @@
 // What a step costs, as ratios of times that are measured in turn, in one run: each repetition is one step between two
 // turns of what it is compared with, and makes one ratio, so that their median is little disturbed by what else the
 // machine does. A row's label says what the ratio is of; at_least or at_most is what it is meant to reach, or 0.
-// of_peak is what a step takes of the fastest unit for its weights, had each of its evaluations computed all its
-// products.
 #include <string>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
@@ -21,8 +19,7 @@ struct bound {
 };
 
 struct measured {
-  double ratio, step_seconds, flop = 0;
-  std::size_t threads = 1;
+  double ratio, step_seconds;
 };
 
 void report(benchmark::State& state, const measured& m, const bound& wanted) {
@@ -30,8 +27,6 @@ void report(benchmark::State& state, const measured& m, const bound& wanted) {
   state.counters["ratio"] = m.ratio;
   state.counters["at_least"] = wanted.at_least;
   state.counters["at_most"] = wanted.at_most;
-  state.counters["GFLOP/s"] = 1e-9 * m.flop / m.step_seconds;
-  state.counters["of_peak"] = m.flop / m.step_seconds / (bench::peak_of(dtype::bf16) * static_cast<double>(m.threads));
 }
 
 /// Seconds of a(), which runs before and after b(), and of b().
@@ -50,9 +45,6 @@ struct setting {
     return bench::kept_model(of, dtype::bf16, threads, activation_cache);
   }
   zoft::nn::batch batch() const { return bench::random_batch(of.config, sequences, tokens); }
-  double flop(std::size_t forwards) const {
-    return static_cast<double>(forwards) * bench::flop_of_forward(of.config, sequences * tokens);
-  }
   auto prge_tuner() const {
     std::vector<std::string> blocks;
     for (std::size_t i = of.config.layers - upper; i < of.config.layers; ++i)
@@ -74,7 +66,7 @@ measured prge_in_forwards(const setting& s) {
   auto tuner = s.prge_tuner();
   const auto [forward, step] =
       beside([&] { benchmark::DoNotOptimize(s.model().loss(batch)); }, [&] { stacked_step(s.model(), batch, tuner); });
-  return {step / (static_cast<double>(2 * s.queries) * forward), step, s.flop(2 * s.queries), s.threads};
+  return {step / (static_cast<double>(2 * s.queries) * forward), step};
 }
 
 measured prge_one_after_another(const setting& s) {
@@ -83,7 +75,7 @@ measured prge_one_after_another(const setting& s) {
   const auto [stacked, step] =
       beside([&] { stacked_step(s.model(), batch, tuner); },
              [&] { other.step([&](const auto& adapter) { return s.model().loss(batch, adapter); }); });
-  return {step / stacked, stacked, s.flop(2 * s.queries), s.threads};
+  return {step / stacked, stacked};
 }
 
 /// Upper blocks are adapted, and what enters them is kept.
@@ -94,7 +86,7 @@ measured prge_without_and_with_cache(const setting& s) {
   stacked_step(keeping, batch, tuner);
   const auto [with, without] =
       beside([&] { stacked_step(keeping, batch, tuner); }, [&] { stacked_step(plain, batch, other); });
-  return {without / with, with, s.flop(2 * s.queries), s.threads};
+  return {without / with, with};
 }
 
 /// All weights are trained, through a buffer of them that the model takes over at each point.
@@ -112,7 +104,7 @@ measured mezo_in_forwards(const setting& s) {
                                           return model.loss(batch);
                                         });
                                       });
-  return {step / forward, step, s.flop(2), s.threads};
+  return {step / forward, step};
 }
 
 measured one_thread_over_two(const setting& s) {
@@ -121,7 +113,7 @@ measured one_thread_over_two(const setting& s) {
   const zoft::nn::transformer &one_thread = s.model(), &two_threads = two.model();
   const auto [shared, alone] = beside([&] { benchmark::DoNotOptimize(two_threads.loss(batch)); },
                                       [&] { benchmark::DoNotOptimize(one_thread.loss(batch)); });
-  return {alone / shared, shared, s.flop(1), two.threads};
+  return {alone / shared, shared};
 }
 
 constexpr std::size_t elements = std::size_t{16} << 20;
@@ -186,7 +178,7 @@ const bool registered = [] {
   add_model("P-RGE q=4", stacked, 3, no_slower, {stories, 8, 64, 4}, prge_one_after_another);
   add_model("forward", alone, 5, two_threads, {stories, 8, 64}, one_thread_over_two);
   add_model("P-RGE q=4", in_forwards, 3, no_more, {smol, 8, 64, 4}, prge_in_forwards);
-  add_model("P-RGE q=4 upper 15 blocks", cached, 3, no_slower, {smol, 8, 64, 4, 1, 15}, prge_without_and_with_cache);
+  add_model("P-RGE q=4 15 blocks", cached, 3, no_slower, {smol, 8, 64, 4, 1, 15}, prge_without_and_with_cache);
   add_model("P-RGE q=1 upper 3 blocks", cached, 5, no_slower, {smol, 8, 64, 1, 1, 3}, prge_without_and_with_cache);
   add_model("P-RGE q=8", stacked, 5, {.at_least = 5}, {smol, 1, 8, 8}, prge_one_after_another);
   add_model("P-RGE q=8", stacked, 5, {.at_least = 2.5}, {smol, 1, 32, 8}, prge_one_after_another);

@@ -52,8 +52,7 @@ file == "step" || file == "memory" {
   bar = least > 0 ? sprintf(">= %.2f", least) : sprintf("<= %.2f", most)
   met = (least > 0 ? ratio >= least : ratio <= most) ? "yes" : "no"
   what = file == "memory" ? sprintf("peak memory %.0f MB / %.0f MB", field("MB"), field("MB_of_inference")) : field("label")
-  step[++steps] = sprintf("%-30s %-36s %7.2f  %-8s %-4s %7s", name, what, ratio, bar, met,
-                          percent(field("of_peak") + 0))
+  step[++steps] = sprintf("%-34s %-36s %7.2f  %-8s %-4s", name, what, ratio, bar, met)
   step_key[steps] = file "," name "," field("label")
 }
 file == "noise" {
@@ -115,7 +114,7 @@ END {
   printf "%-9s %-5s %-13s %7s %11s %9s %9s\n", "", "shape", "by", "threads", "tokens/s", "GFLOP/s", "of peak"
   for (i = 1; i <= forwards; ++i) print forward[i]
   heading("Steps and memory, weights in bf16: medians of ratios, each of times taken in turn")
-  printf "%-30s %-36s %7s  %-8s %-4s %7s %7s\n", "", "ratio of", "ratio", "wanted", "met", "of peak", "spread"
+  printf "%-34s %-36s %7s  %-8s %-4s %7s\n", "", "ratio of", "ratio", "wanted", "met", "spread"
   for (i = 1; i <= steps; ++i)
     printf "%s %7s\n", step[i], percent(cv[step_key[i]])
   heading("Noise, x += a z: 10^9 elements/s")

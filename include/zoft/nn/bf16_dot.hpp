@@ -16,8 +16,11 @@ struct pair_panel {
     for (std::size_t i = first; i < first + steps; ++i) {
       simd::u32 w[Vectors];
 #pragma GCC unroll 2
-      for (std::size_t v = 0; v < Vectors; ++v)
-        w[v] = simd::load<simd::u32>(at + (i * Vectors + v) * packed_matrix::lanes);
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        const std::uint32_t* const from = at + (i * Vectors + v) * packed_matrix::lanes;
+        __builtin_prefetch(from + 16 * Vectors * packed_matrix::lanes);
+        w[v] = simd::load<simd::u32>(from);
+      }
       f(i, w);
     }
   }
