@@ -322,6 +322,22 @@ TEST_CASE("linear: what perturbs A by a ten-thousandth is not rounded away", "[n
     }
 }
 
+TEST_CASE("linear: NaN in one product leaves nothing in the next", "[nn]") {
+  draws d(97);
+  for (const dtype type : kept_as)
+    for (const bool shared : {true, false}) {
+      INFO(name_of(type) << (shared ? ", one A" : ", an A each"));
+      // What the second product only fills up is where the first had its numbers.
+      const std::size_t rows = 20;
+      const adapted first_part{40, 20, shared}, second_part{40, 5, shared};
+      const problem first(50, type, std::span(&first_part, 1), false, 2, d);
+      const problem second(50, type, std::span(&second_part, 1), false, 2, d);
+      product(first, std::vector<float>(2 * rows * 50, not_a_number), 2, rows, {0, 2});
+      const std::vector<float> y = product(second, second.x(2 * rows, d), 2, rows, {0, 2});
+      CHECK(std::all_of(y.begin(), y.end(), [](float value) { return !std::isnan(value); }));
+    }
+}
+
 TEST_CASE("linear: shapes that do not fit are refused, and a stack that adapts nothing adds nothing", "[nn]") {
   draws d(96);
   const adapted part{20, 4, true};

@@ -56,6 +56,8 @@ struct pairs {
       to[i] = to[pairs + i] = pair_of(first, second);
       if (split) to[2 * pairs + i] = pair_of(lower(first), lower(second));
     }
+    // Steps that only fill up meet zeros in W, which make 0 of numbers but not of what was left there.
+    std::fill(to + (split ? 3 : 2) * pairs, to + steps_of(rank, split), 0u);
   }
   /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
   static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, bool split, std::size_t width,
