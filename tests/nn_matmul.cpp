@@ -123,8 +123,15 @@ TEST_CASE("packed_matrix: numbers so small that their scale is rounded become th
 
 TEST_CASE("packed_matrix: what cannot be packed is refused", "[nn]") {
   const std::vector<float> w(6);
-  check_refused([&] { pack(w, 2, 4); }, {"pack: 6 weights were given, and 2 by 4 are 8"});
-  check_refused([&] { pack({}, 0, 4); }, {"pack: 0 weights were given, and 0 by 4 are 0"});
+  check_refused([&] { pack(w, 2, 4); }, {"pack: 6 weights were given, and 2 by 4 are wanted"});
+  check_refused([&] { pack({}, 0, 4); }, {"pack: 0 weights were given, and 0 by 4 are wanted, at least 1 by 1"});
+  check_refused([&] { pack({}, 4, 0); }, {"pack: 0 weights were given, and 4 by 0 are wanted, at least 1 by 1"});
+  // Products that are 0 and 4 in 64 bits.
+  constexpr std::size_t half = std::size_t{1} << 63, quarter = std::size_t{1} << 62;
+  check_refused([&] { pack({}, half, 2); }, {"pack: 0 weights were given, and 9223372036854775808 by 2 are wanted"});
+  check_refused([&] { pack(std::span(w).first(4), quarter + 1, 4); }, {"4611686018427387905 by 4 are wanted"});
+  check_refused([&] { packed_matrix(0, 5, dtype::f32); }, {"pack: a matrix of 0 by 5, and must have from 1 to 2^40"});
+  check_refused([&] { packed_matrix(half, 2, dtype::i4); }, {"pack: a matrix of 9223372036854775808 by 2, and must"});
   check_refused([&] { pack(w, 2, 3, dtype::f16); }, {"pack: dtype is F16, and must be F32, BF16, I8, I4 or NF4"});
   for (const dtype type : {dtype::i8, dtype::i4, dtype::nf4})
     for (const float bad : {not_a_number, std::numeric_limits<float>::infinity()}) {
@@ -253,6 +260,13 @@ TEST_CASE("matmul: spans of the wrong size are refused", "[nn]") {
                 {"matmul: x has 6 numbers and y 7, and 2 rows of 3 and of 4 are wanted"});
   check_refused([&] { matmul(wrong, 2, w, y); }, {"matmul: x has 7 numbers and y 8"});
   check_refused([&] { matmul(x, 3, w, y); }, {"3 rows of 3 and of 4"});
+  // As many rows of an even width are none in 64 bits.
+  const packed_matrix even = pack(std::vector<float>(8), 4, 2);
+  const std::vector<float> nothing;
+  std::vector<float> no_room;
+  check_refused([&] { matmul(nothing, std::size_t{1} << 63, even, no_room); }, {"9223372036854775808 rows of 2"});
+  check_refused([&] { matmul(nothing, 3, packed_matrix(), no_room); }, {"3 rows of 0 and of 0 are wanted"});
+  CHECK_NOTHROW(matmul(nothing, 0, even, no_room));
   std::vector<float> both(12);
   check_refused([&] { matmul(std::span(both).first(6), 2, w, std::span(both).last(8)); },
                 {"matmul: x and y overlap, and y is written while x is read"});

@@ -139,7 +139,11 @@ void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, ro
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out)
 template <class Arch = simd::arch>
 void matmul(std::span<const float> x, std::size_t rows, const packed_matrix& w, std::span<float> y) {
-  require(x.size() == rows * w.in() && y.size() == rows * w.out(),
+  // Quotients, as the products may be too large for their type.
+  const auto has_rows = [rows](std::size_t size, std::size_t columns) {
+    return columns > 0 && size % columns == 0 && size / columns == rows;
+  };
+  require(has_rows(x.size(), w.in()) && has_rows(y.size(), w.out()),
           "matmul: x has " + text(x.size()) + " numbers and y " + text(y.size()) + ", and " + text(rows) + " rows of " +
               text(w.in()) + " and of " + text(w.out()) + " are wanted");
   const std::less<const float*> before;

@@ -306,9 +306,10 @@ class packed_matrix {
 
 /// W (out, in) row-major -> panels.
 inline packed_matrix pack(std::span<const float> weights, std::size_t out, std::size_t in, dtype type = dtype::f32) {
-  require(weights.size() == out * in && !weights.empty(), "pack: " + text(weights.size()) +
-                                                              " weights were given, and " + text(out) + " by " +
-                                                              text(in) + " are " + text(out * in));
+  // A quotient, as the product may be too large for its type.
+  require(out > 0 && in > 0 && weights.size() % out == 0 && weights.size() / out == in,
+          "pack: " + text(weights.size()) + " weights were given, and " + text(out) + " by " + text(in) +
+              " are wanted, at least 1 by 1");
   packed_matrix result(out, in, type);
   result.assign(weights);
   return result;
