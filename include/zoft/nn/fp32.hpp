@@ -81,7 +81,7 @@ struct fp32 {
   }
 
   /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = where not `accumulate`.
-  /// Codes are decoded into the nearest cache for many rows, and into registers for few.
+  /// What is no float is widened into the nearest cache for many rows, and into registers for few.
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
@@ -90,14 +90,19 @@ struct fp32 {
     };
     if (w.type() == dtype::f32) return run(float_panel{w.panel<float>(p) + first * w.width()});
     if constexpr (!packed_matrix::in_pairs) {
-      if (w.type() == dtype::bf16) return run(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
-      if (rows < tile_rows) return run(coded_panel{w, p, first});
-      w.template decode<Vectors>(p, first, count, [wide](std::size_t i, const simd::f32(&values)[Vectors]) {
+      const auto widen = [&](auto panel) {
+        if (rows < tile_rows) return run(panel);
+        panel.template for_each<fp32, Vectors>(0, count, [wide](std::size_t i, const spread(&values)[Vectors]) {
 #pragma GCC unroll 2
-        for (std::size_t v = 0; v < Vectors; ++v)
-          simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, values[v]);
-      });
-      run(float_panel{wide});
+          for (std::size_t v = 0; v < Vectors; ++v)
+            values[v].store_unaligned(wide + (i * Vectors + v) * packed_matrix::lanes);
+        });
+        run(float_panel{wide});
+      };
+      if (w.type() == dtype::bf16)
+        widen(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
+      else
+        widen(coded_panel{w, p, first});
     }
   }
 
