@@ -2,7 +2,6 @@
 /// are.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -36,20 +35,16 @@ class low_rank_stack {
  public:
   explicit low_rank_stack(std::size_t groups) : groups_(groups) {}
 
-  void add(std::string_view linear, const low_rank& addition) {
-    const auto behind_equals = std::upper_bound(by_name_.begin(), by_name_.end(), linear,
-                                                [this](auto name, auto i) { return name < entries_[i].linear; });
-    by_name_.insert(behind_equals, entries_.size());
-    entries_.push_back({std::string(linear), addition});
-  }
+  void add(std::string_view linear, const low_rank& addition) { entries_.push_back({std::string(linear), addition}); }
   std::size_t size() const { return groups_; }
   std::size_t linears() const { return entries_.size(); }
   std::string_view name(std::size_t i) const { return entries_[i].linear; }
 
-  /// The addition to that linear, the first if there are several, or none.
+  /// The addition to that linear, or none.
   const low_rank* find(std::string_view linear) const {
-    const auto found = place(linear);
-    return found == by_name_.end() || entries_[*found].linear != linear ? nullptr : &entries_[*found].addition;
+    for (const entry& e : entries_)
+      if (e.linear == linear) return &e.addition;
+    return nullptr;
   }
 
  private:
@@ -57,15 +52,7 @@ class low_rank_stack {
     std::string linear;
     low_rank addition;
   };
-
-  /// Where in by_name_ the first of that name is, or would be.
-  std::vector<std::size_t>::const_iterator place(std::string_view linear) const {
-    return std::lower_bound(by_name_.begin(), by_name_.end(), linear,
-                            [this](std::size_t i, std::string_view name) { return entries_[i].linear < name; });
-  }
-
   std::vector<entry> entries_;
-  std::vector<std::size_t> by_name_;  // the entries' places, by their names
   std::size_t groups_;
 };
 

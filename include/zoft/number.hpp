@@ -28,6 +28,9 @@ struct bfloat16 {
   constexpr bool operator==(const bfloat16&) const = default;
 };
 
+/// What rounding to bfloat16 takes from a value; exact.
+constexpr float lower_part(float value) { return value - static_cast<float>(bfloat16(value)); }
+
 /// IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. Relative rounding error at most 2⁻¹¹ between 2⁻¹⁴ and
 /// 65504; below that subnormal, above it infinite.
 struct half {

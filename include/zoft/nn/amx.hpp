@@ -95,10 +95,7 @@ struct bf16_amx : pairs {
       const float* scales = nullptr;
       if (w.type() == dtype::i8) {
         scales = w.scales(p, first + at);
-        w.template decode_pairs<Vectors>(p, first + at, n, [wide](std::size_t i, const simd::u32(&pairs)[Vectors]) {
-          for (std::size_t v = 0; v < Vectors; ++v)
-            simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, pairs[v]);
-        });
+        pairs::widen<Vectors>(w, p, first + at, n, wide);
       } else {
         simd::u32 even[Vectors] = {};
         w.template decode<Vectors>(p, first + at, n, [&](std::size_t i, const simd::f32(&values)[Vectors]) {

@@ -87,11 +87,7 @@ struct bf16_dot : pairs {
                                                           accumulate, w.columns(p), w.scales(p, first));
     for (std::size_t at = 0; at < count; at += 512) {
       const std::size_t n = std::min<std::size_t>(512, count - at);
-      w.template decode_pairs<Vectors>(p, first + at, n, [wide](std::size_t i, const simd::u32(&pairs)[Vectors]) {
-#pragma GCC unroll 2
-        for (std::size_t v = 0; v < Vectors; ++v)
-          simd::store(wide + (i * Vectors + v) * packed_matrix::lanes, pairs[v]);
-      });
+      pairs::widen<Vectors>(w, p, first + at, n, wide);
       row_block<bf16_dot, Rows, Vectors, Group / 2>({x.data + at / 2, x.stride}, rows, pair_panel{wide}, n / 2, y,
                                                     accumulate || at > 0, w.columns(p), w.scales(p, first + at));
     }

@@ -112,8 +112,8 @@ class addition {
       const std::span<const float> values(p.of.a_of(group), p.of.rank * in);
       a.assign(values, p.column);
       if (split_) {
-        std::vector<float> lower(values.begin(), values.end());
-        for (float& value : lower) value -= static_cast<float>(bfloat16(value));
+        std::vector<float> lower(values.size());
+        std::transform(values.begin(), values.end(), lower.begin(), lower_part);
         a.assign(lower, columns_ + p.column);
       }
     }

@@ -42,6 +42,15 @@ struct pairs {
     }
   }
 
+  /// Codes of inputs [first, first + count) of panel p, decoded -> a panel of pairs
+  template <std::size_t Vectors>
+  static void widen(const packed_matrix& w, std::size_t p, std::size_t first, std::size_t count, std::uint32_t* to) {
+    w.template decode_pairs<Vectors>(p, first, count, [to](std::size_t i, const simd::u32(&pairs)[Vectors]) {
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < Vectors; ++v) simd::store(to + (i * Vectors + v) * packed_matrix::lanes, pairs[v]);
+    });
+  }
+
   /// Of a low-rank part, b, which is perturbed, is a sum of an upper and a lower part, right to 2⁻¹⁶, and u is rounded
   /// as x is: u·b = u·h + u·l. Where A is perturbed too, so is u split: u·b = h'·h + h'·l + l'·h. All in steps of
   /// pairs, filled up to what a unit multiplies at once.
@@ -50,11 +59,10 @@ struct pairs {
   }
   static void expand_x(const float* u, std::size_t rank, bool split, std::uint32_t* to) {
     const std::size_t pairs = pairs_of(rank);
-    const auto lower = [](float value) { return value - static_cast<float>(bfloat16(value)); };
     for (std::size_t i = 0; i < pairs; ++i) {
       const float first = u[2 * i], second = 2 * i + 1 < rank ? u[2 * i + 1] : 0.0f;
       to[i] = to[pairs + i] = pair_of(first, second);
-      if (split) to[2 * pairs + i] = pair_of(lower(first), lower(second));
+      if (split) to[2 * pairs + i] = pair_of(lower_part(first), lower_part(second));
     }
     // Steps that only fill up meet zeros in W, which make 0 of numbers but not of what was left there.
     std::fill(to + (split ? 3 : 2) * pairs, to + steps_of(rank, split), 0u);

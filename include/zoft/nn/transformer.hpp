@@ -197,7 +197,7 @@ class transformer {
         run_decoder().run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
       });
-      s.stream.assign(s.entering.begin(), s.entering.end());
+      s.stream.swap(s.entering);
       run_decoder().run_from(first, t.ends, t.predicting, additions, g, s);
     } else {
       run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);

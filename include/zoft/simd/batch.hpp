@@ -20,8 +20,8 @@ using arch = xsimd::default_arch;
 template <class Arch = arch>
 using floats = xsimd::batch<float, Arch>;
 
-/// a·b + c, rounded once where there is an instruction for it. xsimd 8.1 has none for AVX-512 and NEON, and only GCC
-/// makes one of its product and sum.
+/// a·b + c, rounded once where there is an instruction for it. xsimd 8.1 has none for AVX-512, and only GCC makes one
+/// of the product and the sum that there are instead.
 template <class Arch>
 [[gnu::always_inline]] inline floats<Arch> fma(const floats<Arch>& a, const floats<Arch>& b, const floats<Arch>& c) {
 #if defined(ZOFT_HAS_AVX512)
