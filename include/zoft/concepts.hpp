@@ -6,6 +6,7 @@
 #include <span>
 
 #include "candidates.hpp"
+#include "estimator/step_view.hpp"
 #include "layout.hpp"
 #include "optimizer/update.hpp"
 #include "random/direction.hpp"
@@ -24,28 +25,74 @@ concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, d
   s.axpy(x, a, d, first);
 };
 
-/// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ.
+/// A sampler whose z depends on what was learned so far. `start` is called before the first step, `learn` after each
+/// update, with the step's name and the curvature along each of its directions (0 where the estimator measures none):
+/// between the two its state must not change, so that what is applied is what was evaluated.
+template <class S, class T>
+concept learning_sampler = sampler<S, T> &&
+    requires(S s, std::span<const T> x, const layout& shape, direction step, std::span<const double> curvatures) {
+  s.template start<T>(x, shape);
+  s.template learn<T>(x, step, curvatures);
+};
+
+/// A sampler whose z(d) is a linear map of fewer numbers, its core: z = P(y), with P of the step and y of d.
+///
+///     core()                 layout of y: a tensor for each of the parameters', in their order and with their names
+///     core_axpy(y, a, d)     y += a · core of z(d)
+///     basis(d)               P: embed(y, g, first) does g += (P y)[first …], within one tensor
+///     renewed(step)          whether P differs from the step before
+///     basis.carry(from, y)   y ← the y in this basis that is nearest to what it was in `from`
+template <class S>
+concept factored_sampler = sampler<S, float> &&
+    requires(const S s, direction d, std::span<float> y, std::span<const float> read, std::uint32_t step) {
+  { s.core() } -> std::convertible_to<const layout&>;
+  s.core_axpy(y, 1.0f, d);
+  s.basis(d).embed(read, y, std::uint64_t{0});
+  { s.renewed(step) } -> std::same_as<bool>;
+};
+
+/// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ. Points may depend
+/// on the step and on losses told so far, and coefficients on the step: see step_view.
 template <class E>
 concept estimator = std::copyable<E> &&
-    requires(const E e, std::size_t i, std::span<const double> losses, std::span<double> c) {
-  e.check();
-  { e.queries } -> std::convertible_to<std::size_t>;
-  { e.evaluations() } -> std::convertible_to<std::size_t>;
-  { e.at(i) } -> std::same_as<point>;
-  e.coefficients(losses, c);
+    requires(const E c, E e, std::size_t i, const step_view& view, std::span<double> coefficients) {
+  c.check();
+  { c.queries } -> std::convertible_to<std::size_t>;
+  { c.evaluations() } -> std::convertible_to<std::size_t>;
+  { estimation::at(c, i, view) } -> std::same_as<point>;
+  estimation::coefficients(e, view, coefficients);
 };
 
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
-/// large.
+/// large. It may have start(x, layout), called before the first step, adapt(c), which changes the coefficients before
+/// anything is made of them, and finish(x), called after the last piece.
 template <class O>
-concept optimizer = std::copyable<O> &&
-    requires(O o, const O c, std::uint32_t step, std::span<float> x, std::span<float> g, update::piece p) {
-  c.check();
-  { c.rate(step) } -> std::convertible_to<double>;
+concept dense_optimizer = requires(O o, std::span<float> x, std::span<float> g, update::piece p) {
   o.template apply<float>(x, g, p);
 };
 
-/// An adapter whose parameters are the user's own buffer.
+/// One that also wants ĝ of up to `history` earlier steps again: apply(x, g, piece, past), where past(j, g, piece)
+/// makes that of the j-th applied step before.
+template <class O>
+concept replaying_optimizer = requires(const O o) {
+  { o.history } -> std::convertible_to<std::size_t>;
+};
+
+/// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate).
+template <class O>
+concept factored_optimizer = requires {
+  typename O::of_core;
+};
+
+template <class O>
+concept optimizer = std::copyable<O> &&
+    (dense_optimizer<O> || replaying_optimizer<O> || factored_optimizer<O>)&&requires(const O c, std::uint32_t step) {
+  c.check();
+  { c.rate(step) } -> std::convertible_to<double>;
+};
+
+/// An adapter whose parameters are the user's own buffer. It may have trains(layout, index, d): whether the step that d
+/// names moves that tensor.
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
@@ -63,6 +110,25 @@ concept owning_adapter = std::copyable<A> &&
 
 template <class A>
 concept adapter = borrowing_adapter<A> || owning_adapter<A>;
+
+/// Policies that do not go together say so: compose<Sampler, Estimator, Adapter, Optimizer>() of any of them is
+/// instantiated, and may hold static assertions.
+namespace composition {
+template <class... Policies>
+constexpr void check() {
+  const auto one = []<class P>(std::type_identity<P>) {
+    if constexpr (requires { P::template compose<Policies...>(); }) P::template compose<Policies...>();
+  };
+  (one(std::type_identity<Policies>{}), ...);
+}
+}  // namespace composition
+
+/// A functor of numbers that carry their derivative along a direction, for an estimator that asks for such numbers.
+template <class E, class F, class T>
+concept tangent_objective = requires(F& f, std::span<const typename E::template argument<T>> x) {
+  f(x).value;
+  f(x).derivative;
+};
 
 /// A functor that is shown candidates and writes a loss for each, in the same order.
 template <class F, class Shown>

@@ -10,9 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "adapter/extent.hpp"
 #include "adapter/in_place.hpp"
 #include "concepts.hpp"
+#include "estimator/step_view.hpp"
 #include "number.hpp"
+#include "optimizer/past.hpp"
+#include "random/drawn.hpp"
 #include "report.hpp"
 #include "sampler/at.hpp"
 
@@ -52,6 +56,7 @@ class engine {
         limit_(limit.value) {
     estimator_.check();
     optimizer_.check();
+    composition::check<Sampler, Estimator, Adapter, Optimizer>();
   }
 
   /// Makes the adapter's parameters for whatever has a layout() of linears.
@@ -71,7 +76,9 @@ class engine {
   const Sampler& sampler() const { return sampler_; }
   const Estimator& estimator() const { return estimator_; }
   const Optimizer& optimizer() const { return optimizer_; }
-  std::uint32_t steps() const { return step_; }                         ///< steps told so far, rejected ones included
+  Estimator& estimator() { return estimator_; }  ///< ε and q may be changed between steps; they are checked again
+  Optimizer& optimizer() { return optimizer_; }  ///< so may the rate
+  std::uint32_t steps() const { return step_; }  ///< steps told so far, rejected ones included
   std::size_t evaluations() const { return estimator_.evaluations(); }  ///< losses a step
 
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
@@ -80,11 +87,18 @@ class engine {
   // The user's own buffer.
 
   /// Candidates first … first + count − 1 of the coming step around x, as copies that live until the next ask. Without
-  /// a count, all. Ranges let several callers share a step; x is not written.
+  /// a count, all. Ranges let several callers share a step; x is not written. Where points depend on earlier losses,
+  /// those of the first round; the others are had by the losses told so far.
   template <class T, std::size_t N>
   requires(!owning && number<std::remove_const_t<T>>)
       candidates<std::remove_const_t<T>> ask(std::span<T, N> x, std::size_t first = 0, std::size_t count = all_points) {
-    return copies<std::remove_const_t<T>>(x, first, count);
+    return asked<std::remove_const_t<T>>(x, first, count);
+  }
+  template <class T, std::size_t N>
+  requires(!owning &&
+           number<std::remove_const_t<T>>) candidates<std::remove_const_t<T>> ask(std::span<T, N> x,
+                                                                                  std::span<const double> told) {
+    return asked<std::remove_const_t<T>>(x, told);
   }
 
   /// Updates x by the losses of all points of the step, in the order of the points.
@@ -97,33 +111,61 @@ class engine {
   requires(!owning && (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
       step(std::span<T, N> parameters, F&& functor) {
     const std::span<T> x = parameters;
-    check<T>(x.size());
+    begin<T>(x);
     std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (batch_objective<F, candidates<T>>) {
       evaluate_copies<T>(x, losses, functor, [](const candidates<T>& c) -> const candidates<T>& { return c; });
     } else {
-      in_place<T>& buffer = std::get<in_place<T>>(moved_);
       struct guard {
         in_place<T>& buffer;
         std::span<T> x;
+        std::vector<extent> parts;
         const Sampler& sampler;
-        ~guard() { buffer.restore(x, sampler); }
-      } back{buffer, x, sampler_};
+        ~guard() { buffer.restore(x, parts, sampler); }
+      } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
       for (std::size_t i = 0; i < losses.size(); ++i) {
-        const point p = estimator_.at(i);
-        buffer.move(x, sampler_, p, direction(step_, static_cast<std::uint32_t>(p.query)));
+        const std::optional<point> p = where<T>(i, std::span(losses).first(i));
+        if (!p) break;
+        moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
         losses[i] = static_cast<double>(functor(std::span<const T>(x)));
       }
     }
     return update<T>(x, losses);
   }
 
+  /// One step on x by exact slopes. F takes std::span<const dual<T>>, numbers that carry their derivative along z, and
+  /// returns its loss as one.
+  template <number T, std::size_t N, class F>
+  requires(!owning && tangent_objective<Estimator, F, T>) step_report step(std::span<T, N> parameters, F&& functor) {
+    const std::span<T> x = parameters;
+    begin<T>(x);
+    using dual = typename Estimator::template argument<T>;
+    std::vector<dual> moving_x(x.begin(), x.end());
+    std::vector<double> slopes, losses;
+    for (std::size_t query = 0; query < estimator_.queries; ++query) {
+      const auto of_query = z(query);
+      for_each_piece(moving(x.size()), chunk, [&](std::size_t first, std::size_t n, const tensor*) {
+        T piece[chunk];
+        std::fill_n(piece, n, T{0});
+        of_query.axpy(std::span<T>(piece, n), T{1}, first);
+        for (std::size_t j = 0; j < n; ++j) moving_x[first + j].derivative = piece[j];
+      });
+      const auto loss = functor(std::span<const dual>(moving_x));
+      slopes.push_back(static_cast<double>(loss.derivative));
+      losses.push_back(static_cast<double>(loss.value));
+    }
+    step_report report = update<T>(x, slopes);
+    report.probe_loss = mean(losses);
+    return report;
+  }
+
   // Parameters that the adapter owns.
 
   /// Candidates of the coming step as the adapter shows them, which live until the next ask.
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning {
-    return own().show(copies<float>(own().parameters(), first, count));
+    return own().show(asked<float>(own().parameters(), first, count));
   }
+  auto ask(std::span<const double> told) requires owning { return own().show(asked<float>(own().parameters(), told)); }
 
   step_report tell(std::span<const double> losses) requires owning { return update<float>(own().parameters(), losses); }
 
@@ -135,14 +177,16 @@ class engine {
     using shown = decltype(show(std::declval<candidates<float>>()));
     static_assert(batch_objective<F, shown> || objective<F, shown>,
                   "the functor must take (shown, std::span<double>), or (shown) and return its loss");
+    const std::span<float> x = own().parameters();
+    begin<float>(x);
     std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (batch_objective<F, shown>) {
-      evaluate_copies<float>(own().parameters(), losses, functor, show);
+      evaluate_copies<float>(x, losses, functor, show);
     } else {
-      for (std::size_t i = 0; i < losses.size(); ++i)
-        losses[i] = static_cast<double>(functor(show(copies<float>(own().parameters(), i, 1))));
+      const auto one = [&](const shown& s, std::span<double> loss) { loss[0] = static_cast<double>(functor(s)); };
+      evaluate_copies<float>(x, losses, one, show, 1);
     }
-    return tell(losses);
+    return update<float>(x, losses);
   }
 
  private:
@@ -154,7 +198,7 @@ class engine {
     return *adapter_;
   }
 
-  /// z of a query of the coming step.
+  /// z of a query of the coming step, and of an earlier step.
   auto z(std::size_t query) const { return zoft::at(sampler_, direction(step_, static_cast<std::uint32_t>(query))); }
 
   const layout& shape() const {
@@ -164,98 +208,146 @@ class engine {
       return policy_.layout;
   }
 
+  std::vector<extent> moving(std::size_t size) const { return extents(policy_, shape(), size, direction(step_, 0)); }
+
+  step_view view(std::span<const double> losses) const { return {direction(step_, 0), optimizer_.rate(step_), losses}; }
+
+  static double mean(std::span<const double> losses) {
+    double result = 0;
+    for (const double loss : losses) result += loss / static_cast<double>(losses.size());
+    return result;
+  }
+
+  /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
   template <number T>
-  void check(std::size_t size) {
-    for (std::size_t i = 0; i < evaluations(); ++i) {
-      const double scale = estimator_.at(i).scale;
-      const auto rounded = static_cast<arithmetic_t<T>>(scale);
-      if ((scale != 0 && rounded == 0) || !is_finite(static_cast<double>(rounded)))
-        fail("engine: the radius is " + text(scale) +
-             ", and must be neither 0 nor infinite in the parameters' arithmetic");
-    }
-    if (size == 0) fail("engine: the parameters are an empty span, and must be at least one number");
-    if (!shape().empty() && shape().size() != size)
-      fail("engine: the parameters are " + text(size) + " numbers, and the layout has " + text(shape().size()));
-    if (size_ != 0 && size_ != size)
-      fail("engine: the parameters are " + text(size) + " numbers, and were " + text(size_) + " before");
-    size_ = size;
+  void begin(std::span<const T> x) {
+    estimator_.check();
+    optimizer_.check();
+    if (x.empty()) fail("engine: the parameters are an empty span, and must be at least one number");
+    if (!shape().empty() && shape().size() != x.size())
+      fail("engine: the parameters are " + text(x.size()) + " numbers, and the layout has " + text(shape().size()));
+    if (size_ != 0 && size_ != x.size())
+      fail("engine: the parameters are " + text(x.size()) + " numbers, and were " + text(size_) + " before");
+    if (size_ != 0) return;
+    if constexpr (requires { sampler_.template start<T>(x, shape()); }) sampler_.template start<T>(x, shape());
+    const std::uint64_t elements = random::elements_of(z(0));
+    if (elements < x.size())
+      fail("engine: the parameters are " + text(x.size()) + " numbers, and the sampler has " + text(elements));
+    if constexpr (requires { optimizer_.template start<T>(x, shape()); }) optimizer_.template start<T>(x, shape());
+    size_ = x.size();
+  }
+
+  /// Point i, given the losses of those before it; none where they have led to no finite one.
+  template <number T>
+  std::optional<point> where(std::size_t i, std::span<const double> losses) const {
+    const point p = estimation::at(estimator_, i, view(losses));
+    const auto rounded = static_cast<double>(static_cast<arithmetic_t<T>>(p.scale));
+    if (i >= estimation::ready(estimator_, view({}))) return is_finite(rounded) ? std::optional(p) : std::nullopt;
+    if ((p.scale != 0 && rounded == 0) || !is_finite(rounded))
+      fail("engine: the radius is " + text(p.scale) +
+           ", and must be neither 0 nor infinite in the parameters' arithmetic");
+    return p;
   }
 
   template <number T, class F, class Show>
-  void evaluate_copies(std::span<const T> x, std::span<double> losses, F& functor, Show show) {
-    const std::size_t most = limit_ == 0 ? losses.size() : limit_;
-    for (std::size_t first = 0; first < losses.size(); first += most) {
-      const std::size_t count = std::min(most, losses.size() - first);
-      functor(show(copies<T>(x, first, count)), losses.subspan(first, count));
+  void evaluate_copies(std::span<const T> x, std::span<double> losses, F& functor, Show show,
+                       std::size_t limit = all_points) {
+    const std::size_t most = std::min(limit, limit_ == 0 ? all_points : limit_);
+    std::size_t first = 0;
+    while (first < losses.size()) {
+      const std::size_t end = estimation::ready(estimator_, view(losses.first(first)));
+      for (; first < end; first += std::min(most, end - first)) {
+        const auto points = places<T>(first, std::min(most, end - first), losses.first(first));
+        if (points.empty()) return;
+        functor(show(copies<T>(x, points)), losses.subspan(first, points.size()));
+      }
     }
+  }
+
+  /// Points first … first + count − 1; none where one of them is not finite.
+  template <number T>
+  std::vector<point> places(std::size_t first, std::size_t count, std::span<const double> losses) const {
+    std::vector<point> result;
+    for (std::size_t i = first; i < first + count; ++i) {
+      const std::optional<point> p = where<T>(i, losses);
+      if (!p) return {};
+      result.push_back(*p);
+    }
+    return result;
+  }
+
+  template <number T>
+  candidates<T> asked(std::span<const T> x, std::size_t first, std::size_t count) {
+    begin<T>(x);
+    const std::size_t known = estimation::ready(estimator_, view({}));
+    if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
+    return copies<T>(x, places<T>(first, std::min(count, known - first), {}));
+  }
+
+  template <number T>
+  candidates<T> asked(std::span<const T> x, std::span<const double> told) {
+    begin<T>(x);
+    if (told.size() > evaluations())
+      fail("engine: " + text(told.size()) + " losses were told, and a step has " + text(evaluations()));
+    const std::size_t end = estimation::ready(estimator_, view(told));
+    return copies<T>(x, places<T>(told.size(), end - told.size(), told));
   }
 
   /// The points' copies, made a chunk at a time so that each direction's noise is made once for all its points.
   template <number T>
-  candidates<T> copies(std::span<const T> x, std::size_t first, std::size_t count) {
-    check<T>(x.size());
-    if (first >= evaluations())
-      fail("engine: candidate " + text(first) + " was asked, and a step has " + text(evaluations()));
-    count = std::min(count, evaluations() - first);
+  candidates<T> copies(std::span<const T> x, const std::vector<point>& points) {
     std::vector<T>& stack = stacks_.template of<T>();
-    stack.resize(count * x.size());
+    stack.resize(points.size() * x.size());
+    for (std::size_t i = 0; i < points.size(); ++i) std::copy(x.begin(), x.end(), stack.data() + i * x.size());
     using A = arithmetic_t<T>;
+    const std::vector<extent> parts = joined(moving(x.size()));
     for (std::size_t query = 0; query < estimator_.queries; ++query) {
-      std::optional<decltype(z(query))> of_query;
-      for (std::size_t from = 0; from < x.size(); from += chunk) {
-        const std::size_t n = std::min(chunk, x.size() - from);
+      const auto of_this = [&](const point& p) { return p.query == query && p.scale != 0; };
+      if (std::none_of(points.begin(), points.end(), of_this)) continue;
+      const auto of_query = z(query);
+      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor*) {
         A piece[chunk];
-        bool made = false;
-        for (std::size_t i = 0; i < count; ++i) {
-          const point p = estimator_.at(first + i);
-          if (p.query != query) continue;
-          const std::span<T> copy(stack.data() + i * x.size() + from, n);
-          std::copy_n(x.data() + from, n, copy.data());
-          if (p.scale == 0) continue;
-          if (!made) {
-            if (!of_query) of_query.emplace(z(query));
-            std::fill_n(piece, n, A{0});
-            of_query->axpy(std::span<A>(piece, n), A{1}, from);
-            made = true;
-          }
-          random::axpy<T>(copy, static_cast<A>(p.scale), piece);
-        }
-      }
+        std::fill_n(piece, n, A{0});
+        of_query.axpy(std::span<A>(piece, n), A{1}, first);
+        for (std::size_t i = 0; i < points.size(); ++i)
+          if (of_this(points[i]))
+            random::axpy<T>(std::span<T>(stack.data() + i * x.size() + first, n), static_cast<A>(points[i].scale),
+                            piece);
+      });
     }
-    return {stack.data(), count, x.size()};
+    return {stack.data(), points.size(), x.size()};
   }
 
   template <number T>
   step_report update(std::span<T> x, std::span<const double> losses) {
-    check<T>(x.size());
+    begin<T>(x);
     if (losses.size() != evaluations())
       fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
     step_report report;
     report.step = step_;
     report.learning_rate = optimizer_.rate(step_);
-    report.evaluations = losses.size();
-    for (const double loss : losses) report.probe_loss += loss / static_cast<double>(losses.size());
+    report.evaluations = estimation::forwards(estimator_);
+    report.probe_loss = mean(losses);
     const std::size_t queries = estimator_.queries;
-    std::vector<double> c(queries);
-    estimator_.coefficients(losses, c);
-    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(queries));
-
+    std::vector<double> c(queries, std::numeric_limits<double>::quiet_NaN());
+    const auto finite = [](double v) { return is_finite(v); };
     // A slope that a double can hold may be infinite in the arithmetic of the update.
-    using A = arithmetic_t<T>;
-    const bool finite =
-        std::all_of(losses.begin(), losses.end(), [](double v) { return is_finite(v); }) &&
-        std::all_of(c.begin(), c.end(), [](double v) { return is_finite(static_cast<double>(static_cast<A>(v))); });
-    if (finite) {
-      if constexpr (requires { optimizer_.template prepare<T>(x.size()); }) optimizer_.template prepare<T>(x.size());
-      std::vector<decltype(z(0))> of_query;
-      for (std::size_t i = 0; i < queries; ++i) of_query.push_back(z(i));
-      for_each_piece(x.size(), [&](std::uint64_t first, std::size_t n, const tensor* owner) {
-        const std::span<T> part = x.subspan(first, n);
-        A g[chunk];
-        std::fill_n(g, n, A{0});
-        for (std::size_t i = 0; i < queries; ++i) of_query[i].axpy(std::span<A>(g, n), static_cast<A>(c[i]), first);
-        optimizer_.template apply<T>(part, std::span<A>(g, n), {first, owner, report.learning_rate});
-      });
+    const auto usable = [](double v) { return is_finite(static_cast<double>(static_cast<arithmetic_t<T>>(v))); };
+    bool applied = std::all_of(losses.begin(), losses.end(), finite);
+    if (applied) {
+      estimation::coefficients(estimator_, view(losses), c);
+      applied = std::all_of(c.begin(), c.end(), usable);
+    }
+    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(queries));
+    if (applied) {
+      if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
+      apply<T>(x, c, report.learning_rate);
+      if constexpr (learning_sampler<Sampler, T>) {
+        std::vector<double> curvatures(queries);
+        if constexpr (requires { estimator_.curvatures(losses, curvatures); })
+          estimator_.curvatures(losses, curvatures);
+        sampler_.template learn<T>(x, direction(step_, 0), curvatures);
+      }
     } else {
       report.status = status::not_finite;
     }
@@ -263,14 +355,31 @@ class engine {
     return report;
   }
 
-  /// Pieces of at most a chunk, each within one tensor.
-  template <class F>
-  void for_each_piece(std::size_t size, F f) const {
-    const auto cut = [&](std::size_t first, std::size_t end, const tensor* owner) {
-      for (; first < end; first += chunk) f(first, std::min(chunk, end - first), owner);
-    };
-    if (shape().empty()) return cut(0, size, nullptr);
-    for (const tensor& t : shape()) cut(t.offset, t.offset + t.size(), &t);
+  /// x ← optimizer(x, Σ cᵢzᵢ)
+  template <number T>
+  void apply(std::span<T> x, const std::vector<double>& c, double rate) {
+    using A = arithmetic_t<T>;
+    const std::vector<extent> parts = moving(x.size());
+    if constexpr (factored_optimizer<Optimizer>) {
+      optimizer_.template apply<T>(x, parts, sampler_, direction(step_, 0), c, rate);
+    } else {
+      std::vector<decltype(zoft::applied(sampler_, direction(0, 0)))> of_query;
+      for (std::uint32_t i = 0; i < c.size(); ++i) of_query.push_back(zoft::applied(sampler_, direction(step_, i)));
+      const auto past = past_.replay(sampler_, policy_, shape(), seed_);
+      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
+        A piece[chunk];
+        const std::span<A> g(piece, n);
+        std::fill_n(piece, n, A{0});
+        for (std::size_t i = 0; i < c.size(); ++i) of_query[i].axpy(g, static_cast<A>(c[i]), first);
+        const update::piece p{first, owner, rate, step_};
+        if constexpr (replaying_optimizer<Optimizer>)
+          optimizer_.template apply<T>(x.subspan(first, n), g, p, past);
+        else
+          optimizer_.template apply<T>(x.subspan(first, n), g, p);
+      });
+      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.history);
+    }
+    if constexpr (requires { optimizer_.template finish<T>(x); }) optimizer_.template finish<T>(x);
   }
 
   Sampler sampler_;
@@ -284,6 +393,7 @@ class engine {
   std::optional<typename attached::type> adapter_;
   update::buffers stacks_;
   std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> moved_;
+  past_steps past_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -14,6 +14,7 @@
 #include "../random/axpy.hpp"
 #include "../random/direction.hpp"
 #include "../sampler/at.hpp"
+#include "extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -34,7 +35,16 @@ class in_place {
   /// x (n) from wherever it is to θ + p.scale·z(d), or to θ itself where p.scale is 0. One sweep.
   template <class Sampler>
   void move(std::span<T> x, const Sampler& sampler, const point& p, direction d) {
-    codes_.resize(x.size());
+    const extent whole{0, x.size()};
+    move(x, std::span(&whole, 1), sampler, p, d);
+  }
+
+  /// The same within these extents of x, in order, and nowhere else. They stay the same until x is back at θ.
+  template <class Sampler>
+  void move(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, const point& p, direction d) {
+    std::size_t moved = 0, slot = 0;
+    for (const extent& part : parts) moved += part.size;
+    codes_.resize(moved);
     std::vector<kept> before;
     before.swap(kept_);
     const place from = at_, to{d, static_cast<A>(p.scale)};
@@ -43,18 +53,19 @@ class in_place {
     std::optional<decltype(zoft::at(sampler, d))> z_from, z_to;
     if (recovers) z_from.emplace(zoft::at(sampler, from.d));
     if (another) z_to.emplace(zoft::at(sampler, to.d));
-    for (std::size_t first = 0; first < x.size(); first += chunk) {
-      const std::span<T> piece = x.subspan(first, std::min(chunk, x.size() - first));
+    for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor*) {
+      const std::span<T> piece = x.subspan(first, n);
       A z[chunk];
       if (recovers) {
-        make(*z_from, std::span<A>(z, piece.size()), first);
-        recover(piece, first, from.scale, z, before, cursor);
+        make(*z_from, std::span<A>(z, n), first);
+        recover(piece, slot, from.scale, z, before, cursor);
       }
       if (to.scale != 0) {
-        if (another) make(*z_to, std::span<A>(z, piece.size()), first);
-        perturb(piece, first, to.scale, z);
+        if (another) make(*z_to, std::span<A>(z, n), first);
+        perturb(piece, slot, to.scale, z);
       }
-    }
+      slot += n;
+    });
     at_ = to;
   }
 
@@ -62,6 +73,10 @@ class in_place {
   template <class Sampler>
   void restore(std::span<T> x, const Sampler& sampler) {
     if (at_.scale != 0) move(x, sampler, point{}, at_.d);
+  }
+  template <class Sampler>
+  void restore(std::span<T> x, std::span<const extent> parts, const Sampler& sampler) {
+    if (at_.scale != 0) move(x, parts, sampler, point{}, at_.d);
   }
 
  private:
@@ -74,7 +89,7 @@ class in_place {
     A scale = 0;
   };
   struct kept {
-    std::size_t index;
+    std::size_t slot;
     T value;
   };
 
@@ -89,7 +104,9 @@ class in_place {
     z.axpy(to, A{1}, first);
   }
 
-  void perturb(std::span<T> x, std::size_t first, A scale, const A* z) {
+  // `slot` counts the elements of the extents: it is where a piece's codes begin.
+
+  void perturb(std::span<T> x, std::size_t slot, A scale, const A* z) {
     T theta[chunk], back[chunk];
     std::copy(x.begin(), x.end(), theta);
     random::axpy<T>(x, scale, z);
@@ -100,22 +117,22 @@ class in_place {
       const auto missed = static_cast<std::int64_t>(static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(theta[i]))) -
                                                     static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(back[i]))));
       const bool in_range = missed >= -127 && missed <= 127;
-      codes_[first + i] = static_cast<std::int8_t>(in_range ? missed : out_of_range);
+      codes_[slot + i] = static_cast<std::int8_t>(in_range ? missed : out_of_range);
       fits = fits && in_range;
     }
     if (fits) return;
     for (std::size_t i = 0; i < x.size(); ++i)
-      if (codes_[first + i] == out_of_range) kept_.push_back({first + i, theta[i]});
+      if (codes_[slot + i] == out_of_range) kept_.push_back({slot + i, theta[i]});
   }
 
-  void recover(std::span<T> x, std::size_t first, A scale, const A* z, const std::vector<kept>& exceptions,
+  void recover(std::span<T> x, std::size_t slot, A scale, const A* z, const std::vector<kept>& exceptions,
                std::size_t& cursor) {
     random::axpy<T>(x, -scale, z);
     for (std::size_t i = 0; i < x.size(); ++i)
       x[i] = std::bit_cast<T>(
-          ordinal(static_cast<bits>(ordinal(std::bit_cast<bits>(x[i])) + static_cast<bits>(codes_[first + i]))));
-    for (; cursor < exceptions.size() && exceptions[cursor].index < first + x.size(); ++cursor)
-      x[exceptions[cursor].index - first] = exceptions[cursor].value;
+          ordinal(static_cast<bits>(ordinal(std::bit_cast<bits>(x[i])) + static_cast<bits>(codes_[slot + i]))));
+    for (; cursor < exceptions.size() && exceptions[cursor].slot < slot + x.size(); ++cursor)
+      x[exceptions[cursor].slot - slot] = exceptions[cursor].value;
   }
 
   place at_;

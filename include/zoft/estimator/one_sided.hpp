@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <span>
 
-#include "../candidates.hpp"
+#include "step_view.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -17,10 +17,7 @@ struct one_sided {
   double epsilon = 1e-3;    ///< smoothing radius ε > 0, in units of the parameters
   std::size_t queries = 1;  ///< directions a step, q ≥ 1
 
-  void check() const {
-    require(epsilon > 0 && epsilon < 1e300, "one_sided: epsilon is " + text(epsilon) + ", and must be above 0");
-    require(queries > 0, "one_sided: queries is 0, and must be at least 1");
-  }
+  void check() const { estimation::check("one_sided", epsilon, queries); }
 
   std::size_t evaluations() const { return queries + 1; }
 

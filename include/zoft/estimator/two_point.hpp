@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <span>
 
-#include "../candidates.hpp"
+#include "step_view.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -18,10 +18,7 @@ struct two_point {
   double epsilon = 1e-3;    ///< smoothing radius ε > 0, in units of the parameters
   std::size_t queries = 1;  ///< directions a step, q ≥ 1
 
-  void check() const {
-    require(epsilon > 0 && epsilon < 1e300, "two_point: epsilon is " + text(epsilon) + ", and must be above 0");
-    require(queries > 0, "two_point: queries is 0, and must be at least 1");
-  }
+  void check() const { estimation::check("two_point", epsilon, queries); }
 
   std::size_t evaluations() const { return 2 * queries; }
 

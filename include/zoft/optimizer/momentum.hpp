@@ -22,10 +22,10 @@ struct momentum {
   }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 
-  /// Called before the pieces of a step, with how many parameters there are.
+  /// Called before the first step.
   template <number T>
-  void prepare(std::size_t size) {
-    velocity.of<arithmetic_t<T>>().resize(size);
+  void start(std::span<const T> x, const layout&) {
+    velocity.of<arithmetic_t<T>>().resize(x.size());
   }
 
   /// x (n) and the estimate g (n) for it, which is scratch.

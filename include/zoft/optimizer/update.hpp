@@ -24,6 +24,7 @@ struct piece {
   std::uint64_t first = 0;
   const tensor* owner = nullptr;  ///< none where the buffer has no layout
   double rate = 0;                ///< η of this step
+  std::uint32_t step = 0;         ///< which step this is, from 0
 };
 
 /// One vector for each number type that a buffer may have; only the one in use is ever filled.

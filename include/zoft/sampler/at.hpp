@@ -29,4 +29,13 @@ auto at(const Sampler& sampler, direction d) {
     return direction_of<Sampler>{sampler, d};
 }
 
+/// What is applied for a direction, where that is not what was evaluated: a sampler's applied(d), or else its z(d).
+template <class Sampler>
+auto applied(const Sampler& sampler, direction d) {
+  if constexpr (requires { sampler.applied(d); })
+    return sampler.applied(d);
+  else
+    return zoft::at(sampler, d);
+}
+
 }  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,81 @@
+/// Earlier steps' estimates, made again from their coefficients.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "../adapter/extent.hpp"
+#include "../layout.hpp"
+#include "../random/axpy.hpp"
+#include "../sampler/at.hpp"
+#include "update.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// The coefficients of the last steps that were applied: q numbers a step are all that ĝ is made of, since z is a
+/// function of (seed, step, query).
+class past_steps {
+  struct entry {
+    std::uint32_t step;
+    std::vector<double> c;
+  };
+
+ public:
+  /// ĝ of those steps, a piece at a time, without a buffer of their size.
+  template <class Sampler, class Adapter>
+  class replayed {
+    using direction_type = decltype(zoft::applied(std::declval<const Sampler&>(), direction{}));
+
+   public:
+    replayed(const past_steps& past, const Sampler& sampler, const Adapter& adapter, const layout& shape, seed run)
+        : adapter_(adapter), shape_(shape), run_(run), steps_(past.steps_) {
+      for (const entry& e : steps_) {
+        z_.emplace_back();
+        for (std::uint32_t i = 0; i < e.c.size(); ++i)
+          z_.back().push_back(zoft::applied(sampler, direction{run.value, e.step, i}));
+      }
+    }
+
+    std::size_t steps() const { return steps_.size(); }  ///< how many there are
+    std::uint32_t age(std::size_t j, std::uint32_t now) const { return now - steps_[j].step; }
+
+    /// g ← ĝ of the step applied j steps before the last one, for the piece p; 0 where that step did not train it.
+    template <class A>
+    void operator()(std::size_t j, std::span<A> g, const update::piece& p) const {
+      std::fill(g.begin(), g.end(), A{0});
+      if (p.owner != nullptr) {
+        const auto index = static_cast<std::size_t>(p.owner - shape_.tensors().data());
+        if (!trained(adapter_, shape_, index, {run_.value, steps_[j].step, 0})) return;
+      }
+      for (std::size_t i = 0; i < z_[j].size(); ++i) z_[j][i].axpy(g, static_cast<A>(steps_[j].c[i]), p.first);
+    }
+
+   private:
+    const Adapter& adapter_;
+    const layout& shape_;
+    seed run_;
+    const std::deque<entry>& steps_;
+    std::vector<std::vector<direction_type>> z_;
+  };
+
+  template <class Sampler, class Adapter>
+  replayed<Sampler, Adapter> replay(const Sampler& sampler, const Adapter& adapter, const layout& shape,
+                                    seed run) const {
+    return {*this, sampler, adapter, shape, run};
+  }
+
+  /// The last step comes first; no more than `most` are kept.
+  void remember(std::uint32_t step, const std::vector<double>& c, std::size_t most) {
+    steps_.push_front({step, c});
+    while (steps_.size() > most) steps_.pop_back();
+  }
+
+ private:
+  std::deque<entry> steps_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA
