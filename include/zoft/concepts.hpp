@@ -71,11 +71,11 @@ concept dense_optimizer = requires(O o, std::span<float> x, std::span<float> g, 
   o.template apply<float>(x, g, p);
 };
 
-/// One that also wants ĝ of up to `history` earlier steps again: apply(x, g, piece, past), where past(j, g, piece)
-/// makes that of the j-th applied step before.
+/// One that also wants ĝ of up to replays() earlier steps again: apply(x, g, piece, past), where past(j, g, piece)
+/// makes that of the last applied step but j.
 template <class O>
 concept replaying_optimizer = requires(const O o) {
-  { o.history } -> std::convertible_to<std::size_t>;
+  { o.replays() } -> std::convertible_to<std::size_t>;
 };
 
 /// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate).
@@ -91,8 +91,8 @@ concept optimizer = std::copyable<O> &&
   { c.rate(step) } -> std::convertible_to<double>;
 };
 
-/// An adapter whose parameters are the user's own buffer. It may have trains(layout, index, d): whether the step that d
-/// names moves that tensor.
+/// An adapter whose parameters are the user's own buffer. It may have check(), and trains(tensor) or trains(layout, d):
+/// which tensors the step that d names moves; so may one that owns.
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;

@@ -12,6 +12,7 @@
 
 #include "adapter/extent.hpp"
 #include "adapter/in_place.hpp"
+#include "adapter/moves.hpp"
 #include "concepts.hpp"
 #include "estimator/step_view.hpp"
 #include "number.hpp"
@@ -56,6 +57,7 @@ class engine {
         limit_(limit.value) {
     estimator_.check();
     optimizer_.check();
+    if constexpr (requires { policy_.check(); }) policy_.check();
     composition::check<Sampler, Estimator, Adapter, Optimizer>();
   }
 
@@ -155,7 +157,7 @@ class engine {
       losses.push_back(static_cast<double>(loss.value));
     }
     step_report report = update<T>(x, slopes);
-    report.probe_loss = mean(losses);
+    report.probe_loss = estimation::mean(losses);
     return report;
   }
 
@@ -191,7 +193,7 @@ class engine {
 
  private:
   static constexpr std::size_t all_points = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t chunk = 2048;  // elements of z, and of ĝ, that exist at a time
+  static constexpr std::size_t chunk = update::most;  // elements of z, and of ĝ, that exist at a time
 
   auto& own() {
     require(adapter_.has_value(), "engine: the adapter is not attached to a model yet: call attach first");
@@ -212,12 +214,6 @@ class engine {
 
   step_view view(std::span<const double> losses) const { return {direction(step_, 0), optimizer_.rate(step_), losses}; }
 
-  static double mean(std::span<const double> losses) {
-    double result = 0;
-    for (const double loss : losses) result += loss / static_cast<double>(losses.size());
-    return result;
-  }
-
   /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
   template <number T>
   void begin(std::span<const T> x) {
@@ -234,6 +230,8 @@ class engine {
     if (elements < x.size())
       fail("engine: the parameters are " + text(x.size()) + " numbers, and the sampler has " + text(elements));
     if constexpr (requires { optimizer_.template start<T>(x, shape()); }) optimizer_.template start<T>(x, shape());
+    require_moves<T>(x, moving(x.size()), places<T>(0, estimation::ready(estimator_, view({})), {}),
+                     [this](std::size_t query) { return z(query); });
     size_ = x.size();
   }
 
@@ -327,7 +325,7 @@ class engine {
     report.step = step_;
     report.learning_rate = optimizer_.rate(step_);
     report.evaluations = estimation::forwards(estimator_);
-    report.probe_loss = mean(losses);
+    report.probe_loss = estimation::mean(losses);
     const std::size_t queries = estimator_.queries;
     std::vector<double> c(queries, std::numeric_limits<double>::quiet_NaN());
     const auto finite = [](double v) { return is_finite(v); };
@@ -377,7 +375,7 @@ class engine {
         else
           optimizer_.template apply<T>(x.subspan(first, n), g, p);
       });
-      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.history);
+      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
     }
     if constexpr (requires { optimizer_.template finish<T>(x); }) optimizer_.template finish<T>(x);
   }

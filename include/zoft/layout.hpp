@@ -20,6 +20,15 @@ struct tensor {
   bool is_matrix() const { return columns > 1; }
 };
 
+// Which tensors: those that decay, or are trained. Any function of a tensor will do.
+
+inline bool all(const tensor&) { return true; }
+inline bool matrices(const tensor& t) { return t.is_matrix(); }
+inline bool vectors(const tensor& t) { return !t.is_matrix(); }  ///< biases, and gains of norms
+
+/// Those whose name's last part is "bias": BitFit. Ben Zaken et al. 2021, arXiv:2106.10199.
+inline bool biases(const tensor& t) { return ('.' + t.name).ends_with(".bias"); }
+
 /// The tensors of a buffer, one behind another without gaps.
 class layout {
  public:

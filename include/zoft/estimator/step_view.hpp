@@ -55,6 +55,12 @@ void coefficients(E& e, const step_view& view, std::span<double> c) {
     e.coefficients(view.losses, c);
 }
 
+inline double mean(std::span<const double> losses) {
+  double result = 0;
+  for (const double loss : losses) result += loss / static_cast<double>(losses.size());
+  return result;
+}
+
 /// What a step costs, in forwards of the batch. Losses and forwards differ where a loss is of a part of the batch.
 template <class E>
 std::size_t forwards(const E& e) {

@@ -6,11 +6,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// m ← βm + ĝ,  θ ← θ − η(m + λθ): the heavy ball (Polyak 1964). m is dense, in the precision of the arithmetic: one
-/// number a parameter.
+/// m ← βm + (1 − dampening)ĝ,  θ ← θ − η(m + λθ): the heavy ball (Polyak 1964), and with dampening β a moving average.
+/// m is dense, in the precision of the arithmetic: one number a parameter.
 struct momentum {
   double learning_rate = 1e-6;          ///< η ≥ 0 at the peak of the schedule
   double beta = 0.9;                    ///< β, 0 ≤ β < 1
+  double dampening = 0;                 ///< 0 ≤ dampening ≤ 1
   double decay = 0;                     ///< λ ≥ 0
   bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
   zoft::schedule schedule = {};         ///< η over the run
@@ -18,23 +19,42 @@ struct momentum {
 
   void check() const {
     update::check("momentum", learning_rate, decay, schedule);
-    require(beta >= 0 && beta < 1, "momentum: beta is " + text(beta) + ", and must be at least 0 and below 1");
+    update::check_beta("momentum", "beta", beta);
+    require(dampening >= 0 && dampening <= 1,
+            "momentum: dampening is " + text(dampening) + ", and must be at least 0 and at most 1");
   }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 
   /// Called before the first step.
   template <number T>
   void start(std::span<const T> x, const layout&) {
-    velocity.of<arithmetic_t<T>>().resize(x.size());
+    resize<arithmetic_t<T>>(x.size());
+  }
+  template <class A>
+  void resize(std::size_t n) {
+    velocity.of<A>().resize(n);
+  }
+
+  /// ĝ (n) -> m, in place.
+  template <class A>
+  void turn(std::span<A> g, const update::piece& p) {
+    A* m = velocity.of<A>().data() + p.first;
+    if (dampening > 0)
+      for (A& value : g) value = simd::rounded(static_cast<A>(1 - dampening) * value);
+    random::axpy<A>(g, static_cast<A>(beta), m);
+    std::copy(g.begin(), g.end(), m);
+  }
+
+  /// Calls f(std::span<A>) for the state that is linear in past estimates: m.
+  template <class A, class F>
+  void carry(F f) {
+    f(std::span<A>(velocity.of<A>()));
   }
 
   /// x (n) and the estimate g (n) for it, which is scratch.
   template <number T>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {
-    using A = arithmetic_t<T>;
-    A* m = velocity.of<A>().data() + p.first;
-    random::axpy<A>(g, static_cast<A>(beta), m);
-    std::copy(g.begin(), g.end(), m);
+    turn(g, p);
     update::descend<T>(x, g, p, decay, decays);
   }
 };

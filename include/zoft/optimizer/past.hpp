@@ -32,8 +32,9 @@ class past_steps {
 
    public:
     replayed(const past_steps& past, const Sampler& sampler, const Adapter& adapter, const layout& shape, seed run)
-        : adapter_(adapter), shape_(shape), run_(run), steps_(past.steps_) {
+        : shape_(shape), steps_(past.steps_) {
       for (const entry& e : steps_) {
+        trained_.push_back(trained(adapter, shape, direction{run.value, e.step, 0}));
         z_.emplace_back();
         for (std::uint32_t i = 0; i < e.c.size(); ++i)
           z_.back().push_back(zoft::applied(sampler, direction{run.value, e.step, i}));
@@ -41,24 +42,20 @@ class past_steps {
     }
 
     std::size_t steps() const { return steps_.size(); }  ///< how many there are
-    std::uint32_t age(std::size_t j, std::uint32_t now) const { return now - steps_[j].step; }
 
-    /// g ← ĝ of the step applied j steps before the last one, for the piece p; 0 where that step did not train it.
+    /// g ← ĝ of the piece p at the last applied step but j. False, and g is not written, where its tensor rested then.
     template <class A>
-    void operator()(std::size_t j, std::span<A> g, const update::piece& p) const {
+    bool operator()(std::size_t j, std::span<A> g, const update::piece& p) const {
+      if (p.owner != nullptr && !trained_[j][static_cast<std::size_t>(p.owner - shape_.tensors().data())]) return false;
       std::fill(g.begin(), g.end(), A{0});
-      if (p.owner != nullptr) {
-        const auto index = static_cast<std::size_t>(p.owner - shape_.tensors().data());
-        if (!trained(adapter_, shape_, index, {run_.value, steps_[j].step, 0})) return;
-      }
       for (std::size_t i = 0; i < z_[j].size(); ++i) z_[j][i].axpy(g, static_cast<A>(steps_[j].c[i]), p.first);
+      return true;
     }
 
    private:
-    const Adapter& adapter_;
     const layout& shape_;
-    seed run_;
     const std::deque<entry>& steps_;
+    std::vector<std::vector<bool>> trained_;  // by step and tensor
     std::vector<std::vector<direction_type>> z_;
   };
 

@@ -15,6 +15,10 @@ struct sgd {
   void check() const { update::check("sgd", learning_rate, decay, schedule); }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 
+  /// ĝ is the direction.
+  template <class A>
+  void turn(std::span<A>, const update::piece&) {}
+
   /// x (n) and the estimate g (n) for it, which is scratch.
   template <number T>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {

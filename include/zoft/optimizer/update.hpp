@@ -1,7 +1,9 @@
 /// What the optimizers have in common: the piece of the parameters that they are given, decay, and the descent itself.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <tuple>
@@ -13,11 +15,10 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Which tensors decay: all of them, or matrices only (no biases, no gains of norms). Any function of a tensor will do.
-inline bool all(const tensor&) { return true; }
-inline bool matrices(const tensor& t) { return t.is_matrix(); }
-
 namespace update {
+
+/// Elements that a piece has at most.
+inline constexpr std::size_t most = 2048;
 
 /// Elements [first, first + length of the spans) of the parameters, in one tensor, at one step.
 struct piece {
@@ -36,6 +37,45 @@ struct buffers {
     return std::get<std::vector<T>>(all);
   }
 };
+
+/// How often each tensor was updated: what corrections of a moving average's start must count. Steps that were
+/// rejected, or in which the tensor rested, are none.
+class counts {
+  struct entry {
+    std::uint32_t updates = 0, step = 0;
+  };
+
+ public:
+  /// Of the tensor that p is a piece of, this step's update included.
+  std::uint32_t operator()(const piece& p) {
+    entry& e = tensors_[p.owner == nullptr ? 0 : p.owner->offset];
+    if (e.updates == 0 || e.step != p.step) e = {e.updates + 1, p.step};
+    return e.updates;
+  }
+
+ private:
+  std::map<std::uint64_t, entry> tensors_;  // by where they begin
+};
+
+/// base to the power n, by products alone: the same bits everywhere.
+inline double power(double base, std::uint64_t n) {
+  double result = 1;
+  for (; n > 0; n /= 2, base *= base)
+    if (n % 2 == 1) result *= base;
+  return result;
+}
+
+/// What every moving average's check() asks of its β.
+inline void check_beta(const char* who, const char* name, double beta) {
+  require(beta >= 0 && beta < 1,
+          std::string(who) + ": " + name + " is " + text(beta) + ", and must be at least 0 and below 1");
+}
+
+/// What is asked of a number that keeps a divisor from being 0.
+inline void check_stability(const char* who, double stability) {
+  require(stability > 0 && stability < 1e30,
+          std::string(who) + ": stability is " + text(stability) + ", and must be above 0");
+}
 
 inline void check(const char* who, double learning_rate, double decay, const schedule& over) {
   const std::string name(who);

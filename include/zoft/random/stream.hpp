@@ -34,6 +34,7 @@ enum class stream : std::uint32_t {
   left_factor = 4,     ///< U of z = UVᵀ
   right_factor = 5,    ///< V of z = UVᵀ
   radius = 6,          ///< how far along z is gone, where that is drawn too
+  block = 7,           ///< which tensors a step moves
 };
 
 using philox_key = std::array<std::uint32_t, 2>;

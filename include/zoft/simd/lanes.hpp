@@ -147,5 +147,22 @@ template <class V>
 #endif
   return root;
 }
+[[gnu::always_inline]] inline f64 square_root(f64 x) {
+  f64 root;
+#if defined(ZOFT_HAS_AVX512)
+  asm("vsqrtpd %1, %0" : "=v"(root) : "v"(x));
+#elif defined(__AVX__)
+  asm("vsqrtpd %1, %0" : "=x"(root) : "x"(x));
+#elif defined(__SSE2__)
+  asm("sqrtpd %1, %0" : "=x"(root) : "x"(x));
+#elif defined(ZOFT_HAS_NEON)
+  asm("fsqrt %0.2d, %1.2d" : "=w"(root) : "w"(x));
+#else
+  for (std::size_t i = 0; i < lanes / 2; ++i) root[i] = __builtin_sqrt(x[i]);
+#endif
+  return root;
+}
+[[gnu::always_inline]] inline float square_root(float x) { return square_root(splat(x))[0]; }
+[[gnu::always_inline]] inline double square_root(double x) { return square_root(x - f64{})[0]; }
 
 }  // namespace zoft::inline ZOFT_ISA::simd
