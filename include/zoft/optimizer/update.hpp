@@ -60,15 +60,24 @@ class counts {
 /// base to the power n, by products alone: the same bits everywhere.
 inline double power(double base, std::uint64_t n) {
   double result = 1;
-  for (; n > 0; n /= 2, base *= base)
-    if (n % 2 == 1) result *= base;
+  for (; n > 0; n /= 2, base = simd::rounded(base * base))
+    if (n % 2 == 1) result = simd::rounded(result * base);
   return result;
+}
+
+template <class A>
+A sign(A value) {
+  return static_cast<A>((value > 0) - (value < 0));
 }
 
 /// What every moving average's check() asks of its β.
 inline void check_beta(const char* who, const char* name, double beta) {
   require(beta >= 0 && beta < 1,
           std::string(who) + ": " + name + " is " + text(beta) + ", and must be at least 0 and below 1");
+}
+
+inline void check_history(const char* who, std::size_t history) {
+  require(history >= 1, std::string(who) + ": history is " + text(history) + ", and must be at least 1");
 }
 
 /// What is asked of a number that keeps a divisor from being 0.

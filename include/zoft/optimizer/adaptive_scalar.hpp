@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cmath>
+
+#include "update.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// v ← βv + (1 − β)·mean sᵢ²,  θ ← θ − η(ĝ/(√v̂ + stability) + λθ),  v̂ = v/(1 − βᵗ),  sᵢ = qcᵢ the slopes
+///
+/// One rate for all parameters, by the size of recent slopes: MEAZO. Dbouk et al. 2026, arXiv:2605.03869. v starts from
+/// 0, so without v̂ the first steps would be 1/√(1 − β) times too long; t counts the steps that were applied. Keeps two
+/// numbers.
+struct adaptive_scalar {
+  double learning_rate = 1e-4;  ///< η ≥ 0 at the peak of the schedule: a step's length where q = 1, in units of |z|
+  double beta = 0.99;           ///< β, 0 ≤ β < 1
+  double stability = 1e-8;      ///< > 0, in units of a slope
+  double decay = 0;             ///< λ ≥ 0, decoupled
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  zoft::schedule schedule = {};         ///< η over the run
+  double second = 0;                    ///< v
+  std::uint32_t updates = 0;            ///< t
+
+  void check() const {
+    update::check("adaptive_scalar", learning_rate, decay, schedule);
+    update::check_beta("adaptive_scalar", "beta", beta);
+    update::check_stability("adaptive_scalar", stability);
+  }
+  double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
+
+  /// cᵢ ← cᵢ/(√v̂ + stability)
+  void adapt(std::span<double> c) {
+    const auto q = static_cast<double>(c.size());
+    double squares = 0;
+    for (const double value : c) squares = simd::multiply_add(q * value, q * value, squares);
+    second = simd::multiply_add(beta, second, simd::rounded((1 - beta) * (squares / q)));
+    const double root = std::sqrt(second / (1 - update::power(beta, ++updates)));
+    for (double& value : c) value /= root + stability;
+  }
+
+  /// ĝ of those c is the direction.
+  template <class A>
+  void turn(std::span<A>, const update::piece&) {}
+
+  /// x (n) and the estimate g (n) for it, which is scratch.
+  template <number T>
+  void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {
+    update::descend<T>(x, g, p, decay, decays);
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

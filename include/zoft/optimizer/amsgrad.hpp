@@ -1,0 +1,69 @@
+#pragma once
+
+#include <algorithm>
+
+#include "moments.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// m ← β₁m + (1 − β₁)ĝ,  v ← β₂v + (1 − β₂)ĝ²,  v̂ ← max(v̂, v),  θ ← θ − η(m/(√v̂ + stability) + λθ)
+///
+/// Adam whose rates never grow again, and without its corrections of the start: Reddi, Kale and Kumar 2018,
+/// arXiv:1904.09237. On estimates of order zero it is ZO-AdaMM: Chen et al. 2019, arXiv:1910.06513. m, v and v̂ are
+/// dense, in the precision of the arithmetic: three numbers a parameter.
+struct amsgrad {
+  double learning_rate = 1e-4;          ///< η ≥ 0 at the peak of the schedule
+  double beta1 = 0.9;                   ///< β₁, 0 ≤ β₁ < 1
+  double beta2 = 0.999;                 ///< β₂, 0 ≤ β₂ < 1
+  double stability = 1e-8;              ///< > 0, in units of ĝ
+  double decay = 0;                     ///< λ ≥ 0, decoupled
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  zoft::schedule schedule = {};         ///< η over the run
+  update::buffers first = {};           ///< m, from 0 at the first step
+  update::buffers second = {};          ///< v, likewise
+  update::buffers greatest = {};        ///< v̂, likewise
+
+  void check() const {
+    update::check("amsgrad", learning_rate, decay, schedule);
+    update::check_beta("amsgrad", "beta1", beta1);
+    update::check_beta("amsgrad", "beta2", beta2);
+    update::check_stability("amsgrad", stability);
+  }
+  double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
+
+  /// Called before the first step.
+  template <number T>
+  void start(std::span<const T> x, const layout&) {
+    resize<arithmetic_t<T>>(x.size());
+  }
+  template <class A>
+  void resize(std::size_t n) {
+    for (update::buffers* state : {&first, &second, &greatest}) state->of<A>().resize(n);
+  }
+
+  /// ĝ (n) -> m/(√v̂ + stability), in place.
+  template <class A>
+  void turn(std::span<A> g, const update::piece& p) {
+    A *m = first.of<A>().data() + p.first, *v = second.of<A>().data() + p.first;
+    A* most = greatest.of<A>().data() + p.first;
+    update::average<A>(g, beta1, m);
+    update::average_of_squares<A>(g, beta2, v);
+    for (std::size_t i = 0; i < g.size(); ++i) most[i] = std::max(most[i], v[i]);
+    update::normalise<A>(g, m, 1, most, 1, stability);
+  }
+
+  /// Calls f(std::span<A>) for the state that is linear in past estimates: m.
+  template <class A, class F>
+  void carry(F f) {
+    f(std::span<A>(first.of<A>()));
+  }
+
+  /// x (n) and the estimate g (n) for it, which is scratch.
+  template <number T>
+  void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {
+    turn(g, p);
+    update::descend<T>(x, g, p, decay, decays);
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

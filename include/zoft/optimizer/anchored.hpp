@@ -1,0 +1,120 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../adapter/extent.hpp"
+#include "update.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// θ ← θ − η(d + λ(θ − θ₀)), d another optimizer's direction, and then ‖θ − θ₀‖₂ ≤ r: what the model knew where it
+/// started is kept, by a pull towards θ₀ (L2-SP: Li, Grandvalet and Davoine 2018, arXiv:1802.01483), by a bound, or by
+/// both. θ₀ is what the parameters are at the first step, of which a copy is kept: one number a parameter, in its own
+/// type.
+///
+/// The bound is kept by projection, up to the parameters' rounding: what the step moved comes back towards θ₀ along a
+/// straight line; tensors that rested stay as they are. That is a pass over θ and θ₀.
+template <class Optimizer>
+struct anchored {
+  Optimizer optimizer = {};             ///< its own decay, which is towards 0, must be 0
+  double decay = 0;                     ///< λ ≥ 0, towards θ₀
+  bool (*decays)(const tensor&) = all;  ///< which tensors are pulled; without a layout, everything
+  double radius = 0;                    ///< r, in units of the parameters; 0: no bound
+  update::buffers origin = {};          ///< θ₀
+  std::vector<extent> moved = {};       ///< what the step in progress has moved
+
+  void check() const {
+    optimizer.check();
+    require(decay >= 0 && decay < 1e300, "anchored: decay is " + text(decay) + ", and must be at least 0");
+    require(radius >= 0 && radius < 1e300, "anchored: radius is " + text(radius) + ", and must be at least 0");
+    require(optimizer.decay == 0, "anchored: optimizer.decay is " + text(optimizer.decay) +
+                                      ", and must be 0, since it is not towards the start");
+  }
+  double rate(std::uint32_t step) const { return optimizer.rate(step); }
+  std::size_t replays() const requires requires(const Optimizer o) { o.replays(); }
+  { return optimizer.replays(); }
+
+  template <class... Policies>
+  static constexpr void compose() {
+    static_assert(
+        !requires { typename Optimizer::of_core; },
+        "anchored needs an optimizer of dense estimates: the state of this one is of a sampler's core");
+    if constexpr (requires { Optimizer::template compose<Policies...>(); }) Optimizer::template compose<Policies...>();
+  }
+
+  /// Called before the first step.
+  template <number T>
+  void start(std::span<const T> x, const layout& shape) {
+    if constexpr (requires { optimizer.template start<T>(x, shape); }) optimizer.template start<T>(x, shape);
+    origin.of<T>().assign(x.begin(), x.end());
+  }
+
+  void adapt(std::span<double> c) requires requires(Optimizer o) { o.adapt(c); }
+  { optimizer.adapt(c); }
+
+  /// x (n) and the estimate g (n) for it, which is scratch.
+  template <number T, class... Past>
+  void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p, const Past&... past) {
+    using A = arithmetic_t<T>;
+    optimizer.turn(g, p, past...);
+    if (decay > 0 && (p.owner == nullptr || decays(*p.owner))) {
+      const T* const start = origin.of<T>().data() + p.first;
+      A away[update::most];
+      for (std::size_t i = 0; i < x.size(); ++i) away[i] = static_cast<A>(x[i]) - static_cast<A>(start[i]);
+      random::axpy<A>(g, static_cast<A>(decay), away);
+    }
+    random::axpy<T>(x, static_cast<A>(-p.rate), g.data());
+    if (moved.empty() || moved.back().first + moved.back().size != p.first) moved.push_back({p.first, 0});
+    moved.back().size += x.size();
+  }
+
+  /// Called after the last piece.
+  template <number T>
+  void finish(std::span<T> x) {
+    if constexpr (requires { optimizer.template finish<T>(x); }) optimizer.template finish<T>(x);
+    if (radius > 0) project<T>(x);
+    moved.clear();
+  }
+
+ private:
+  /// s = min(1, √((r² − R²)/M²)), M² and R² the squared distances of what the step moved and of the rest: θ ← θ₀ + s(θ
+  /// − θ₀).
+  template <number T>
+  void project(std::span<T> x) {
+    const double square = simd::rounded(radius * radius);
+    const T* const start = origin.of<T>().data();
+    const double whole = distance<T>(x, start);
+    if (whole <= square) return;
+    double of_moved = 0;
+    for (const extent& part : moved) of_moved += distance<T>(x.subspan(part.first, part.size), start + part.first);
+    const double left = std::max(0.0, square - std::max(0.0, whole - of_moved));
+    const double scale = std::min(1.0, std::sqrt(left / of_moved));
+    for (const extent& part : moved)
+      for (std::size_t i = part.first; i < part.first + part.size; ++i) {
+        const double from = wide(start[i]), away = wide(x[i]) - from;
+        if (away != 0) x[i] = T(static_cast<arithmetic_t<T>>(simd::multiply_add(scale, away, from)));
+      }
+  }
+
+  template <number T>
+  static double wide(T value) {
+    return static_cast<double>(static_cast<arithmetic_t<T>>(value));
+  }
+
+  /// ‖x − start‖², as eight sums of each eighth element.
+  template <number T>
+  static double distance(std::span<const T> x, const T* start) {
+    double sums[8] = {};
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double away = wide(x[i]) - wide(start[i]);
+      sums[i % 8] = simd::multiply_add(away, away, sums[i % 8]);
+    }
+    double result = 0;
+    for (const double sum : sums) result += sum;
+    return result;
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <algorithm>
+
+#include "../concepts.hpp"
+#include "moments.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// m̂ = Σ β₁ʲĝⱼ / Σ β₁ʲ,  v̂ = Σ β₂ʲĝⱼ² / Σ β₂ʲ, j = 0 … h,  θ ← θ − η(m̂/(√v̂ + stability) + λθ): Adam without its
+/// moments. ĝⱼ is the estimate of the last applied step but j, made again from its (step, c), of which the last h are
+/// kept, both sums in one sweep: (h + 1)q directions are made where Adam makes q, and no memory is of the parameters'
+/// size. AdaMeZO: Cai, Chen and Zhu 2026, arXiv:2605.00650.
+///
+/// Dividing by the weights' sums corrects what is cut off as Adam corrects its start: with fewer than h steps behind
+/// it, it is Adam. Without that, a step would be (1 − β₁ʰ⁺¹)/√(1 − β₂ʰ⁺¹) times as long: six times with the defaults.
+///
+/// A step that was rejected is none of the h. Powers of β count the steps that moved the tensor, as a tensor that rests
+/// keeps its moments; the h count all applied steps. Samplers that learn are refused: what they drew at earlier steps
+/// cannot be drawn again.
+struct replayed_adam {
+  double learning_rate = 1e-4;          ///< η ≥ 0 at the peak of the schedule
+  double beta1 = 0.9;                   ///< β₁, 0 ≤ β₁ < 1
+  double beta2 = 0.999;                 ///< β₂, 0 ≤ β₂ < 1
+  std::size_t history = 20;             ///< h ≥ 1, earlier steps
+  double stability = 1e-8;              ///< > 0, in units of ĝ
+  double decay = 0;                     ///< λ ≥ 0, decoupled
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  zoft::schedule schedule = {};         ///< η over the run
+
+  void check() const {
+    update::check("replayed_adam", learning_rate, decay, schedule);
+    update::check_beta("replayed_adam", "beta1", beta1);
+    update::check_beta("replayed_adam", "beta2", beta2);
+    update::check_history("replayed_adam", history);
+    update::check_stability("replayed_adam", stability);
+  }
+  double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
+  std::size_t replays() const { return history; }
+
+  template <class Sampler, class, class, class>
+  static constexpr void compose() {
+    static_assert(!learning_sampler<Sampler, float>,
+                  "replayed_adam makes earlier directions again, which a sampler that learns cannot: use adam");
+  }
+
+  /// ĝ (n) -> m̂/(√v̂ + stability), in place.
+  template <class A, class Past>
+  void turn(std::span<A> g, const update::piece& p, const Past& past) {
+    A m[update::most], v[update::most], earlier[update::most];
+    std::copy(g.begin(), g.end(), m);
+    std::fill_n(v, g.size(), A{0});
+    add_squares<A>(g, 1, v);
+    double weight1 = 1, weight2 = 1, sum1 = 1, sum2 = 1;
+    for (std::size_t j = 0; j < past.steps(); ++j) {
+      const std::span<A> again(earlier, g.size());
+      if (!past(j, again, p)) continue;
+      sum1 += weight1 = simd::rounded(weight1 * beta1);
+      sum2 += weight2 = simd::rounded(weight2 * beta2);
+      random::axpy<A>(std::span<A>(m, g.size()), static_cast<A>(weight1), earlier);
+      add_squares<A>(again, weight2, v);
+    }
+    update::normalise<A>(g, m, 1 / sum1, v, 1 / sum2, stability);
+  }
+
+  /// x (n) and the estimate g (n) for it, which is scratch.
+  template <number T, class Past>
+  void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p, const Past& past) {
+    turn(g, p, past);
+    update::descend<T>(x, g, p, decay, decays);
+  }
+
+ private:
+  /// v (n) += weight·g², element by element.
+  template <class A>
+  static void add_squares(std::span<const A> g, double weight, A* v) {
+    const A by = static_cast<A>(weight);
+    update::for_each_vector<A>(g.size(), [&]<class V>(std::size_t i, std::type_identity<V>) {
+      const V value = simd::load<V>(g.data() + i);
+      simd::store(v + i, simd::multiply_add<V>(by - V{}, simd::rounded<V>(value * value), simd::load<V>(v + i)));
+    });
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA
