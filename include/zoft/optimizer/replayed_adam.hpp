@@ -48,17 +48,15 @@ struct replayed_adam {
   template <class A, class Past>
   void turn(std::span<A> g, const update::piece& p, const Past& past) {
     A m[update::most], v[update::most], earlier[update::most];
-    std::copy(g.begin(), g.end(), m);
+    std::fill_n(m, g.size(), A{0});
     std::fill_n(v, g.size(), A{0});
-    add_squares<A>(g, 1, v);
+    add(std::span<const A>(g), 1, 1, m, v);
     double weight1 = 1, weight2 = 1, sum1 = 1, sum2 = 1;
     for (std::size_t j = 0; j < past.steps(); ++j) {
-      const std::span<A> again(earlier, g.size());
-      if (!past(j, again, p)) continue;
+      if (!past(j, std::span<A>(earlier, g.size()), p)) continue;
       sum1 += weight1 = simd::rounded(weight1 * beta1);
       sum2 += weight2 = simd::rounded(weight2 * beta2);
-      random::axpy<A>(std::span<A>(m, g.size()), static_cast<A>(weight1), earlier);
-      add_squares<A>(again, weight2, v);
+      add(std::span<const A>(earlier, g.size()), weight1, weight2, m, v);
     }
     update::normalise<A>(g, m, 1 / sum1, v, 1 / sum2, stability);
   }
@@ -71,13 +69,14 @@ struct replayed_adam {
   }
 
  private:
-  /// v (n) += weight·g², element by element.
+  /// m (n) += weight1·g and v (n) += weight2·g², element by element.
   template <class A>
-  static void add_squares(std::span<const A> g, double weight, A* v) {
-    const A by = static_cast<A>(weight);
+  static void add(std::span<const A> g, double weight1, double weight2, A* m, A* v) {
+    const A by1 = static_cast<A>(weight1), by2 = static_cast<A>(weight2);
     update::for_each_vector<A>(g.size(), [&]<class V>(std::size_t i, std::type_identity<V>) {
-      const V value = simd::load<V>(g.data() + i);
-      simd::store(v + i, simd::multiply_add<V>(by - V{}, simd::rounded<V>(value * value), simd::load<V>(v + i)));
+      const V value = simd::load<V>(g.data() + i), square = simd::rounded<V>(value * value);
+      simd::store(m + i, simd::multiply_add<V>(by1 - V{}, value, simd::load<V>(m + i)));
+      simd::store(v + i, simd::multiply_add<V>(by2 - V{}, square, simd::load<V>(v + i)));
     });
   }
 };
