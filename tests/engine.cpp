@@ -43,7 +43,7 @@ TEMPLATE_TEST_CASE("engine: what is applied is −η Σ cᵢzᵢ, along the dire
         return losses.back();
       });
       std::vector<double> c(q);
-      estimator.coefficients(losses, c);
+      estimator.coefficients({.losses = losses}, c);
       std::vector<A> g(n, A{0});
       for (std::uint32_t i = 0; i < q; ++i)
         tuner.sampler().axpy(std::span<A>(g), static_cast<A>(c[i]), tuner.direction(step, i));

@@ -15,7 +15,7 @@ namespace {
 template <class E>
 std::vector<double> coefficients(const E& e, std::vector<double> losses) {
   std::vector<double> c(e.queries, std::numeric_limits<double>::quiet_NaN());
-  e.coefficients(losses, c);
+  e.coefficients({.losses = losses}, c);
   return c;
 }
 }  // namespace

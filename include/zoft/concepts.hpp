@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "adapter/extent.hpp"
 #include "candidates.hpp"
 #include "estimator/step_view.hpp"
 #include "layout.hpp"
@@ -26,13 +27,14 @@ concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, d
 };
 
 /// A sampler whose z depends on what was learned so far. `start` is called before the first step, `learn` after each
-/// update, with the step's name and the curvature along each of its directions (0 where the estimator measures none):
-/// between the two its state must not change, so that what is applied is what was evaluated.
+/// update, with the extents that it moved, the step's name, and the curvature along each of its directions (0 where the
+/// estimator measures none): between the two its state must not change, so that what is applied is what was evaluated.
 template <class S, class T>
 concept learning_sampler = sampler<S, T> &&
-    requires(S s, std::span<const T> x, const layout& shape, direction step, std::span<const double> curvatures) {
+    requires(S s, std::span<const T> x, const layout& shape, std::span<const extent> moved, direction step,
+             std::span<const double> curvatures) {
   s.template start<T>(x, shape);
-  s.template learn<T>(x, step, curvatures);
+  s.template learn<T>(x, moved, step, curvatures);
 };
 
 /// A sampler whose z(d) is a linear map of fewer numbers, its core: z = P(y), with P of the step and y of d.
@@ -52,7 +54,9 @@ concept factored_sampler = sampler<S, float> &&
 };
 
 /// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ. Points may depend
-/// on the step and on losses told so far, and coefficients on the step: see step_view.
+/// on the step and on losses told so far, and coefficients on the step: see step_view. It may have check(optimizer),
+/// which refuses options of that which it does not go with, and curvatures(view, k), for a learning sampler. What it
+/// remembers of a step is kept if the step was applied.
 template <class E>
 concept estimator = std::copyable<E> &&
     requires(const E c, E e, std::size_t i, const step_view& view, std::span<double> coefficients) {
@@ -114,16 +118,27 @@ concept adapter = borrowing_adapter<A> || owning_adapter<A>;
 /// Policies that do not go together say so: compose<Sampler, Estimator, Adapter, Optimizer>() of any of them is
 /// instantiated, and may hold static assertions.
 namespace composition {
-template <class... Policies>
+template <class Sampler, class Estimator, class Adapter, class Optimizer>
 constexpr void check() {
+  static_assert(!(learning_sampler<Sampler, float> && replaying_optimizer<Optimizer>),
+                "the optimizer makes earlier directions again, and the sampler's change with what it learns");
   const auto one = []<class P>(std::type_identity<P>) {
-    if constexpr (requires { P::template compose<Policies...>(); }) P::template compose<Policies...>();
+    if constexpr (requires { P::template compose<Sampler, Estimator, Adapter, Optimizer>(); })
+      P::template compose<Sampler, Estimator, Adapter, Optimizer>();
   };
-  (one(std::type_identity<Policies>{}), ...);
+  one(std::type_identity<Sampler>{});
+  one(std::type_identity<Estimator>{});
+  one(std::type_identity<Adapter>{});
+  one(std::type_identity<Optimizer>{});
 }
 }  // namespace composition
 
-/// A functor of numbers that carry their derivative along a direction, for an estimator that asks for such numbers.
+/// An estimator that asks for numbers that carry their derivative along a direction, and a functor of such.
+template <class E>
+concept tangent_estimator = requires {
+  typename E::template argument<float>;
+};
+
 template <class E, class F, class T>
 concept tangent_objective = requires(F& f, std::span<const typename E::template argument<T>> x) {
   f(x).value;

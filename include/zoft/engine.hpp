@@ -55,10 +55,8 @@ class engine {
         optimizer_(std::move(optimizer)),
         seed_(run),
         limit_(limit.value) {
-    estimator_.check();
-    optimizer_.check();
-    if constexpr (requires { policy_.check(); }) policy_.check();
     composition::check<Sampler, Estimator, Adapter, Optimizer>();
+    check();
   }
 
   /// Makes the adapter's parameters for whatever has a layout() of linears.
@@ -110,7 +108,8 @@ class engine {
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
   /// void(candidates<T>, std::span<double>), which sees copies. x comes back exactly as it was if F throws.
   template <number T, std::size_t N, class F>
-  requires(!owning && (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
+  requires(!owning && !tangent_estimator<Estimator> &&
+           (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
       step(std::span<T, N> parameters, F&& functor) {
     const std::span<T> x = parameters;
     begin<T>(x);
@@ -147,14 +146,13 @@ class engine {
     for (std::size_t query = 0; query < estimator_.queries; ++query) {
       const auto of_query = z(query);
       for_each_piece(moving(x.size()), chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-        T piece[chunk];
-        std::fill_n(piece, n, T{0});
+        T piece[chunk] = {};
         of_query.axpy(std::span<T>(piece, n), T{1}, first);
         for (std::size_t j = 0; j < n; ++j) moving_x[first + j].derivative = piece[j];
       });
       const auto loss = functor(std::span<const dual>(moving_x));
-      slopes.push_back(static_cast<double>(loss.derivative));
       losses.push_back(static_cast<double>(loss.value));
+      slopes.push_back(is_finite(losses.back()) ? static_cast<double>(loss.derivative) : losses.back());
     }
     step_report report = update<T>(x, slopes);
     report.probe_loss = estimation::mean(losses);
@@ -214,11 +212,17 @@ class engine {
 
   step_view view(std::span<const double> losses) const { return {direction(step_, 0), optimizer_.rate(step_), losses}; }
 
+  void check() const {
+    estimator_.check();
+    optimizer_.check();
+    if constexpr (requires { policy_.check(); }) policy_.check();
+    if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
+  }
+
   /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
   template <number T>
   void begin(std::span<const T> x) {
-    estimator_.check();
-    optimizer_.check();
+    check();
     if (x.empty()) fail("engine: the parameters are an empty span, and must be at least one number");
     if (!shape().empty() && shape().size() != x.size())
       fail("engine: the parameters are " + text(x.size()) + " numbers, and the layout has " + text(shape().size()));
@@ -326,28 +330,24 @@ class engine {
     report.learning_rate = optimizer_.rate(step_);
     report.evaluations = estimation::forwards(estimator_);
     report.probe_loss = estimation::mean(losses);
-    const std::size_t queries = estimator_.queries;
-    std::vector<double> c(queries, std::numeric_limits<double>::quiet_NaN());
-    const auto finite = [](double v) { return is_finite(v); };
+    std::vector<double> c(estimator_.queries, std::numeric_limits<double>::quiet_NaN());
     // A slope that a double can hold may be infinite in the arithmetic of the update.
     const auto usable = [](double v) { return is_finite(static_cast<double>(static_cast<arithmetic_t<T>>(v))); };
-    bool applied = std::all_of(losses.begin(), losses.end(), finite);
+    bool applied = std::all_of(losses.begin(), losses.end(), is_finite);
+    Estimator after = estimator_;
     if (applied) {
-      estimation::coefficients(estimator_, view(losses), c);
+      estimation::coefficients(after, view(losses), c);
       applied = std::all_of(c.begin(), c.end(), usable);
     }
-    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(queries));
+    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(c.size()));
+    if (!applied) report.status = status::not_finite;
     if (applied) {
+      estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
       apply<T>(x, c, report.learning_rate);
-      if constexpr (learning_sampler<Sampler, T>) {
-        std::vector<double> curvatures(queries);
-        if constexpr (requires { estimator_.curvatures(losses, curvatures); })
-          estimator_.curvatures(losses, curvatures);
-        sampler_.template learn<T>(x, direction(step_, 0), curvatures);
-      }
-    } else {
-      report.status = status::not_finite;
+      if constexpr (learning_sampler<Sampler, T>)
+        sampler_.template learn<T>(x, moving(x.size()), direction(step_, 0),
+                                   estimation::curvatures(estimator_, view(losses)));
     }
     ++step_;
     return report;

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "../candidates.hpp"
 #include "../random/direction.hpp"
+#include "../schedule/schedule.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -19,11 +21,25 @@ struct step_view {
 
 namespace estimation {
 
-/// What every estimator's check() asks of its radius and its number of directions.
-inline void check(const char* who, double epsilon, std::size_t queries, std::size_t least = 1) {
-  const std::string name(who);
-  require(epsilon > 0 && epsilon < 1e300, name + ": epsilon is " + text(epsilon) + ", and must be above 0");
-  require(queries >= least, name + ": queries is " + text(queries) + ", and must be at least " + text(least));
+/// What every estimator's check() asks of its number of directions, and of its radius.
+inline void check(const char* who, std::size_t queries, std::size_t least = 1) {
+  require(queries >= least,
+          std::string(who) + ": queries is " + text(queries) + ", and must be at least " + text(least));
+}
+inline void check(const char* who, double epsilon, const schedule& radius) {
+  require(epsilon > 0 && epsilon < 1e300, std::string(who) + ": epsilon is " + text(epsilon) + ", and must be above 0");
+  radius.check();
+}
+
+/// ε of the step in progress.
+template <class E>
+double radius(const E& e, const step_view& view) {
+  return e.epsilon * e.radius(view.name.step);
+}
+
+/// Point i of θ + radius·zⱼ for q queries, and then θ − radius·zⱼ for the same.
+inline point antithetic(std::size_t i, std::size_t queries, double radius) {
+  return i < queries ? point{i, radius} : point{i - queries, -radius};
 }
 
 /// Point i of the step. Most estimators' points are the same at every step: at(i). Those whose radius is scheduled or
@@ -58,6 +74,15 @@ void coefficients(E& e, const step_view& view, std::span<double> c) {
 inline double mean(std::span<const double> losses) {
   double result = 0;
   for (const double loss : losses) result += loss / static_cast<double>(losses.size());
+  return result;
+}
+
+/// The curvatures along the step's directions (queries); 0 where the estimator measures none.
+template <class E>
+std::vector<double> curvatures(const E& e, const step_view& view) {
+  std::vector<double> result(e.queries);
+  if constexpr (requires { e.curvatures(view, std::span<double>(result)); })
+    e.curvatures(view, std::span<double>(result));
   return result;
 }
 

@@ -15,20 +15,26 @@ namespace zoft::inline ZOFT_ISA {
 /// variance falls as 1/q. With q = 1 this is SPSA (Spall 1992) and MeZO (Malladi et al. 2023, arXiv:2305.17333); with
 /// all 2q points asked at once, P-RGE (Gao et al. 2024, arXiv:2409.15520).
 struct two_point {
-  double epsilon = 1e-3;    ///< smoothing radius ε > 0, in units of the parameters
-  std::size_t queries = 1;  ///< directions a step, q ≥ 1
+  double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
+  std::size_t queries = 1;     ///< directions a step, q ≥ 1
+  zoft::schedule radius = {};  ///< ε over the run
 
-  void check() const { estimation::check("two_point", epsilon, queries); }
+  void check() const {
+    estimation::check("two_point", epsilon, radius);
+    estimation::check("two_point", queries);
+  }
 
   std::size_t evaluations() const { return 2 * queries; }
 
   /// The first q points are θ + εzᵢ, the last q are θ − εzᵢ.
-  point at(std::size_t i) const { return i < queries ? point{i, epsilon} : point{i - queries, -epsilon}; }
+  point at(std::size_t i, const step_view& view = {}) const {
+    return estimation::antithetic(i, queries, estimation::radius(*this, view));
+  }
 
   /// losses (2q) in the order of the points -> coefficients (q)
-  void coefficients(std::span<const double> losses, std::span<double> c) const {
-    for (std::size_t i = 0; i < queries; ++i)
-      c[i] = (losses[i] - losses[queries + i]) / (2 * epsilon * static_cast<double>(queries));
+  void coefficients(const step_view& view, std::span<double> c) const {
+    const double width = 2 * estimation::radius(*this, view) * static_cast<double>(queries);
+    for (std::size_t i = 0; i < queries; ++i) c[i] = (view.losses[i] - view.losses[queries + i]) / width;
   }
 };
 

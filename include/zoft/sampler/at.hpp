@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "../layout.hpp"
 #include "../random/direction.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -37,5 +38,13 @@ auto applied(const Sampler& sampler, direction d) {
   else
     return zoft::at(sampler, d);
 }
+
+/// A sampler whose z depends on nothing but the direction, so that another may be made of it: it need not be told when
+/// a run starts, and applies what it evaluates.
+template <class Sampler>
+concept stateless_sampler = !requires(Sampler s, std::span<const float> x, const layout& shape) {
+  s.template start<float>(x, shape);
+}
+&&!requires(const Sampler s, direction d) { s.applied(d); };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
 #include "../random/symmetric.hpp"
 #include "at.hpp"
+#include "masked.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -23,8 +23,8 @@ struct sparse {
   auto at(direction d) const {
     if (!(density > 0 && density <= 1)) fail("sparse: the density is " + text(density) + ", and must be in (0, 1]");
     const auto greatest = static_cast<std::uint32_t>(std::ceil(std::ldexp(density, 32)) - 1);
-    return masked<decltype(zoft::at(sampler, d))>{
-        zoft::at(sampler, d), random::source({d.seed, renewed ? d.step : 0, 0}, random::stream::mask), greatest};
+    return masked<decltype(zoft::at(sampler, d)), seeded>{
+        zoft::at(sampler, d), {random::source({d.seed, renewed ? d.step : 0, 0}, random::stream::mask), greatest}};
   }
 
   /// x[i] += a · z(d)[first + i]; where m or a is 0, x keeps every bit. Errors as in random::drawn::axpy, and of `at`.
@@ -34,28 +34,22 @@ struct sparse {
   }
 
  private:
-  template <class Z>
-  struct masked {
-    Z z;
-    random::source mask;
+  struct seeded {
+    random::source words;
     std::uint32_t greatest;  // word that is a 1 in the mask
 
-    std::uint64_t elements() const { return random::elements_of(z); }
+    struct tile_of_mask {
+      std::uint32_t word[random::mask_tile];
+      std::uint32_t greatest;
+      bool operator[](std::size_t i) const { return word[i] <= greatest; }
+    };
 
-    template <number T>
-    void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
-      random::check_axpy(x.size(), a, first, elements());
-      constexpr std::size_t chunk = 16 * random::tile_words;
-      random::source words = mask;
-      random::for_each_tile<chunk>(x, first, [&](std::uint64_t index, std::size_t skip, std::span<T> piece) {
-        std::uint32_t word[chunk];
-        for (std::size_t i = skip / random::tile_words; i * random::tile_words < skip + piece.size(); ++i)
-          words.tile(index * (chunk / random::tile_words) + i, word + i * random::tile_words);
-        T moved[chunk];
-        std::copy(piece.begin(), piece.end(), moved);
-        z.axpy(std::span<T>(moved, piece.size()), a, index * chunk + skip);
-        for (std::size_t i = 0; i < piece.size(); ++i) piece[i] = word[skip + i] <= greatest ? moved[i] : piece[i];
-      });
+    tile_of_mask of(std::uint64_t tile, std::size_t skip, std::size_t n) {
+      tile_of_mask result;
+      result.greatest = greatest;
+      for (std::size_t i = skip / random::tile_words; i * random::tile_words < skip + n; ++i)
+        words.tile(tile * (random::mask_tile / random::tile_words) + i, result.word + i * random::tile_words);
+      return result;
     }
   };
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "../random/eight_sums.hpp"
 #include "gaussian.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -31,23 +32,16 @@ struct sphere {
   }
 
  private:
-  /// Σ g², as eight sums of each eighth element that are then added in pairs.
   double squared_norm(direction d) const {
-    constexpr std::size_t width = simd::lanes / 2, piece = 4096;
+    constexpr std::size_t piece = 4096;
     const auto g = gaussian{}.at(d);
-    double sums[8] = {};
+    random::eight_sums squares;
     for (std::uint64_t first = 0; first < size; first += piece) {
       double z[piece] = {};
       g.axpy(std::span<double>(z, static_cast<std::size_t>(std::min<std::uint64_t>(piece, size - first))), 1.0, first);
-      for (std::size_t i = 0; i < piece; i += 8)
-        for (std::size_t j = 0; j < 8; j += width) {
-          const auto v = simd::load<simd::f64>(z + i + j);
-          simd::store(sums + j, simd::multiply_add(v, v, simd::load<simd::f64>(sums + j)));
-        }
+      squares.add(z, z, piece);
     }
-    for (std::size_t half = 4; half > 0; half /= 2)
-      for (std::size_t j = 0; j < half; ++j) sums[j] = simd::rounded<double>(sums[j] + sums[j + half]);
-    return sums[0];
+    return squares.total();
   }
 };
 

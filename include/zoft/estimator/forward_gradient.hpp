@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "../concepts.hpp"
+#include "../dual.hpp"
+#include "step_view.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Exact slopes along q random directions, by forward-mode differentiation:
+///
+///     cᵢ = ∇L·zᵢ / q        ĝ = Σ cᵢzᵢ        q forwards in dual numbers
+///
+/// Unbiased for any E zzᵀ = I, without ε and its error. The functor takes std::span<const dual<T>>, T float or double,
+/// and returns its loss as a dual number. That span is a buffer of 2n numbers of T. Baydin et al. 2022,
+/// arXiv:2202.08587.
+///
+/// Slopes that come from elsewhere (another program's Jacobian-vector products) can be told: tell takes them in the
+/// losses' place, and ask hands out q copies of θ.
+struct forward_gradient {
+  std::size_t queries = 1;  ///< directions a step, q ≥ 1
+
+  /// What the functor's numbers are.
+  template <class T>
+  using argument = dual<T>;
+
+  void check() const { estimation::check("forward_gradient", queries); }
+
+  std::size_t evaluations() const { return queries; }
+
+  /// θ, to which the engine adds zᵢ as the derivative.
+  point at(std::size_t i) const { return {i, 0.0}; }
+
+  /// slopes (q) -> coefficients (q)
+  void coefficients(std::span<const double> slopes, std::span<double> c) const {
+    for (std::size_t i = 0; i < queries; ++i) c[i] = slopes[i] / static_cast<double>(queries);
+  }
+
+  template <class, class, class Adapter, class>
+  static constexpr void compose() {
+    static_assert(borrowing_adapter<Adapter>,
+                  "forward_gradient needs parameters that are the user's own buffer (full): what an adapter shows of "
+                  "its own carries no derivatives");
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

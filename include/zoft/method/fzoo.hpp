@@ -1,0 +1,31 @@
+/// FZOO: descent normalised by the spread of q losses. Dang et al. 2025, arXiv:2506.09034.
+#pragma once
+
+#include "../adapter/full.hpp"
+#include "../engine.hpp"
+#include "../estimator/standardised.hpp"
+#include "../optimizer/sgd.hpp"
+#include "../sampler/rademacher.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+struct fzoo_options {
+  double epsilon = 1e-3;                              ///< smoothing radius ε > 0
+  double learning_rate = 1e-6;                        ///< η; the released form takes the published one's over ε
+  std::size_t queries = 8;                            ///< directions a step, q ≥ 2
+  standardisation form = standardisation::published;  ///< whether 1/ε is in the estimate
+  double decay = 0;                                   ///< λ, decoupled
+  zoft::schedule schedule = {};                       ///< η over the run
+  std::uint64_t seed = 0;                             ///< names the run: same seed, same bits
+};
+
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ (L(θ + εzᵢ) − L(θ))/σεq · zᵢ, z of signs, σ the standard deviation of the q losses
+/// L(θ + εzᵢ): about η/ε along the gradient, whatever its length. q + 1 forwards.
+template <adapter Adapter = full>
+auto fzoo(const fzoo_options& o, Adapter trained = {}) {
+  return engine{rademacher{}, standardised{.epsilon = o.epsilon, .queries = o.queries, .form = o.form},
+                std::move(trained), sgd{.learning_rate = o.learning_rate, .decay = o.decay, .schedule = o.schedule},
+                seed{o.seed}};
+}
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../adapter/extent.hpp"
+#include "../random/eight_sums.hpp"
+#include "../random/formed.hpp"
+#include "at.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// What is applied where z/d was evaluated.
+enum class modified {
+  variance,     ///< d ⊙ z: E ĝ is the gradient, and tensors share its variance otherwise
+  expectation,  ///< z/d: E ĝ is the gradient over d², another geometry
+};
+
+/// Perturbs by z/d, z of another sampler, and applies d ⊙ z or z/d: d > 0 is a number for each tensor, the user's own,
+/// or of each tensor its root mean square at the start (1 where that is 0). Without a layout the buffer is one tensor.
+/// Malladi et al. 2023, arXiv:2305.17333, "modifying the variance" and "the expectation" of MeZO.
+template <class Sampler>
+struct scaled {
+  static_assert(stateless_sampler<Sampler>, "scaled is made of a sampler that keeps nothing");
+
+  Sampler sampler = {};
+  modified form = modified::variance;
+  std::vector<double> scales = {};  ///< d by tensor, in the layout's order; none: taken at the start
+
+  std::vector<std::uint64_t> ends = {};  ///< of the tensors; set at the start
+
+  /// Called before the first step.
+  template <number T>
+  void start(std::span<const T> x, const layout& shape) {
+    ends.clear();
+    if (shape.empty()) ends.push_back(x.size());
+    for (const tensor& t : shape) ends.push_back(t.offset + t.size());
+    if (scales.empty()) {
+      std::size_t first = 0;
+      for (const std::uint64_t end : ends) {
+        const auto n = static_cast<std::size_t>(end) - first;
+        const double size = root_mean_square(x.subspan(first, n));
+        scales.push_back(size > 0 ? size : 1.0);
+        first += n;
+      }
+    }
+    require(scales.size() == ends.size(),
+            "scaled: scales has " + text(scales.size()) + " numbers, and there are " + text(ends.size()) + " tensors");
+    for (const double d : scales)
+      require(d >= 1e-30 && d <= 1e30, "scaled: a scale is " + text(d) + ", and must be from 1e-30 to 1e30");
+  }
+
+  /// z(d)/scale, and what is applied for it; they refer to this sampler.
+  auto at(direction d) const { return multiplied<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), *this, true}; }
+  auto applied(direction d) const {
+    return multiplied<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), *this, form == modified::expectation};
+  }
+
+  /// x[i] += a · z(d)[first + i]/scale; a = 0 and errors as in random::drawn::axpy. Before the start there are no
+  /// elements.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
+    at(d).axpy(x, a, first);
+  }
+
+ private:
+  template <class Z>
+  struct multiplied {
+    Z z;
+    const scaled& by;
+    bool divides;
+
+    std::uint64_t elements() const { return by.ends.empty() ? 0 : std::min(random::elements_of(z), by.ends.back()); }
+
+    template <number T>
+    void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
+      random::axpy_formed(x, a, first, elements(), [&](std::span<float> piece, std::uint64_t from) {
+        z.axpy(piece, 1.0f, from);
+        float factor[random::formed_at_once];
+        auto t = static_cast<std::size_t>(std::upper_bound(by.ends.begin(), by.ends.end(), from) - by.ends.begin());
+        for (std::size_t i = 0; i < piece.size(); ++t) {
+          const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size() - i, by.ends[t] - from - i));
+          std::fill_n(factor + i, n, static_cast<float>(divides ? 1 / by.scales[t] : by.scales[t]));
+          i += n;
+        }
+        random::multiply(piece, factor);
+      });
+    }
+  };
+
+  template <number T>
+  static double root_mean_square(std::span<const T> x) {
+    constexpr std::size_t piece = 1024;
+    random::eight_sums squares;
+    for (std::size_t first = 0; first < x.size(); first += piece) {
+      double wide[piece] = {};
+      for (std::size_t i = 0; i < std::min(piece, x.size() - first); ++i)
+        wide[i] = static_cast<double>(static_cast<arithmetic_t<T>>(x[first + i]));
+      squares.add(wide, wide, piece);
+    }
+    return std::sqrt(squares.total() / static_cast<double>(x.size()));
+  }
+};
+
+template <class Sampler>
+scaled(Sampler, modified) -> scaled<Sampler>;
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "../adapter/extent.hpp"
+#include "at.hpp"
+#include "masked.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+namespace random {
+
+/// The k-th smallest |x|, k from 1 to n: found by digits of its bits, which order as the numbers do, so that nothing of
+/// x's size is kept.
+template <number T>
+double magnitude(std::span<const T> x, std::size_t k) {
+  using bits = std::conditional_t<sizeof(T) == 8, std::uint64_t,
+                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
+  constexpr int width = 8 * sizeof(T), digit = 16;
+  std::uint64_t found = 0;  // the digits that are known, in their places
+  for (int shift = width - digit; shift >= 0; shift -= digit) {
+    std::vector<std::size_t> count(std::size_t{1} << digit);
+    for (const T& v : x) {
+      const std::uint64_t pattern = std::bit_cast<bits>(v) & (static_cast<bits>(~bits{0}) >> 1);
+      if ((pattern ^ found) >> shift >> digit == 0) ++count[pattern >> shift & 0xffffu];
+    }
+    std::size_t next = 0;
+    for (; count[next] < k; ++next) k -= count[next];
+    found |= std::uint64_t{next} << shift;
+  }
+  return static_cast<double>(static_cast<arithmetic_t<T>>(std::bit_cast<T>(static_cast<bits>(found))));
+}
+
+}  // namespace random
+
+/// z = m ⊙ z′, z′ of another sampler, m being 1 where |w| ≤ h: only small weights are perturbed and updated. h is each
+/// tensor's own, such that a share `density` of its weights is trained at the start, to the nearest number of them (and
+/// as many more as are equal to the last). The thresholds stay; the mask is made anew of the weights after each update,
+/// so that one that has grown beyond h rests from then on. Liu et al. 2024, arXiv:2402.15751 (Sparse-MeZO).
+///
+/// The mask is one bit a parameter. Decay is the optimizer's, and not masked.
+template <class Sampler>
+struct small_weights {
+  static_assert(stateless_sampler<Sampler>, "small_weights is made of a sampler that keeps nothing");
+
+  Sampler sampler = {};
+  double density = 0.25;  ///< share of each tensor that is trained, in [0, 1]; the paper's sparsity is 1 − density
+
+  std::vector<extent> tensors = {};      ///< set at the start
+  std::vector<double> thresholds = {};   ///< h of each; below 0 for none
+  std::vector<std::uint64_t> mask = {};  ///< bit i mod 64 of word i / 64 is m of element i
+  std::uint64_t size = 0;
+
+  /// Called before the first step.
+  template <number T>
+  void start(std::span<const T> x, const layout& shape) {
+    require(density >= 0 && density <= 1, "small_weights: density is " + text(density) + ", and must be in [0, 1]");
+    tensors.clear();
+    if (shape.empty()) tensors.push_back({0, x.size()});
+    for (const tensor& t : shape) tensors.push_back({t.offset, t.size()});
+    thresholds.clear();
+    for (const extent& part : tensors) {
+      const double share = simd::rounded<double>(density * static_cast<double>(part.size));
+      const auto trained = static_cast<std::size_t>(std::floor(share + 0.5));
+      thresholds.push_back(trained == 0 ? -1 : random::magnitude(x.subspan(part.first, part.size), trained));
+    }
+    size = x.size();
+    cover(x);
+  }
+
+  /// Called after each update.
+  template <number T>
+  void learn(std::span<const T> x, std::span<const extent>, direction, std::span<const double>) {
+    cover(x);
+  }
+
+  /// z(d), which refers to this sampler.
+  auto at(direction d) const {
+    return masked<decltype(zoft::at(sampler, d)), bits>{zoft::at(sampler, d), {mask.data(), size}};
+  }
+
+  /// x[i] += a · z(d)[first + i]; where m or a is 0, x keeps every bit. Errors as in random::drawn::axpy. Before the
+  /// start there are no elements.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
+    at(d).axpy(x, a, first);
+  }
+
+ private:
+  struct bits {
+    const std::uint64_t* words;
+    std::uint64_t size;
+
+    struct tile_of_mask {
+      const std::uint64_t* words;
+      bool operator[](std::size_t i) const { return (words[i / 64] >> i % 64 & 1u) != 0; }
+    };
+
+    std::uint64_t elements() const { return size; }
+    tile_of_mask of(std::uint64_t tile, std::size_t, std::size_t) const {
+      return {words + tile * (random::mask_tile / 64)};
+    }
+  };
+
+  template <number T>
+  void cover(std::span<const T> x) {
+    mask.assign((x.size() + 63) / 64, 0);
+    for (std::size_t t = 0; t < tensors.size(); ++t)
+      for (std::size_t i = tensors[t].first; i < tensors[t].first + tensors[t].size; ++i)
+        if (std::abs(static_cast<double>(static_cast<arithmetic_t<T>>(x[i]))) <= thresholds[t])
+          mask[i / 64] |= std::uint64_t{1} << i % 64;
+  }
+};
+
+template <class Sampler>
+small_weights(Sampler, double) -> small_weights<Sampler>;
+
+}  // namespace zoft::inline ZOFT_ISA
