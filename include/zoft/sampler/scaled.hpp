@@ -14,12 +14,12 @@ namespace zoft::inline ZOFT_ISA {
 /// What is applied where z/d was evaluated.
 enum class modified {
   variance,     ///< d ⊙ z: E ĝ is the gradient, and tensors share its variance otherwise
-  expectation,  ///< z/d: E ĝ is the gradient over d², another geometry
+  expectation,  ///< z: E ĝ is the gradient over d
 };
 
-/// Perturbs by z/d, z of another sampler, and applies d ⊙ z or z/d: d > 0 is a number for each tensor, the user's own,
-/// or of each tensor its root mean square at the start (1 where that is 0). Without a layout the buffer is one tensor.
-/// Malladi et al. 2023, arXiv:2305.17333, "modifying the variance" and "the expectation" of MeZO.
+/// Perturbs by z/d, z of another sampler, and applies d ⊙ z or z: d > 0 is a number for each tensor, the user's own, or
+/// of each tensor its root mean square at the start (1 where that is 0). Without a layout the buffer is one tensor.
+/// Malladi et al. 2023, arXiv:2305.17333, MeZO with modified variance and expectation.
 template <class Sampler>
 struct scaled {
   static_assert(stateless_sampler<Sampler>, "scaled is made of a sampler that keeps nothing");
@@ -51,14 +51,12 @@ struct scaled {
       require(d >= 1e-30 && d <= 1e30, "scaled: a scale is " + text(d) + ", and must be from 1e-30 to 1e30");
   }
 
-  /// z(d)/scale, and what is applied for it; they refer to this sampler.
-  auto at(direction d) const { return multiplied<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), *this, true}; }
-  auto applied(direction d) const {
-    return multiplied<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), *this, form == modified::expectation};
-  }
+  /// What is evaluated, and what is applied for it; they refer to this sampler.
+  auto at(direction d) const { return times(d, -1); }
+  auto applied(direction d) const { return times(d, form == modified::variance ? 1 : 0); }
 
-  /// x[i] += a · z(d)[first + i]/scale; a = 0 and errors as in random::drawn::axpy. Before the start there are no
-  /// elements.
+  /// x[i] += a · what is evaluated[first + i]; a = 0 and errors as in random::drawn::axpy. Before the start there are
+  /// no elements.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
@@ -69,7 +67,7 @@ struct scaled {
   struct multiplied {
     Z z;
     const scaled& by;
-    bool divides;
+    int power;  // of d: −1, 0 or 1
 
     std::uint64_t elements() const { return by.ends.empty() ? 0 : std::min(random::elements_of(z), by.ends.back()); }
 
@@ -81,13 +79,18 @@ struct scaled {
         auto t = static_cast<std::size_t>(std::upper_bound(by.ends.begin(), by.ends.end(), from) - by.ends.begin());
         for (std::size_t i = 0; i < piece.size(); ++t) {
           const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size() - i, by.ends[t] - from - i));
-          std::fill_n(factor + i, n, static_cast<float>(divides ? 1 / by.scales[t] : by.scales[t]));
+          const double d = by.scales[t];
+          std::fill_n(factor + i, n, static_cast<float>(power < 0 ? 1 / d : power > 0 ? d : 1.0));
           i += n;
         }
         random::multiply(piece, factor);
       });
     }
   };
+
+  auto times(direction d, int power) const {
+    return multiplied<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), *this, power};
+  }
 
   template <number T>
   static double root_mean_square(std::span<const T> x) {
