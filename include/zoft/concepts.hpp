@@ -39,14 +39,17 @@ concept learning_sampler = sampler<S, T> &&
 
 /// A sampler whose z(d) is a linear map of fewer numbers, its core: z = P(y), with P of the step and y of d.
 ///
+///     layout                 of the parameters
 ///     core()                 layout of y: a tensor for each of the parameters', in their order and with their names
 ///     core_axpy(y, a, d)     y += a · core of z(d)
-///     basis(d)               P: embed(y, g, first) does g += (P y)[first …], within one tensor
+///     basis(d)               P: embed(y, g, first) does g += (P y)[first …]
 ///     renewed(step)          whether P differs from the step before
-///     basis.carry(from, y)   y ← the y in this basis that is nearest to what it was in `from`
+///     basis.carry(from, y)   y ← the y in this basis that is nearest to what it was in `from`; only where P changes
+///     basis.gain(i)          ‖P y‖ / ‖y‖ in tensor i; only where that is the same for all y
 template <class S>
 concept factored_sampler = sampler<S, float> &&
     requires(const S s, direction d, std::span<float> y, std::span<const float> read, std::uint32_t step) {
+  { s.layout } -> std::convertible_to<const layout&>;
   { s.core() } -> std::convertible_to<const layout&>;
   s.core_axpy(y, 1.0f, d);
   s.basis(d).embed(read, y, std::uint64_t{0});

@@ -9,7 +9,7 @@ namespace random {
 /// Signs, one bit an element: the sign of element i is bit i mod 32 of word i / 32 of the direction's stream; 1 is +1.
 class signs {
  public:
-  explicit signs(direction d) : words_(d, stream::perturbation) {
+  explicit signs(direction d, stream s = stream::perturbation) : words_(d, s) {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) to_sign_[lane] = static_cast<std::uint32_t>(31 - lane);
   }
 

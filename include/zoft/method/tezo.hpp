@@ -1,0 +1,46 @@
+/// TeZO: perturbations of which r numbers a matrix change from step to step. Sun et al. 2025, arXiv:2501.19057.
+#pragma once
+
+#include "../adapter/full.hpp"
+#include "../engine.hpp"
+#include "../estimator/two_point.hpp"
+#include "../optimizer/factored.hpp"
+#include "../optimizer/momentum.hpp"
+#include "../optimizer/sgd.hpp"
+#include "../sampler/diagonal_subspace.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+struct tezo_options {
+  std::size_t rank = 24;         ///< r ≥ 1
+  double epsilon = 1e-3;         ///< smoothing radius ε > 0
+  double learning_rate = 1e-7;   ///< η
+  double beta = 0.9;             ///< β of tezo_m, 0 ≤ β < 1
+  std::size_t queries = 1;       ///< directions a step, q ≥ 1
+  double decay = 0;              ///< λ, decoupled
+  zoft::schedule schedule = {};  ///< η over the run
+  std::uint64_t seed = 0;        ///< names the run: same seed, same bits
+};
+
+/// What TeZO's variants have in common: z = U diag(τ) Vᵀ for each matrix of the shape, U and V the run's own, τ drawn
+/// for each direction; z gaussian for what is no matrix.
+template <class Optimizer>
+auto tezo(const tezo_options& o, layout shape, Optimizer descent) {
+  return engine{diagonal_subspace{.layout = shape, .rank = o.rank},
+                two_point{.epsilon = o.epsilon, .queries = o.queries}, full{.layout = std::move(shape)},
+                std::move(descent), seed{o.seed}};
+}
+
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ cᵢzᵢ. In expectation ĝ is r times the gradient.
+inline auto tezo(const tezo_options& o, layout shape) {
+  return tezo(o, std::move(shape), sgd{.learning_rate = o.learning_rate, .decay = o.decay, .schedule = o.schedule});
+}
+
+/// TeZO-m: t ← βt + Σ cᵢτᵢ,  θ ← θ − η(U diag(t) Vᵀ + λθ): momentum of r numbers a matrix.
+inline auto tezo_m(const tezo_options& o, layout shape) {
+  return tezo(
+      o, std::move(shape),
+      factored{momentum{.learning_rate = o.learning_rate, .beta = o.beta, .decay = o.decay, .schedule = o.schedule}});
+}
+
+}  // namespace zoft::inline ZOFT_ISA

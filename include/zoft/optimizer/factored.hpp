@@ -1,0 +1,141 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "../concepts.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+namespace composition {
+template <class Sampler>
+using basis_of = decltype(std::declval<const Sampler&>().basis(direction{}));
+
+template <class Basis>
+concept renewable = requires(const Basis b, std::span<float> y) {
+  b.carry(b, y);
+};
+template <class Basis>
+concept isometric = requires(const Basis b) {
+  b.gain(std::size_t{0});
+};
+template <class Optimizer>
+concept turning = requires(Optimizer o, std::span<float> g, update::piece p) {
+  o.turn(g, p);
+};
+template <class Optimizer>
+concept spectral = requires(Optimizer o, std::span<float> g, update::piece p, const tensor& core) {
+  o.turn(g, p, core, 1.0);
+};
+struct any_function {
+  template <class A>
+  void operator()(std::span<A>) const {}
+};
+template <class Optimizer>
+concept carried = requires(Optimizer o, any_function f) {
+  o.template carry<float>(f);
+};
+}  // namespace composition
+
+/// Another optimizer whose state lies on a factored sampler's core. There, z = P(y), and the estimate is e = Σ cᵢyᵢ:
+///
+///     e ← turned by the optimizer, θ ← θ − η(P(e) + λθ)        e of the core's size, P(e) made a piece at a time
+///
+/// The optimizer has turn(g, piece), which makes of a tensor's estimate what is to be descended along; piece.first
+/// counts the core's elements and piece.owner is the parameters' tensor. Or turn(g, piece, core, gain), if it needs the
+/// core as a matrix and P to be an isometry but for that gain. Where the sampler renews P, state is carried over by
+/// carry(f), which gives each buffer that is linear in the estimates to f; one without cannot be carried.
+template <class Optimizer>
+struct factored {
+  using of_core = Optimizer;
+
+  Optimizer optimizer = {};
+  layout core = {};                                ///< the sampler's, from the first step on
+  update::buffers estimate = {};                   ///< e
+  std::optional<std::uint32_t> last_applied = {};  ///< the step whose basis the state is in
+
+  void check() const { optimizer.check(); }
+  double rate(std::uint32_t step) const { return optimizer.rate(step); }
+
+  template <class Sampler, class, class, class>
+  static constexpr void compose() {
+    static_assert(factored_sampler<Sampler>,
+                  "factored: the state is of a sampler's core, and this sampler has none: use the optimizer by itself");
+    if constexpr (factored_sampler<Sampler>) {
+      using basis = composition::basis_of<Sampler>;
+      static_assert(!composition::renewable<basis> || composition::carried<Optimizer>,
+                    "factored: this sampler renews its basis, and this optimizer's state cannot be carried to another");
+      static_assert(
+          composition::turning<Optimizer> || !composition::spectral<Optimizer> || composition::isometric<basis>,
+          "factored: this optimizer needs a basis that is orthonormal: low_rank_orthonormal or subspace");
+    }
+  }
+
+  /// x (n), of which the parts are moved.
+  template <number T, class Sampler>
+  void apply(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, direction d,
+             std::span<const double> c, double rate) {
+    using A = arithmetic_t<T>;
+    const auto basis = sampler.basis(d);
+    std::vector<A>& e = estimate.of<A>();
+    if (e.empty()) {
+      core = sampler.core();
+      e.resize(core.size());
+      if constexpr (requires { optimizer.template start<A>(std::span<const A>(e), core); })
+        optimizer.template start<A>(std::span<const A>(e), core);
+    }
+    carry<A>(sampler, basis, d);
+    std::fill(e.begin(), e.end(), A{0});
+    for (std::uint32_t i = 0; i < c.size(); ++i)
+      sampler.core_axpy(std::span<A>(e), static_cast<A>(c[i]), direction{d.seed, d.step, i});
+    for (std::size_t i = 0; i < core.tensors().size(); ++i) {
+      const tensor& owner = sampler.layout.tensors()[i];
+      const auto holds = [&](const extent& part) {
+        return part.first <= owner.offset && owner.offset < part.first + part.size;
+      };
+      if (std::none_of(parts.begin(), parts.end(), holds)) continue;
+      turn<A>(basis, i, {core.tensors()[i].offset, &owner, rate, d.step});
+      const extent whole{owner.offset, owner.size(), &owner};
+      for_each_piece(std::span(&whole, 1), chunk, [&](std::size_t first, std::size_t n, const tensor*) {
+        A g[chunk] = {};
+        basis.embed(std::span<const A>(e), std::span<A>(g, n), first);
+        update::descend<T>(x.subspan(first, n), std::span<A>(g, n), {first, &owner, rate, d.step}, optimizer.decay,
+                           optimizer.decays);
+      });
+    }
+  }
+
+ private:
+  static constexpr std::size_t chunk = 2048;  // elements of P(e) that exist at a time
+
+  template <class A, class Basis>
+  void turn(const Basis& basis, std::size_t index, const update::piece& p) {
+    const tensor& of_core_tensor = core.tensors()[index];
+    const auto g = std::span(estimate.of<A>()).subspan(of_core_tensor.offset, of_core_tensor.size());
+    if constexpr (composition::spectral<Optimizer>)
+      optimizer.turn(g, p, of_core_tensor, basis.gain(index));
+    else
+      optimizer.turn(g, p);
+  }
+
+  /// State to this step's basis, from that of the step which was applied last: steps between may have been rejected,
+  /// the first of an interval among them.
+  template <class A, class Sampler, class Basis>
+  void carry(const Sampler& sampler, const Basis& basis, direction d) {
+    if constexpr (composition::renewable<Basis>) {
+      bool renewed = false;
+      for (std::uint32_t step = last_applied.value_or(d.step); step < d.step && !renewed; ++step)
+        renewed = sampler.renewed(step + 1);
+      if (renewed) {
+        const auto before = sampler.basis(direction{d.seed, *last_applied, 0});
+        optimizer.template carry<A>([&](std::span<A> y) { basis.carry(before, y); });
+      }
+    }
+    last_applied = d.step;
+  }
+};
+
+template <class Optimizer>
+factored(Optimizer) -> factored<Optimizer>;
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <algorithm>
+
+#include "newton_schulz.hpp"
+#include "update.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// M ← βM + ĝ,  θ ← θ − η(msign(M) + λθ) for each matrix, msign by Newton and Schulz (see newton_schulz): a step that
+/// is as long in every direction that the estimate has. Vectors take momentum's step, θ ← θ − η(M + λθ), whose length
+/// is the estimate's. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+///
+/// It is for factored{muon{…}}, on samplers whose factors are orthonormal: msign(YVᵀ) = msign(Y)Vᵀ then, and M and its
+/// sign are of the core's size, r·m or r·r.
+struct muon {
+  double learning_rate = 1e-2;          ///< η ≥ 0 at the peak of the schedule; near the size of a matrix' step
+  double beta = 0;                      ///< β, 0 ≤ β < 1; 0: no momentum
+  std::size_t iterations = 5;           ///< of Newton and Schulz, at least 1
+  double decay = 0;                     ///< λ ≥ 0
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay
+  zoft::schedule schedule = {};         ///< η over the run
+  update::buffers velocity = {};        ///< M, from 0 at the first step
+
+  void check() const {
+    update::check("muon", learning_rate, decay, schedule);
+    require(beta >= 0 && beta < 1, "muon: beta is " + text(beta) + ", and must be at least 0 and below 1");
+    require(iterations > 0, "muon: iterations is 0, and must be at least 1");
+  }
+  double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
+
+  /// Called before the first step.
+  template <number T>
+  void start(std::span<const T> x, const layout&) {
+    velocity.of<arithmetic_t<T>>().resize(x.size());
+  }
+
+  /// g: the core (rows, columns) of the estimate of p's tensor, and gain what makes a core's norm that of its matrix
+  /// -> the core of the matrix' sign.
+  template <class A>
+  void turn(std::span<A> g, const update::piece& p, const tensor& core, double gain) {
+    A* m = velocity.of<A>().data() + p.first;
+    random::axpy<A>(g, static_cast<A>(beta), m);
+    std::copy(g.begin(), g.end(), m);
+    if (!p.owner->is_matrix()) return;
+    newton_schulz(g, core.rows, core.columns, iterations);
+    for (A& v : g) v = static_cast<A>(static_cast<double>(v) / gain);
+  }
+
+  /// M is linear in what was learnt: f(M) may express it otherwise.
+  template <class A, class F>
+  void carry(F f) {
+    f(std::span<A>(velocity.of<A>()));
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA

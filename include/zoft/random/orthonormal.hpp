@@ -1,0 +1,57 @@
+/// Orthonormal rows, and the sums of products that they take: in double, in an order that no instruction set changes.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "axpy.hpp"
+#include "eight_sums.hpp"
+
+namespace zoft::inline ZOFT_ISA::random {
+
+/// Σ aᵢbᵢ of n floats or doubles.
+template <class A, class B>
+double dot(const A* a, const B* b, std::size_t n) {
+  constexpr std::size_t chunk = 256;
+  eight_sums sums;
+  for (std::size_t done = 0; done < n; done += chunk) {
+    double wide_a[chunk] = {}, wide_b[chunk] = {};
+    const std::size_t count = std::min(chunk, n - done);
+    std::copy_n(a + done, count, wide_a);
+    std::copy_n(b + done, count, wide_b);
+    sums.add(wide_a, wide_b, (count + 7) / 8 * 8);
+  }
+  return sums.total();
+}
+
+/// q (rows, n), rows ≤ n: each row is made orthogonal to those before it, and of length 1. Of gaussian rows it is the Q
+/// of a QR decomposition whose R has a positive diagonal: as likely to be any orthonormal rows as any other.
+///
+/// Modified Gram and Schmidt, twice, after which rows are orthogonal to rounding. Where nothing is left of a row, the
+/// first coordinate's direction of which something is left takes its place. Giraud et al. 2005, "Rounding error
+/// analysis of the classical Gram-Schmidt orthogonalization process".
+inline void orthonormalise(std::span<double> q, std::size_t rows) {
+  const std::size_t n = q.size() / rows;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::span<double> row = q.subspan(i * n, n);
+    const auto left_of_it = [&] {
+      const double before = dot(row.data(), row.data(), n);
+      for (int pass = 0; pass < 2; ++pass)
+        for (std::size_t j = 0; j < i; ++j) axpy<double>(row, -dot(row.data(), q.data() + j * n, n), q.data() + j * n);
+      const double after = dot(row.data(), row.data(), n);
+      return after > 1e-20 * before ? after : 0.0;
+    };
+    double squares = left_of_it();
+    for (std::size_t coordinate = 0; squares == 0; ++coordinate) {
+      std::fill(row.begin(), row.end(), 0.0);
+      row[coordinate] = 1;
+      squares = left_of_it();
+    }
+    const double scale = simd::rounded<double>(1 / std::sqrt(squares));
+    for (double& v : row) v = simd::rounded<double>(scale * v);
+  }
+}
+
+}  // namespace zoft::inline ZOFT_ISA::random
