@@ -7,10 +7,15 @@
 #include <tuple>
 #include <type_traits>
 #include <vector>
+#include <zoft/sampler/diagonal_subspace.hpp>
+#include <zoft/sampler/flipout.hpp>
 #include <zoft/sampler/gaussian.hpp>
+#include <zoft/sampler/low_rank_gaussian.hpp>
+#include <zoft/sampler/low_rank_product.hpp>
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/sampler/sparse.hpp>
 #include <zoft/sampler/sphere.hpp>
+#include <zoft/sampler/subspace.hpp>
 #include <zoft/sampler/uniform.hpp>
 
 namespace noise_hash {
@@ -33,6 +38,35 @@ inline const std::tuple all{
     recorded<zoft::sparse<zoft::gaussian>>{"sparse gaussian", {{}, 0.3}, 0x5d96c5ee3164a7e5},
 };
 
+inline zoft::layout matrices() {
+  zoft::layout result;
+  result.add("wide", 100, 2100);
+  result.add("vector", 5000);
+  result.add("tall", 1000, 85);
+  return result;
+}
+
+// Samplers that have a layout: of its elements, as floats and as doubles.
+template <class Sampler>
+struct recorded_layout {
+  const char* name;
+  Sampler sampler;
+  std::uint64_t as_float, as_double;
+};
+
+inline const std::tuple with_layouts{
+    recorded_layout<zoft::low_rank_gaussian>{
+        "low_rank_gaussian", {matrices(), 3}, 0x49a7dfc15545da59, 0xa7ec0f1a36c5e43b},
+    recorded_layout<zoft::low_rank_orthonormal>{
+        "low_rank_orthonormal", {matrices(), 70}, 0x5ac77ef196cd5862, 0x8aafa78b41e5a6f2},
+    recorded_layout<zoft::low_rank_product>{
+        "low_rank_product", {matrices(), 2}, 0x3cebec7918dfd436, 0x1dce876e12d29099},
+    recorded_layout<zoft::subspace>{"subspace", {matrices(), 70}, 0xf9b4314bb34b31e9, 0x0c8d0e6174d73c33},
+    recorded_layout<zoft::diagonal_subspace>{
+        "diagonal_subspace", {matrices(), 5}, 0x777f6ef9f480d86a, 0xb0a1f74ff5db6cbb},
+    recorded_layout<zoft::flipout>{"flipout", {matrices()}, 0x5c2a6ba22c537ad7, 0x9af814b4a024bf58},
+};
+
 // f(element) for each.
 template <class Tuple, class F>
 void for_each(const Tuple& tuple, F f) {
@@ -50,6 +84,13 @@ std::uint64_t of(std::span<const T> z) {
     for (unsigned shift = 0; shift < 8 * sizeof(T); shift += 8) h = (h ^ (word >> shift & 0xffu)) * 0x100000001b3;
   }
   return h;
+}
+
+template <class T, class Sampler>
+std::uint64_t of_layout(const Sampler& sampler) {
+  std::vector<T> z(matrices().size());
+  sampler.axpy(std::span<T>(z), T{1}, fixed);
+  return of(std::span<const T>(z));
 }
 
 // What a storage type's arithmetic comes to: uniform numbers, moved twice.

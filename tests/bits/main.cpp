@@ -16,6 +16,10 @@ int main() {
     r.sampler.axpy(std::span(z), 1.0f, noise_hash::fixed);
     compare(r.name, noise_hash::of(std::span<const float>(z)), r.hash);
   });
+  noise_hash::for_each(noise_hash::with_layouts, [&](const auto& r) {
+    compare(r.name, noise_hash::of_layout<float>(r.sampler), r.as_float);
+    compare(r.name, noise_hash::of_layout<double>(r.sampler), r.as_double);
+  });
   noise_hash::for_each(noise_hash::storages, [&]<class T>(const noise_hash::recorded_storage<T>& r) {
     compare(r.name, noise_hash::of_storage<T>(), r.hash);
   });
