@@ -15,8 +15,8 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     X ← 3.4445·X − 4.775·XXᵀX + 2.0315·(XXᵀ)²X        from X/‖X‖, the Frobenius norm
 ///
-/// which takes singular values above about 0.003 of the norm to within 0.68 … 1.14 in five iterations, and neither
-/// further nor below. 0 stays 0. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+/// which takes singular values of at least 0.002 of the norm to 0.68 … 1.21 in five iterations, and no closer to 1 in
+/// more. 0 stays 0. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
 ///
 /// It is done in double, and on the small side: with C = XᵀX (or XXᵀ, whichever is smaller) all iterations are one
 /// polynomial of C by which X is multiplied at the end.

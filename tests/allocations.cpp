@@ -1,0 +1,149 @@
+// Memory: what a step allocates, counted by replacing the program's operator new, which only this file may do.
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <zoft/lozo.hpp>
+#include <zoft/method/lozo_m.hpp>
+#include <zoft/method/subzero.hpp>
+#include <zoft/method/tezo.hpp>
+#include <zoft/method/zo_muon.hpp>
+#include <zoft/mezo.hpp>
+#include <zoft/sampler/flipout.hpp>
+#include <zoft/sampler/low_rank_product.hpp>
+
+#include "core_support.hpp"
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<std::size_t> largest{0}, sum{0};
+
+void* allocated(std::size_t size, std::size_t alignment) {
+  if (counting) {
+    sum += size;
+    if (size > largest) largest = size;
+  }
+  // aligned_alloc asks for a multiple of the alignment.
+  void* const memory = alignment > alignof(std::max_align_t)
+                           ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
+                           : std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocated(size == 0 ? 1 : size, 0); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocated(size == 0 ? 1 : size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace {
+
+// Large enough for a buffer of its size to stand out: two matrices, 120,000 parameters, and a vector of 300.
+zoft::layout shape() {
+  zoft::layout result;
+  result.add("up", 300, 200);
+  result.add("bias", 300);
+  result.add("down", 200, 300);
+  return result;
+}
+const std::size_t n = shape().size();
+constexpr std::size_t rank = 4;
+// What r columns beside each matrix' rows and columns come to, in bytes of floats.
+constexpr std::size_t factors = rank * 2 * (300 + 200) * sizeof(float);
+
+struct memory {
+  std::size_t largest, sum;  // bytes
+};
+
+template <class F>
+memory counted(F f) {
+  largest = sum = 0;
+  counting = true;
+  f();
+  counting = false;
+  return {largest, sum};
+}
+
+template <class Tuner>
+std::vector<memory> steps(Tuner tuner) {
+  std::vector<float> x(n, 0.5f);
+  std::vector<memory> result;
+  for (int step = 0; step < 3; ++step)
+    result.push_back(counted([&] {
+      tuner.step(std::span(x), [](std::span<const float> w) { return static_cast<double>(w[0]) + w[w.size() - 1]; });
+    }));
+  return result;
+}
+
+struct method {
+  const char* name;
+  std::size_t first;  // bytes that the first step may allocate besides, for state and for a direction looked at
+  std::size_t each;   // bytes that each step may allocate
+  std::vector<memory> (*run)();
+};
+
+// A row a method. Small things (reports, coefficients, tables of tensors) are within `small`.
+constexpr std::size_t small = 8192;
+const method methods[] = {
+    {"mezo", 0, 0, [] { return steps(zoft::mezo({.seed = 1})); }},
+    {"mezo, 4 queries", 0, 0, [] { return steps(zoft::mezo({.queries = 4, .seed = 1})); }},
+    // A direction's factors are made four times a step: for either point, to come back from them, and to be applied.
+    {"lozo", factors, 4 * factors, [] { return steps(zoft::lozo({.rank = rank}, shape())); }},
+    {"lozo_m", 2 * factors, 4 * factors, [] { return steps(zoft::lozo_m({.rank = rank, .interval = 2}, shape())); }},
+    // Columns are made orthonormal in double.
+    {"subzero", 4 * factors, 16 * factors, [] { return steps(zoft::subzero({.rank = rank, .interval = 2}, shape())); }},
+    {"tezo", factors, 4 * factors, [] { return steps(zoft::tezo({.rank = rank}, shape())); }},
+    {"tezo_m", 2 * factors, 4 * factors, [] { return steps(zoft::tezo_m({.rank = rank}, shape())); }},
+    {"zo_muon", 4 * factors, 25 * factors, [] { return steps(zoft::zo_muon({.rank = rank, .interval = 2}, shape())); }},
+    {"low_rank_product", factors, 4 * factors,
+     [] {
+       return steps(zoft::engine{zoft::low_rank_product{shape(), rank}, zoft::two_point{}, zoft::full{}, zoft::sgd{}});
+     }},
+    {"flipout", factors, 4 * factors,
+     [] {
+       return steps(zoft::engine{zoft::flipout{shape()}, zoft::two_point{}, zoft::full{}, zoft::sgd{}});
+     }},
+};
+
+// The first step also allocates the byte a parameter by which an in-place buffer comes back. No piece of the others is
+// near that.
+bool within(const method& m, const std::vector<memory>& seen) {
+  bool result = seen[0].largest <= n && seen[0].sum <= n + m.first + m.each + small;
+  for (std::size_t i = 1; i < seen.size(); ++i)
+    result = result && seen[i].largest <= 2 * factors && seen[i].sum <= m.each + small;
+  return result;
+}
+
+// The fault: a sampler that makes z whole.
+struct dense {
+  template <class T>
+  void axpy(std::span<T> x, T a, zoft::direction d, std::uint64_t first = 0) const {
+    std::vector<T> z(n, T{0});
+    zoft::gaussian{}.axpy(std::span(z), a, d);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += z[first + i];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("memory: no method that needs none has a buffer of the parameters' size", "[allocations]") {
+  for (const method& m : methods) {
+    INFO(m.name);
+    const auto seen = m.run();
+    CAPTURE(seen[0].largest, seen[0].sum, seen[1].sum, seen[2].sum, m.first, m.each);
+    CHECK(within(m, seen));
+  }
+}
+
+TEST_CASE("memory: a dense buffer is noticed", "[allocations]") {
+  const method none{"", 0, 4 * factors, nullptr};
+  CHECK(!within(none, steps(zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, zoft::momentum{}})));
+  CHECK(!within(none, steps(zoft::engine{dense{}, zoft::two_point{}, zoft::full{}, zoft::sgd{}})));
+}
