@@ -1,7 +1,7 @@
 // Memory: what a step allocates, counted by replacing the program's operator new, which only this file may do.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <functional>
 #include <new>
 #include <zoft/lozo.hpp>
 #include <zoft/method/lozo_m.hpp>
@@ -19,24 +19,31 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<std::size_t> largest{0}, sum{0};
 
-void* allocated(std::size_t size, std::size_t alignment) {
+void* allocated(std::size_t size, std::size_t alignment) noexcept {
   if (counting) {
     sum += size;
     if (size > largest) largest = size;
   }
   // aligned_alloc asks for a multiple of the alignment.
-  void* const memory = alignment > alignof(std::max_align_t)
-                           ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                           : std::malloc(size);
+  size = std::max<std::size_t>(size, 1);
+  return alignment == 0 ? std::malloc(size)
+                        : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* or_throw(void* memory) {
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
 }  // namespace
 
-void* operator new(std::size_t size) { return allocated(size == 0 ? 1 : size, 0); }
+void* operator new(std::size_t size) { return or_throw(allocated(size, 0)); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocated(size == 0 ? 1 : size, static_cast<std::size_t>(alignment));
+  return or_throw(allocated(size, static_cast<std::size_t>(alignment)));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocated(size, 0); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return allocated(size, static_cast<std::size_t>(alignment));
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

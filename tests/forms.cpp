@@ -1,4 +1,5 @@
 // The forms of use that are promised, as a user writes them.
+#include <zoft/lozo.hpp>
 #include <zoft/zoft.hpp>
 
 #include "core_support.hpp"
@@ -132,6 +133,34 @@ TEST_CASE("form 3: P-RGE, all 2q candidates in one call", "[forms]") {
     REQUIRE(s.projected_gradients.size() == 8);
   }
   CHECK(mean_loss(net, adapter) < 0.6 * before);
+}
+
+TEST_CASE("form 4: LOZO needs to know which parts of the buffer are matrices", "[forms]") {
+  zoft::layout shape;
+  shape.add("attention.q", 64, 64);
+  shape.add("bias", 64);
+  auto tuner = zoft::lozo({.rank = 2, .interval = 50, .epsilon = 1e-3, .learning_rate = 1e-6, .seed = 42}, shape);
+
+  // y = Wx + b at sixteen x, and the squares' sum against what W = 0 and b = 1 give.
+  const auto loss = [](std::span<const float> w) {
+    double sum = 0;
+    for (int example = 0; example < 16; ++example)
+      for (std::size_t i = 0; i < 64; ++i) {
+        double y = static_cast<double>(w[64 * 64 + i]) - 1;
+        for (std::size_t j = 0; j < 64; ++j)
+          y += static_cast<double>(w[i * 64 + j]) * std::sin(static_cast<double>(j + 1) * (example + 1));
+        sum += y * y;
+      }
+    return sum;
+  };
+  std::vector<float> weights = initial(shape.size());
+  const double before = loss(weights);
+  for (int step = 0; step < 300; ++step) {
+    const auto s = tuner.step(std::span(weights), loss);
+    REQUIRE(s.status == zoft::status::ok);
+    REQUIRE(s.evaluations == 2);
+  }
+  CHECK(loss(weights) < 0.98 * before);
 }
 
 TEST_CASE("form 5: the four policies, composed by hand", "[forms]") {
