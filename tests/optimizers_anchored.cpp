@@ -8,6 +8,7 @@
 #include <zoft/optimizer/replayed_momentum.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/optimizer/sign_of_slopes.hpp>
+#include <zoft/sampler/sparse.hpp>
 
 #include "optimizer_support.hpp"
 
@@ -115,8 +116,7 @@ TEMPLATE_TEST_CASE("anchored: no step leaves the ball", "[optimizer]", float, do
 TEST_CASE("anchored: the bound moves only what the step moved", "[optimizer]") {
   const auto tensors = shape();
   const std::size_t n = tensors.size();
-  auto origin = start<double>(n);
-  origin[3] = -0.0;  // would become +0
+  const auto origin = start<double>(n);
   auto x = origin;
   const zoft::blocks adapter{.layout = tensors, .interval = 2};
   const double radius = 2;
@@ -137,6 +137,17 @@ TEST_CASE("anchored: the bound moves only what the step moved", "[optimizer]") {
     reached = reached || distance(x, origin) > radius * (1 - 1e-12);
   }
   CHECK(reached);
+}
+
+TEST_CASE("anchored: where z is 0 the bound keeps every bit", "[optimizer]") {
+  const std::vector<float> origin(3000, -0.0f);
+  auto x = origin;
+  zoft::engine tuner{zoft::sparse<zoft::gaussian>{.density = 0.1}, probes, zoft::full{},
+                     anchored<zoft::sgd>{.optimizer = {.learning_rate = 1}, .radius = 0.5}, zoft::seed{run}};
+  tuner.tell(std::span(x), losses(0));
+  const auto z = noise<float>(tuner.sampler(), tuner.direction(0, 0), x.size());
+  for (std::size_t i = 0; i < x.size(); ++i)
+    REQUIRE((z[i] == 0) == (std::bit_cast<std::uint32_t>(x[i]) == 0x80000000u));
 }
 
 TEST_CASE("anchored: parameters that an adapter owns stay near those it started from", "[optimizer]") {

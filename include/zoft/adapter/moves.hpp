@@ -11,34 +11,33 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Whether θ + scale·z differs from θ as it is stored, in any of these extents. Where all of z is 0 there, it is not
-/// rounding that keeps θ, and the answer is true. It ends at the first difference, as a rule in the first piece.
-template <number T, class Z>
-bool moves(std::span<const T> x, std::span<const extent> parts, arithmetic_t<T> scale, const Z& z) {
-  using A = arithmetic_t<T>;
-  bool differs = false, is_zero = true;
-  for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
-    if (differs) return;
-    A piece[update::most];
-    T moved[update::most];
-    std::fill_n(piece, n, A{0});
-    z.axpy(std::span<A>(piece, n), A{1}, first);
-    is_zero = is_zero && std::all_of(piece, piece + n, [](A value) { return value == 0; });
-    std::copy_n(x.data() + first, n, moved);
-    random::axpy<T>(std::span<T>(moved, n), scale, piece);
-    differs = std::memcmp(moved, x.data() + first, n * sizeof(T)) != 0;
-  });
-  return differs || is_zero;
-}
-
-/// Throws where the first of these points that is not θ is θ for rounding: slopes measured there would all be 0, and
-/// nothing be learnt. z(query) is that query's direction.
+/// Throws where at the first of these points that is not θ rounding leaves more than 99 in 100 of the parameters where
+/// they are, of those that z does not: what is measured there has little to do with z, which is what would be applied.
+/// z(query) is that query's direction. It ends as soon as a hundredth has moved.
 template <number T, class F>
 void require_moves(std::span<const T> x, std::span<const extent> parts, std::span<const point> points, F z) {
-  const auto first = std::find_if(points.begin(), points.end(), [](const point& p) { return p.scale != 0; });
-  if (first != points.end() && !moves<T>(x, parts, static_cast<arithmetic_t<T>>(first->scale), z(first->query)))
-    fail("engine: the radius is " + text(first->scale) +
-         ", and must be larger: rounding to the parameters' type leaves all of them where they are");
+  using A = arithmetic_t<T>;
+  const auto first_moved = std::find_if(points.begin(), points.end(), [](const point& p) { return p.scale != 0; });
+  if (first_moved == points.end()) return;
+  const auto of_query = z(first_moved->query);
+  std::size_t size = 0, asked = 0, moved = 0;
+  for (const extent& part : parts) size += part.size;
+  for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
+    if (100 * moved >= size) return;
+    A piece[update::most];
+    T there[update::most];
+    std::fill_n(piece, n, A{0});
+    of_query.axpy(std::span<A>(piece, n), A{1}, first);
+    std::copy_n(x.data() + first, n, there);
+    random::axpy<T>(std::span<T>(there, n), static_cast<A>(first_moved->scale), piece);
+    for (std::size_t i = 0; i < n; ++i) {
+      asked += piece[i] != 0;
+      moved += std::memcmp(&there[i], &x[first + i], sizeof(T)) != 0;
+    }
+  });
+  if (100 * moved < asked)
+    fail("engine: the radius is " + text(first_moved->scale) + ", and must be larger: rounding to their type leaves " +
+         text(asked - moved) + " of " + text(asked) + " parameters where they are");
 }
 
 }  // namespace zoft::inline ZOFT_ISA
