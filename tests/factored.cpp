@@ -334,8 +334,9 @@ TEST_CASE("factored momentum: carrying a core is the nearest there is, where V i
 TEST_CASE("methods by name are those compositions", "[factored]") {
   const zoft::layout s = shape();
   const auto run = [&](auto tuner) { return trained<double>(std::move(tuner), s.size(), 20, {}); };
-  CHECK(run(zoft::lozo_m({.rank = 3, .interval = 7, .epsilon = epsilon, .learning_rate = 1e-4, .queries = 2, .seed = 42},
-                         s)) == run(with_momentum(zoft::low_rank_gaussian{s, 3, 7}, {.dampening = 0.9})));
+  CHECK(run(zoft::lozo_m(
+            {.rank = 3, .interval = 7, .epsilon = epsilon, .learning_rate = 1e-4, .queries = 2, .seed = 42}, s)) ==
+        run(with_momentum(zoft::low_rank_gaussian{s, 3, 7}, {.dampening = 0.9})));
   CHECK(run(zoft::tezo_m({.rank = 3, .epsilon = epsilon, .learning_rate = 1e-4, .queries = 2, .seed = 42}, s)) ==
         run(with_momentum(zoft::diagonal_subspace{s, 3}, {})));
   const auto plain = [&](const auto& sampler) {
@@ -344,8 +345,9 @@ TEST_CASE("methods by name are those compositions", "[factored]") {
   };
   CHECK(run(zoft::tezo({.rank = 3, .epsilon = epsilon, .learning_rate = 1e-5, .decay = 0.1, .seed = 7}, s)) ==
         plain(zoft::diagonal_subspace{s, 3}));
-  CHECK(run(zoft::subzero({.rank = 3, .interval = 7, .epsilon = epsilon, .learning_rate = 1e-5, .decay = 0.1, .seed = 7},
-                          s)) == plain(zoft::subspace{s, 3, 7}));
+  CHECK(run(zoft::subzero(
+            {.rank = 3, .interval = 7, .epsilon = epsilon, .learning_rate = 1e-5, .decay = 0.1, .seed = 7}, s)) ==
+        plain(zoft::subspace{s, 3, 7}));
   CHECK(message([&] { zoft::lozo_m({.beta = 1}, s); }).find("momentum: beta is 1") == 6);
   CHECK(message([&] { zoft::zo_muon({.iterations = 0}, s); }).find("muon: iterations is 0") == 6);
 }

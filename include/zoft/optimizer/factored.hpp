@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "../adapter/extent.hpp"
 #include "../concepts.hpp"
 
 namespace zoft::inline ZOFT_ISA {
