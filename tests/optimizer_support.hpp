@@ -49,7 +49,8 @@ inline bool is_rejected(std::uint32_t step) { return step % 9 == 4; }
 /// The slopes' q-th parts.
 inline std::vector<double> coefficients(std::uint32_t step) {
   std::vector<double> c(probes.queries);
-  probes.coefficients(losses(step), c);
+  const std::vector<double> told = losses(step);
+  zoft::estimation::coefficients(probes, {.losses = told}, c);
   return c;
 }
 

@@ -4,6 +4,7 @@
 #include "../adapter/full.hpp"
 #include "../engine.hpp"
 #include "../estimator/two_point.hpp"
+#include "../optimizer/adam.hpp"
 #include "../optimizer/factored.hpp"
 #include "../optimizer/momentum.hpp"
 #include "../optimizer/sgd.hpp"
@@ -15,7 +16,9 @@ struct tezo_options {
   std::size_t rank = 24;         ///< r ≥ 1
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
   double learning_rate = 1e-7;   ///< η
-  double beta = 0.9;             ///< β of tezo_m, 0 ≤ β < 1
+  double beta = 0.9;             ///< β of tezo_m, β₁ of tezo_adam, 0 ≤ β < 1
+  double beta2 = 0.999;          ///< β₂ of tezo_adam, 0 ≤ β₂ < 1
+  double stability = 1e-8;       ///< of tezo_adam, > 0, in units of Σ cᵢτᵢ
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
   double decay = 0;              ///< λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
@@ -41,6 +44,19 @@ inline auto tezo_m(const tezo_options& o, layout shape) {
   return tezo(
       o, std::move(shape),
       factored{momentum{.learning_rate = o.learning_rate, .beta = o.beta, .decay = o.decay, .schedule = o.schedule}});
+}
+
+/// TeZO-Adam: t ← Adam's direction from Σ cᵢτᵢ,  θ ← θ − η(U diag(t) Vᵀ + λθ): moments of 2r numbers a matrix. Here it
+/// is the coordinates τ that are scaled, before U and V; the paper makes both moments dense, with U², V² and the second
+/// moment of τ for the second, and divides there.
+inline auto tezo_adam(const tezo_options& o, layout shape) {
+  return tezo(o, std::move(shape),
+              factored{adam{.learning_rate = o.learning_rate,
+                            .beta1 = o.beta,
+                            .beta2 = o.beta2,
+                            .stability = o.stability,
+                            .decay = o.decay,
+                            .schedule = o.schedule}});
 }
 
 }  // namespace zoft::inline ZOFT_ISA

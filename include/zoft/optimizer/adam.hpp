@@ -50,12 +50,6 @@ struct adam {
     update::normalise<A>(g, m, 1 / (1 - update::power(beta1, t)), v, 1 / (1 - update::power(beta2, t)), stability);
   }
 
-  /// Calls f(std::span<A>) for the state that is linear in past estimates: m.
-  template <class A, class F>
-  void carry(F f) {
-    f(std::span<A>(first.of<A>()));
-  }
-
   /// x (n) and the estimate g (n) for it, which is scratch.
   template <number T>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {

@@ -1,0 +1,33 @@
+/// EGGROLL: evolution strategies whose members differ by matrices of low rank. Sarkar et al. 2025, arXiv:2511.16652.
+#pragma once
+
+#include "../adapter/full.hpp"
+#include "../engine.hpp"
+#include "../estimator/evolution.hpp"
+#include "../optimizer/sgd.hpp"
+#include "../sampler/low_rank_product.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+struct eggroll_options {
+  std::size_t rank = 1;          ///< r ≥ 1
+  std::size_t population = 16;   ///< N, even and ≥ 2: members, one forward each
+  double epsilon = 1e-2;         ///< standard deviation of the members about θ, > 0; there called σ
+  double learning_rate = 1e-3;   ///< η
+  double decay = 0;              ///< λ, decoupled
+  zoft::schedule schedule = {};  ///< η over the run
+  std::uint64_t seed = 0;        ///< names the run: same seed, same bits
+};
+
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ)))/Nε · zᵢ, z = ABᵀ/√r for each matrix of the shape, A and B
+/// drawn for each of N/2 pairs, s z-scores of the N losses; z gaussian for what is no matrix. N forwards.
+inline auto eggroll(const eggroll_options& o, layout shape) {
+  require(o.population % 2 == 0 && o.population > 0,
+          "eggroll: population is " + text(o.population) + ", and must be an even number, at least 2");
+  return engine{low_rank_product{.layout = shape, .rank = o.rank},
+                evolution{.epsilon = o.epsilon, .queries = o.population / 2, .fitness = fitness::z_score},
+                full{.layout = std::move(shape)},
+                sgd{.learning_rate = o.learning_rate, .decay = o.decay, .schedule = o.schedule}, seed{o.seed}};
+}
+
+}  // namespace zoft::inline ZOFT_ISA
