@@ -151,16 +151,16 @@ TEST_CASE("coordinate: in random order E zzᵀ = I, in cyclic order each comes i
 }
 
 TEST_CASE("coordinate: all coordinates of a step are finite differences of the whole gradient", "[noise]") {
-  for (const std::size_t n : {4u, 5u, 16u}) {
-    CAPTURE(n);
+  for (const std::size_t size : {4u, 5u, 16u}) {
+    CAPTURE(size);
     std::vector<double> x;
-    for (std::size_t i = 0; i < n; ++i) x.push_back(std::cos(static_cast<double>(i)));
-    const zoft::coordinate cyclic{.size = n, .order = order::cyclic};
-    const double h = 1e-3 * std::sqrt(static_cast<double>(n));
-    const auto central = estimate(cyclic, zoft::two_point{.epsilon = 1e-3, .queries = n}, x), g = slope_of_chain(x);
-    const auto forward = estimate(cyclic, zoft::one_sided{.epsilon = 1e-3, .queries = n}, x);
-    for (std::size_t i = 0; i < n; ++i) {
-      // √n is rounded to float.
+    for (std::size_t i = 0; i < size; ++i) x.push_back(std::cos(static_cast<double>(i)));
+    const zoft::coordinate cyclic{.size = size, .order = order::cyclic};
+    const double h = 1e-3 * std::sqrt(static_cast<double>(size));
+    const auto central = estimate(cyclic, zoft::two_point{.epsilon = 1e-3, .queries = size}, x), g = slope_of_chain(x);
+    const auto forward = estimate(cyclic, zoft::one_sided{.epsilon = 1e-3, .queries = size}, x);
+    for (std::size_t i = 0; i < size; ++i) {
+      // √size is rounded to float.
       CHECK(central[i] == Approx(g[i]).epsilon(1e-7 + 1e-10));
       CHECK(forward[i] == Approx(g[i] + static_cast<double>(i + 1) * h).epsilon(2e-7));
     }
@@ -175,11 +175,11 @@ TEST_CASE("orthogonal: the directions of a step are orthogonal and of length √
       const zoft::orthogonal sampler{.size = size, .queries = q};
       std::vector<std::vector<float>> z;
       for (std::uint32_t query = 0; query < 2 * q; ++query) z.push_back(noise<float>(sampler, {5, 6, query}, size));
-      const double n = static_cast<double>(size);
+      const double squared_length = static_cast<double>(size);
       for (std::size_t i = 0; i < z.size(); ++i) {
         // Each element is rounded to float; with n = q the gaussians may be close to dependent.
-        CHECK(product(z[i], z[i]) / n == Approx(1).epsilon(2e-7));
-        for (std::size_t j = i / q * q; j < i; ++j) CHECK(std::abs(product(z[i], z[j])) / n < 4e-7);
+        CHECK(product(z[i], z[i]) / squared_length == Approx(1).epsilon(2e-7));
+        for (std::size_t j = i / q * q; j < i; ++j) CHECK(std::abs(product(z[i], z[j])) / squared_length < 4e-7);
       }
       // The first is the sphere's, but for rounding.
       const auto s = noise<float>(zoft::sphere{size}, {5, 6, 0}, size);
@@ -204,14 +204,14 @@ TEST_CASE("orthogonal: each direction by itself is uniform on the sphere", "[noi
 }
 
 TEST_CASE("orthogonal: as many directions as parameters are the whole gradient", "[noise]") {
-  const std::size_t n = 12;
+  const std::size_t size = 12;
   std::vector<double> x;
-  for (std::size_t i = 0; i < n; ++i) x.push_back(std::cos(static_cast<double>(i)));
+  for (std::size_t i = 0; i < size; ++i) x.push_back(std::cos(static_cast<double>(i)));
   const auto g = slope_of_chain(x);
-  const auto whole = estimate(zoft::orthogonal{.size = n, .queries = n}, zoft::two_point{.queries = n}, x);
+  const auto whole = estimate(zoft::orthogonal{.size = size, .queries = size}, zoft::two_point{.queries = size}, x);
   double error = 0, length = 0, independent = 0;
-  const auto gaussians = estimate(zoft::gaussian{}, zoft::two_point{.queries = n}, x);
-  for (std::size_t i = 0; i < n; ++i) {
+  const auto gaussians = estimate(zoft::gaussian{}, zoft::two_point{.queries = size}, x);
+  for (std::size_t i = 0; i < size; ++i) {
     error += (whole[i] - g[i]) * (whole[i] - g[i]);
     independent += (gaussians[i] - g[i]) * (gaussians[i] - g[i]);
     length += g[i] * g[i];

@@ -111,7 +111,7 @@ double mean_of_standardised(std::size_t queries, double freedom) {
 }  // namespace
 
 TEST_CASE("estimators: unbiased for a quadratic, with an error that falls as 1/q", "[statistics]") {
-  constexpr int trials = 3000;
+  constexpr int trials = 2000;
   const double g2 = squared_slope();
   // E |(zᵀg)z − g|² = (n + 1)|g|² for gaussian z, and the curvature adds what falls with ε.
   for (const std::size_t q : {1u, 4u}) {
@@ -138,7 +138,7 @@ TEST_CASE("leave_one_out: the mean of all losses in the others' place is (q − 
       for (double& value : c) value *= static_cast<double>(queries - 1) / static_cast<double>(queries);
     }
   };
-  constexpr int trials = 3000;
+  constexpr int trials = 2000;
   mean_of_all faulty;
   faulty.epsilon = 1e-6;
   faulty.queries = 2;
@@ -149,7 +149,7 @@ TEST_CASE("leave_one_out: the mean of all losses in the others' place is (q − 
 
 TEST_CASE("kernel: without the bias that two_point has where third derivatives are large", "[statistics]") {
   // Along z the third derivative is 6Σz³, and E zⱼ·ε²Σz³ is 3ε².
-  constexpr int trials = 20'000;
+  constexpr int trials = 8000;
   const double epsilon = 0.7;
   const auto biased = estimate(zoft::two_point{.epsilon = epsilon}, cubic, trials);
   for (std::size_t i = 0; i < n; ++i) {
@@ -164,7 +164,7 @@ TEST_CASE("kernel: without the bias that two_point has where third derivatives a
 }
 
 TEST_CASE("standardised: the gradient's direction, in a length that is known", "[statistics]") {
-  constexpr int trials = 3000;
+  constexpr int trials = 2000;
   const double length = std::sqrt(squared_slope());
   for (const std::size_t q : {4u, 9u}) {
     const double expected = mean_of_standardised(q, static_cast<double>(q - 1)) / length;
@@ -179,7 +179,7 @@ TEST_CASE("standardised: the gradient's direction, in a length that is known", "
 }
 
 TEST_CASE("evolution: the gradient's direction, whatever the losses' scale", "[statistics]") {
-  constexpr int trials = 3000;
+  constexpr int trials = 2000;
   const double length = std::sqrt(squared_slope());
   for (const double scale : {1.0, 1e-6}) {
     const auto scaled = [&](std::span<const double> x) { return scale * linear(x); };
@@ -198,7 +198,7 @@ TEST_CASE("evolution: the gradient's direction, whatever the losses' scale", "[s
 
 TEST_CASE("per_example: the mean gradient's direction, in a length that is known", "[statistics]") {
   // All examples have the same loss: δᵦ = 2ε|g|u, over 2ε·σ.
-  constexpr int trials = 3000;
+  constexpr int trials = 2000;
   const double expected = mean_of_standardised(5, 5) / std::sqrt(squared_slope()) / (2 * 0.25);
   check_mean(estimate(zoft::per_example{.epsilon = 0.25, .queries = 5, .stabiliser = 1e-12}, linear, trials), trials,
              expected);
