@@ -12,6 +12,7 @@
 #include <zoft/sampler/scaled.hpp>
 #include <zoft/sampler/sphere.hpp>
 
+#include "noise_hash.hpp"
 #include "statistics_support.hpp"
 
 using namespace core_test;
@@ -280,6 +281,24 @@ TEST_CASE("scaled: the gradient on average where d is applied, and the gradient 
       CHECK(std::abs(mean[i] - expected) < 5 * std::sqrt((squares[i] - mean[i] * mean[i]) / trials));
     }
   }
+}
+
+TEST_CASE("dense samplers: the recorded bits", "[noise]") {
+  const std::size_t size = 10'007;
+  const auto hash = [](const auto& sampler) {
+    const auto z = noise<float>(sampler, noise_hash::fixed, size);
+    return noise_hash::of(std::span<const float>(z));
+  };
+  CHECK(hash(zoft::coordinate{.size = size, .block = 4000}) == 0xb7d1d314c15e13d5);
+  CHECK(hash(zoft::orthogonal{.size = size, .queries = 5}) == 0x32d9cfc14b1c82a7);
+  zoft::layout shape;
+  shape.add("a", 100, 50);
+  shape.add("b", 5007);
+  std::vector<float> x(size, 0.0f);
+  zoft::gaussian{}.axpy(std::span(x), 0.05f, {1, 2, 3});
+  zoft::scaled<zoft::gaussian> by_tensor;
+  by_tensor.start<float>(x, shape);
+  CHECK(hash(by_tensor) == 0xe085f609d5d3cb3c);
 }
 
 TEST_CASE("dense samplers: options out of range name the value", "[noise]") {

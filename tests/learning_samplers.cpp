@@ -14,6 +14,7 @@
 #include <zoft/sampler/sparse.hpp>
 
 #include "core_support.hpp"
+#include "noise_hash.hpp"
 
 using namespace core_test;
 using zoft::direction;
@@ -259,6 +260,28 @@ TEST_CASE("preconditioned: learns of what moved, and of steps that were applied"
   CHECK(tuner.sampler().hessian == std::vector<float>(12, 1.0f));
   tuner.step(std::span(x), [](std::span<const float> v) { return sphere(v); });
   for (std::size_t i = 0; i < 12; ++i) CHECK((tuner.sampler().hessian[i] == 1.0f) == (i < 5));
+}
+
+TEST_CASE("learning samplers: the recorded bits", "[noise]") {
+  const std::size_t n = 10'007;
+  const auto hash = [](const auto& sampler) {
+    const auto z = noise<float>(sampler, noise_hash::fixed, n);
+    return noise_hash::of(std::span<const float>(z));
+  };
+  zoft::layout tensors;
+  tensors.add("a", 100, 50);
+  tensors.add("b", 5007);
+  std::vector<float> x(n, 0.0f);
+  zoft::gaussian{}.axpy(std::span(x), 0.05f, {1, 2, 3});
+  small masked{.density = 0.3};
+  masked.start<float>(x, tensors);
+  CHECK(hash(masked) == 0x832840dbf40e7dc8);
+  curved divided{.smoothing = 0.3};
+  divided.start<float>(x, tensors);
+  const zoft::extent whole{0, n};
+  for (std::uint32_t step = 0; step < 5; ++step)
+    divided.learn<float>(x, std::span(&whole, 1), {1, step, 0}, std::vector<double>{3.7, 0.1});
+  CHECK(hash(divided) == 0x840207bc3fcec29e);
 }
 
 TEST_CASE("learning samplers: options out of range name the value", "[noise]") {
