@@ -248,7 +248,7 @@ TEST_CASE("preconditioned: H stays finite and positive, whatever the curvatures"
 TEST_CASE("preconditioned: learns of what moved, and of steps that were applied", "[noise]") {
   struct second_only {
     zoft::layout layout;
-    bool trains(const zoft::layout&, std::size_t index, direction) const { return index == 1; }
+    std::vector<bool> trains(const zoft::layout&, direction) const { return {false, true}; }
   };
   zoft::layout tensors;
   tensors.add("a", 5);

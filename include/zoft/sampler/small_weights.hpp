@@ -20,13 +20,13 @@ template <number T>
 double magnitude(std::span<const T> x, std::size_t k) {
   using bits = std::conditional_t<sizeof(T) == 8, std::uint64_t,
                                   std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
-  constexpr int width = 8 * sizeof(T), digit = 16;
+  constexpr int width = 8 * sizeof(T), digit = 8;
   std::uint64_t found = 0;  // the digits that are known, in their places
   for (int shift = width - digit; shift >= 0; shift -= digit) {
     std::vector<std::size_t> count(std::size_t{1} << digit);
     for (const T& v : x) {
       const std::uint64_t pattern = std::bit_cast<bits>(v) & (static_cast<bits>(~bits{0}) >> 1);
-      if ((pattern ^ found) >> shift >> digit == 0) ++count[pattern >> shift & 0xffffu];
+      if ((pattern ^ found) >> shift >> digit == 0) ++count[pattern >> shift & 0xffu];
     }
     std::size_t next = 0;
     for (; count[next] < k; ++next) k -= count[next];
