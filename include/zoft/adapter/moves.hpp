@@ -24,9 +24,8 @@ void require_moves(std::span<const T> x, std::span<const extent> parts, std::spa
   for (const extent& part : parts) size += part.size;
   for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
     if (100 * moved >= size) return;
-    A piece[update::most];
+    A piece[update::most] = {};
     T there[update::most];
-    std::fill_n(piece, n, A{0});
     of_query.axpy(std::span<A>(piece, n), A{1}, first);
     std::copy_n(x.data() + first, n, there);
     random::axpy<T>(std::span<T>(there, n), static_cast<A>(first_moved->scale), piece);
