@@ -1,0 +1,195 @@
+/// ε and η of a tuner, measured on the loss that is to be trained.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "engine.hpp"
+#include "noise_level.hpp"
+#include "tuning/radius.hpp"
+#include "tuning/rate.hpp"
+#include "tuning/subject.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+struct autotune_options {
+  std::size_t evaluations = 1000;  ///< losses to spend, about, and at most a tenth more; some 70 + 100 steps at least
+};
+
+/// What was chosen, and what from. Derivatives are those of φ(t) = L(x + tz), over some directions z.
+struct autotune_report {
+  double loss = 0;               ///< at x
+  noise_level noise = {};        ///< σ of the loss
+  double slope = 0;              ///< rms of φ′
+  double curvature = 0;          ///< mean of φ″: the trace of the Hessian, where E zzᵀ = I
+  bool central = true;           ///< whether the estimator's points are mirror images
+  double higher_derivative = 0;  ///< what ε is balanced with: of φ‴ if they are, of φ″ if not; 0 where unseen
+  double epsilon = 0;            ///< chosen
+  epsilon_limit limited_by = epsilon_limit::unchanged;  ///< why not another
+  double learning_rate = 0;                             ///< chosen
+  std::vector<rate_trial> rates = {};                   ///< in the order in which they were tried
+  std::size_t evaluations = 0;                          ///< losses asked, all of them
+  zoft::status status = zoft::status::ok;  ///< no_improvement: no rate lowered the loss, and it is as it was
+
+  /// All of it in a few plain lines.
+  std::string why() const;
+};
+
+namespace tuning {
+
+template <class Subject>
+autotune_report run(Subject& subject, const autotune_options& o) {
+  using T = typename Subject::number_type;
+  autotune_report r;
+  const auto& tuner = subject.engine();
+  r.epsilon = tuner.estimator().epsilon;
+  r.learning_rate = tuner.optimizer().learning_rate;
+  r.status = status::no_improvement;
+  r.loss = subject.loss();
+  if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
+
+  // The root of the rounding error is where a smooth loss' second differences are as small as its rounding.
+  const double size = size_of<T>(subject.start());
+  const double spacing = std::sqrt(roundoff<T>) * (size > 0 ? size : 1);
+  r.noise = measure_noise([&](double t) { return subject.along(0, t); }, std::exp2(std::round(std::log2(spacing))));
+  r.evaluations = subject.evaluations();
+  if (r.noise.constant()) return r;
+
+  const double sigma = std::max(r.noise.value, 0x1p-53 * r.noise.magnitude);
+  const bool sampled = sigma > 1e-6 * r.noise.magnitude;  // as opposed to rounding
+  const int looks = sampled ? 4 : 1;
+  for (int i = 1; i < looks; ++i) r.loss += (subject.loss() - r.loss) / (i + 1);
+  const stencil points = stencil_of(tuner);
+  r.central = points.central;
+  const radius found = radius_search(subject, r.loss, sigma, points.central).run();
+  r.limited_by = found.limited_by;
+  r.slope = found.slope;
+  r.curvature = found.curvature;
+  r.higher_derivative = found.higher_derivative;
+  if (found.limited_by != epsilon_limit::unchanged) {
+    r.epsilon = found.epsilon / points.reach;
+    rate_search search(subject, found, r.epsilon, r.loss, looks);
+    const std::size_t spent = subject.evaluations();
+    const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0);
+    r.rates = search.trials();
+    if (rate) {
+      r.learning_rate = *rate;
+      r.status = status::ok;
+    }
+  }
+  r.evaluations = subject.evaluations();
+  return r;
+}
+
+template <class Engine, number T, class F>
+autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options& o) {
+  subject<Engine, T, F> measured(tuner, x, f);
+  const autotune_report r = run(measured, o);
+  tuner.estimator().epsilon = r.epsilon;
+  tuner.optimizer().learning_rate = r.learning_rate;
+  return r;
+}
+
+/// What is tuned must be there by these names.
+template <class Estimator, class Optimizer, class F, class Shown>
+constexpr void check() {
+  constexpr bool has_epsilon = requires(Estimator & e) { e.epsilon = 1.0; };
+  constexpr bool has_rate = requires(Optimizer & o) { o.learning_rate = 1.0; };
+  static_assert(has_epsilon, "autotune: the estimator has no epsilon that could be chosen");
+  static_assert(has_rate, "autotune: the optimizer has no learning_rate that could be chosen");
+  static_assert(!has_epsilon || objective<F, Shown> || batch_objective<F, Shown>,
+                "autotune: the functor must take (shown) and return its loss, or (shown, std::span<double>)");
+}
+
+inline std::string brief(double value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, 3);
+  return std::string(buffer, end.ptr);
+}
+
+}  // namespace tuning
+
+/// Chooses the tuner's ε and η for the loss f at x, and reports why. f takes what the tuner's step hands out: one
+/// point, or candidates.
+///
+/// The noise of f along a direction comes from a difference table (see noise_of), ε from that and from f's derivatives
+/// (see tuning::radius_search), η from short trials (see tuning::rate_search). All of it happens on copies of the
+/// tuner, which itself gets nothing but the two numbers; x comes back bit for bit, also when f throws. It keeps a copy
+/// of x, and one of the tuner with whatever state its optimizer has. Same seed, same result, where f is a function.
+///
+/// Where f is one batch's loss, hold the batch: its rounding is then the noise, as it is between the points of a step.
+/// Where f draws another batch, or another random number, for each call, that is noise like any other and is measured,
+/// and ε grows by it. ε and η fit the loss as it is around x and over the trials: where its curvature grows manyfold
+/// later, η is too large for later.
+///
+/// Throws std::invalid_argument where f(x) is not finite. That nothing improves is a result: see status.
+template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>
+requires(!owning_adapter<Adapter>) autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner,
+                                                            std::span<T, N> x, F&& f, const autotune_options& o = {}) {
+  if constexpr (objective<F, std::span<const T>>)
+    tuning::check<Estimator, Optimizer, F, std::span<const T>>();
+  else
+    tuning::check<Estimator, Optimizer, F, candidates<T>>();
+  return tuning::tune(tuner, std::span<T>(x), f, o);
+}
+
+/// The same for parameters that the adapter owns, once it is attached; f takes what the adapter shows.
+template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner, F&& f, const autotune_options& o = {}) {
+  tuning::check<Estimator, Optimizer, F, decltype(tuner.ask())>();
+  return tuning::tune(tuner, std::span<float>(), f, o);
+}
+
+inline std::string autotune_report::why() const {
+  using tuning::brief;
+  std::string s = "loss: " + brief(loss) + " at the start\nnoise: ";
+  const std::string differences =
+      "differences of order " + text(noise.order) + ", of points " + brief(noise.spacing) + " apart";
+  switch (noise.verdict) {
+    case table_verdict::noise:
+      s += brief(noise.value) + ", by " + differences;
+      break;
+    case table_verdict::exact:
+      s += "none, as all are 0 of the " + differences;
+      break;
+    case table_verdict::too_far:
+      s += "at most about " + brief(noise.value) + ", by " + differences;
+      break;
+    case table_verdict::too_close:
+      s += "none, as the loss is the same wherever it was looked at";
+      break;
+  }
+  s += "\nepsilon: " + brief(epsilon) + ", ";
+  const std::string order = central ? "third" : "second";
+  switch (limited_by) {
+    case epsilon_limit::unchanged:
+      s += "as it was, as nothing was seen that it could follow from";
+      break;
+    case epsilon_limit::balance:
+      s += "where noise and truncation balance: the " + order + " derivative along z is " + brief(higher_derivative);
+      break;
+    case epsilon_limit::range:
+      s += "the largest that was looked at, as no " + order + " derivative limits it";
+      break;
+    case epsilon_limit::resolution:
+      s += "the least that the parameters' type does not round away";
+      break;
+  }
+  s += "\nlearning_rate: " + brief(learning_rate) + ", ";
+  if (status != zoft::status::ok)
+    s += "as it was, as none of " + text(rates.size()) + " that were tried lowered the loss";
+  else
+    s += "of " + text(rates.size()) + " that were tried; slope " + brief(slope) + " and curvature " + brief(curvature) +
+         " along z";
+  for (const rate_trial& t : rates)
+    s += "\n  " + brief(t.learning_rate) + ": " + brief(t.loss) + " after " + text(t.steps) + " steps";
+  return s + "\nevaluations: " + text(evaluations) + "\n";
+}
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,221 @@
+/// ε from the loss's noise and its derivatives along directions.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "../engine.hpp"
+#include "../noise_level.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// What kept ε from being another.
+enum class epsilon_limit {
+  unchanged,   ///< nothing was seen that ε could follow from: it is as it was
+  balance,     ///< the noise that is divided by ε, against the truncation error of the difference
+  range,       ///< no truncation error was seen at any radius: the largest that was looked at
+  resolution,  ///< the parameters' type, which would round smaller steps away
+};
+
+namespace tuning {
+
+/// The largest relative rounding error of numbers stored as T, and the least number with all its bits.
+template <number T>
+constexpr double roundoff = std::is_same_v<T, double>  ? 0x1p-53
+                            : std::is_same_v<T, float> ? 0x1p-24
+                            : std::is_same_v<T, half>  ? 0x1p-11
+                                                       : 0x1p-8;
+template <number T>
+constexpr double least_normal = std::is_same_v<T, double> ? 0x1p-1022
+                                : std::is_same_v<T, half> ? 0x1p-14
+                                                          : 0x1p-126;
+
+/// rms of the elements of x.
+template <number T>
+double size_of(std::span<const T> x) {
+  double squares = 0;
+  for (const T& v : x) {
+    const auto wide = static_cast<double>(static_cast<arithmetic_t<T>>(v));
+    squares += wide * wide / static_cast<double>(x.size());
+  }
+  return std::sqrt(squares);
+}
+
+inline double mean(std::span<const double> v) {
+  double sum = 0;
+  for (const double x : v) sum += x / static_cast<double>(v.size());
+  return sum;
+}
+inline double rms_of_difference(std::span<const double> a, std::span<const double> b) {
+  double squares = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]) / static_cast<double>(a.size());
+  return std::sqrt(squares);
+}
+inline double rms(std::span<const double> v) { return size_of<double>(v); }
+
+/// How the estimator's points lie: whether each has its mirror image, and how far the furthest is from θ in units of ε.
+struct stencil {
+  bool central = true;
+  double reach = 0;
+};
+
+template <class Engine>
+stencil stencil_of(const Engine& tuner) {
+  const auto& e = tuner.estimator();
+  const step_view view{tuner.direction(tuner.steps(), 0), tuner.optimizer().rate(tuner.steps()), {}};
+  std::vector<point> points;
+  for (std::size_t i = 0; i < estimation::ready(e, view); ++i) points.push_back(estimation::at(e, i, view));
+  stencil result;
+  for (const point& p : points) {
+    const auto mirrors = [&](const point& o) { return o.query == p.query && o.scale == -p.scale; };
+    result.central = result.central && (p.scale == 0 || std::any_of(points.begin(), points.end(), mirrors));
+    result.reach = std::max(result.reach, std::abs(p.scale) / e.epsilon);
+  }
+  return result;
+}
+
+/// Slopes and curvatures by differences over ±t, one of each for each direction.
+struct level {
+  double t = 0;
+  std::vector<double> slope, curvature;
+};
+
+struct radius {
+  double epsilon = 0;  ///< in units of z, not yet of the estimator's ε
+  epsilon_limit limited_by = epsilon_limit::unchanged;
+  double slope = 0, curvature = 0, higher_derivative = 0;
+  double size_of_z = 1;  ///< rms of the elements of z
+};
+
+/// Of the error of a slope, the part from noise is σ/√2ε for a central difference and √2σ/ε for a one-sided, the part
+/// from truncation ε²φ‴/6 and εφ″/2. The sum of their squares is least at
+///
+///     ε = (3σ/|φ‴|)^⅓        ε = 8^¼ (σ/|φ″|)^½
+///
+/// Moré and Wild 2012, "Estimating derivatives of noisy simulations", ACM Trans. Math. Softw. 38:19. Derivatives here
+/// are those along z, whatever its length, and an rms over some directions. φ‴ comes from the differences of slopes
+/// over two radii 4 apart, φ″ from second differences; the radii begin at the parameters' own size, where truncation is
+/// largest beside noise, and shrink until what is seen settles or noise hides it.
+///
+/// φ‴ may vanish where the parameters start (in an odd-symmetric model it does at 0) but not where they will be: what
+/// counts is the larger of φ‴ and |φ⁗|·|φ′/φ″|, its change on the way to the minimum along a direction.
+template <class Subject>
+class radius_search {
+  using T = typename Subject::number_type;
+  static constexpr std::uint32_t directions = 4;
+  static constexpr double ratio = 4;  // between neighbouring radii; a power of 2 keeps them exact
+
+ public:
+  radius_search(Subject& subject, double loss, double sigma, bool central)
+      : subject_(subject), loss_(loss), sigma_(sigma), central_(central) {}
+
+  radius run() {
+    const double size = size_of<T>(subject_.start());
+    scale_ = size > 0 ? std::exp2(std::ceil(std::log2(size))) : 1;
+    look(scale_);
+    look(scale_ / ratio);
+    std::size_t lower = 1;  // of the two levels that are compared, the smaller
+    std::optional<double> seen = bend(1, 0);
+    if (!seen) {
+      // Larger radii as long as the noise is more than a thousandth of a slope.
+      std::size_t upper = 0;
+      for (int i = 0; i < 6 && !seen && sigma_ > 1e-3 * rms(levels_[upper].slope) * levels_[upper].t; ++i) {
+        look(ratio * levels_[upper].t);
+        if (!usable(levels_.back())) break;
+        lower = upper;
+        upper = levels_.size() - 1;
+        seen = bend(lower, upper);
+      }
+    } else {
+      for (int i = 0; i < 12; ++i) {
+        look(levels_[lower].t / ratio);
+        const std::optional<double> closer = bend(lower + 1, lower);
+        // From a smooth function it grows at most by the square of the ratio; what grows faster is noise.
+        if (!closer || (is_finite(*seen) && *closer > 1.5 * ratio * ratio * *seen)) break;
+        ++lower;
+        const bool settled = is_finite(*seen) && *closer < 2 * *seen && *seen < 2 * *closer;
+        seen = closer;
+        if (settled) break;
+      }
+    }
+    return result(seen, size);
+  }
+
+ private:
+  void look(double t) {
+    level l{t, {}, {}};
+    for (std::uint32_t i = 0; i < directions; ++i) {
+      const double up = subject_.along(i, t), down = subject_.along(i, -t);
+      l.slope.push_back((up - down) / (2 * t));
+      l.curvature.push_back(((up - loss_) + (down - loss_)) / (t * t));
+    }
+    levels_.push_back(std::move(l));
+  }
+
+  static bool usable(const level& l) { return is_finite(rms(l.slope)) && is_finite(rms(l.curvature)); }
+
+  /// The derivative that truncation is of, if it is three times what noise would make; infinite where a loss was not
+  /// finite.
+  std::optional<double> bend(std::size_t lower, std::size_t upper) const {
+    const level &near = levels_[lower], &far = levels_[upper];
+    if (!usable(near) || !usable(far)) return std::numeric_limits<double>::infinity();
+    const double noise_of_curvature = std::sqrt(6.0) * sigma_ / (near.t * near.t);
+    const auto significant = [](double value, double noise) {
+      return value > 3 * noise ? std::optional(value) : std::nullopt;
+    };
+    if (!central_) return significant(rms(near.curvature), noise_of_curvature);
+    const double squares = far.t * far.t - near.t * near.t;
+    const double way = std::min(scale_, rms(near.slope) / std::max(std::abs(mean(near.curvature)), 1e-300));
+    const auto third = significant(6 / squares * rms_of_difference(far.slope, near.slope),
+                                   6 / squares * std::sqrt(0.5) * sigma_ / near.t);
+    const auto fourth =
+        significant(12 / squares * rms_of_difference(far.curvature, near.curvature), 12 / squares * noise_of_curvature);
+    if (!third && !fourth) return std::nullopt;
+    return std::max(third.value_or(0), fourth.value_or(0) * way);
+  }
+
+  radius result(const std::optional<double>& seen, double size) const {
+    radius r;
+    if (seen && !is_finite(*seen)) return r;
+    for (const level& l : levels_)
+      if (usable(l)) r.epsilon = std::max(r.epsilon, l.t);
+    r.limited_by = epsilon_limit::range;
+    if (seen) {
+      r.higher_derivative = *seen;
+      const double best = central_ ? std::cbrt(3 * sigma_ / *seen) : std::sqrt(std::sqrt(8.0) * sigma_ / *seen);
+      if (best < r.epsilon) {
+        r.epsilon = best;
+        r.limited_by = epsilon_limit::balance;
+      }
+    }
+    const double least = 8 * roundoff<T> * std::max(size, least_normal<T>);
+    if (r.epsilon < least) {
+      r.epsilon = least;
+      r.limited_by = epsilon_limit::resolution;
+    }
+    const level* near = nullptr;
+    const auto distance = [&](const level& l) { return std::abs(std::log(l.t / r.epsilon)); };
+    for (const level& l : levels_)
+      if (usable(l) && (near == nullptr || distance(l) < distance(*near))) near = &l;
+    r.size_of_z = subject_.size_of_z();
+    r.slope = rms(near->slope);
+    r.curvature = mean(near->curvature);
+    return r;
+  }
+
+  Subject& subject_;
+  double loss_, sigma_;
+  bool central_;
+  double scale_ = 1;
+  std::vector<level> levels_;
+};
+
+}  // namespace tuning
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,194 @@
+/// What is tuned: the loss along directions from where the parameters are, and steps from there, undone afterwards.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "../engine.hpp"
+
+namespace zoft::inline ZOFT_ISA::tuning {
+
+/// A functor of either form, and how many losses it was asked.
+template <class F>
+struct counted {
+  F& f;
+  std::size_t evaluations = 0;
+
+  template <class Shown>
+  requires objective<F, Shown>
+  double operator()(const Shown& shown) {
+    ++evaluations;
+    return static_cast<double>(f(shown));
+  }
+
+  template <class Shown>
+  requires batch_objective<F, Shown>
+  void operator()(const Shown& shown, std::span<double> losses) {
+    evaluations += losses.size();
+    f(shown, losses);
+  }
+};
+
+template <class Engine>
+concept owning_engine = requires(Engine& e) {
+  e.ask();
+};
+
+/// Steps are those of a copy of the tuner. Parameters that the user owns are moved themselves, as in any step, and come
+/// back bit for bit, also when f throws: a copy of them is kept. Those of an adapter are copied with the tuner.
+template <class Engine, number T, class F>
+class subject {
+ public:
+  using number_type = T;
+
+  /// x is empty where the adapter owns the parameters.
+  subject(const Engine& tuner, std::span<T> x, F& f) : tuner_(tuner), engine_(tuner), x_(x), f_{f} {
+    // Checks the sizes, and starts samplers that keep a state.
+    if constexpr (owning)
+      engine_.ask(0, 1);
+    else
+      engine_.ask(std::span<const T>(x), 0, 1);
+    kept_.assign(parameters().begin(), parameters().end());
+    if constexpr (owning || batch) moved_ = kept_;
+  }
+  subject(const subject&) = delete;
+  subject& operator=(const subject&) = delete;
+  ~subject() { restore(); }
+
+  Engine& engine() { return engine_; }
+  std::span<const T> start() const { return kept_; }
+  std::size_t evaluations() const { return f_.evaluations; }
+
+  /// Where the trial has come to.
+  std::span<const T> parameters() const {
+    if constexpr (owning)
+      return engine_.adapter().parameters();
+    else
+      return x_;
+  }
+  double loss() { return loss_of(parameters()); }
+
+  /// φ(t) = L(θ + t·z) for z of step `step`, counted from the coming one.
+  double along(std::uint32_t step, double t) {
+    using A = arithmetic_t<T>;
+    const std::span<T> to = owning || batch ? std::span<T>(moved_) : x_;
+    std::copy(kept_.begin(), kept_.end(), to.begin());
+    for_each_piece_of_z(step, [&](std::size_t first, std::span<const A> z) {
+      random::axpy<T>(to.subspan(first, z.size()), static_cast<A>(t), z.data());
+    });
+    const double loss = loss_of(to);
+    restore();
+    return loss;
+  }
+
+  /// rms of the elements of z of the coming step; those that it does not move are 0.
+  double size_of_z() const {
+    double squares = 0;
+    for_each_piece_of_z(0, [&](std::size_t, std::span<const arithmetic_t<T>> z) {
+      for (const auto v : z) squares += static_cast<double>(v) * static_cast<double>(v);
+    });
+    return std::sqrt(squares / static_cast<double>(kept_.size()));
+  }
+
+  /// A trial from θ: with this ε and η, under no schedule.
+  void begin(double epsilon, double rate) {
+    engine_ = tuner_;
+    restore();
+    engine_.estimator().epsilon = epsilon;
+    auto& optimizer = engine_.optimizer();
+    optimizer.learning_rate = rate;
+    if constexpr (requires { optimizer.schedule = zoft::schedule{}; }) optimizer.schedule = zoft::schedule{};
+  }
+
+  step_report step() {
+    if constexpr (owning)
+      return engine_.step(f_);
+    else
+      return engine_.step(x_, f_);
+  }
+
+  /// The step that would be made if the loss fell or rose by `slope` along each direction; f is not asked.
+  void step_of(double slope, double loss) {
+    const std::uint32_t step = engine_.steps();
+    const direction name = engine_.direction(step, 0);
+    std::vector<double> losses;
+    for (std::size_t i = 0; i < engine_.evaluations(); ++i) {
+      const point p = estimation::at(engine_.estimator(), i, {name, engine_.optimizer().rate(step), losses});
+      losses.push_back(loss + p.scale * (p.query % 2 == 0 ? slope : -slope));
+    }
+    if constexpr (owning)
+      engine_.tell(losses);
+    else
+      engine_.tell(x_, losses);
+  }
+
+ private:
+  static constexpr bool owning = owning_engine<Engine>;
+
+  static constexpr bool takes_candidates() {
+    if constexpr (owning)
+      return batch_objective<F, decltype(std::declval<const Engine&>().adapter().show(std::declval<candidates<T>>()))>;
+    else
+      return batch_objective<F, candidates<T>>;
+  }
+  static constexpr bool batch = takes_candidates();
+
+  const layout& shape() const {
+    if constexpr (owning)
+      return engine_.adapter().layout();
+    else
+      return engine_.adapter().layout;
+  }
+
+  template <class Each>
+  void for_each_piece_of_z(std::uint32_t step, Each each) const {
+    using A = arithmetic_t<T>;
+    constexpr std::size_t chunk = 2048;
+    const direction d = tuner_.direction(tuner_.steps() + step, 0);
+    const auto z = zoft::at(engine_.sampler(), d);
+    for_each_piece(joined(extents(tuner_.adapter(), shape(), kept_.size(), d)), chunk,
+                   [&](std::size_t first, std::size_t n, const tensor*) {
+                     A piece[chunk];
+                     std::fill_n(piece, n, A{0});
+                     z.axpy(std::span<A>(piece, n), A{1}, first);
+                     each(first, std::span<const A>(piece, n));
+                   });
+  }
+
+  void restore() {
+    if constexpr (!owning) std::copy(kept_.begin(), kept_.end(), x_.begin());
+  }
+
+  /// One candidate a call, however many a step hands out: there is memory for it wherever there is for a step.
+  double loss_of(std::span<const T> x) {
+    const auto ask = [this](const auto& shown) {
+      double loss = std::numeric_limits<double>::quiet_NaN();
+      if constexpr (batch)
+        f_(shown, std::span(&loss, 1));
+      else
+        loss = f_(shown);
+      return loss;
+    };
+    const candidates<T> one(x.data(), 1, x.size());
+    if constexpr (owning)
+      return ask(engine_.adapter().show(one));
+    else if constexpr (batch)
+      return ask(one);
+    else
+      return ask(x);
+  }
+
+  const Engine& tuner_;
+  Engine engine_;
+  std::span<T> x_;
+  counted<F> f_;
+  std::vector<T> kept_, moved_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::tuning
