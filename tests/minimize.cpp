@@ -72,6 +72,22 @@ TEST_CASE("minimize: in float, and under schedules", "[minimize]") {
   }
 }
 
+TEST_CASE("minimize: with ε and η measured", "[minimize]") {
+  std::vector<double> x{-1.2, 1, -1.2, 1, -1.2, 1};
+  std::size_t calls = 0;
+  const auto r = zoft::minimize(std::span(x),
+                                [&](std::span<const double> v) {
+                                  ++calls;
+                                  return rosenbrock(v);
+                                },
+                                {.steps = 5000, .seed = 1, .autotune = true});
+  CHECK(r.status == zoft::status::ok);
+  CHECK(r.loss < 0.01 * r.initial_loss);
+  CHECK(r.evaluations == calls);
+  CHECK(calls > 10'002);
+  CHECK(calls < 11'200);
+}
+
 TEST_CASE("minimize: not improving is a result", "[minimize]") {
   auto x = start(5);
   auto r = zoft::minimize(std::span(x), sphere<double>, {.steps = 10, .learning_rate = 0});
