@@ -55,6 +55,13 @@ std::vector<A> noise(const Sampler& sampler, zoft::direction d, std::size_t n, s
   return z;
 }
 
+/// cos 0, cos 1, …: where a function of n numbers is begun at.
+inline std::vector<double> cosines(std::size_t n) {
+  std::vector<double> x;
+  for (std::size_t i = 0; i < n; ++i) x.push_back(std::cos(static_cast<double>(i)));
+  return x;
+}
+
 /// One number stored as T, moved by a·z as the library promises: widened, multiplied, added, rounded.
 template <class T>
 T moved(T x, zoft::arithmetic_t<T> a, zoft::arithmetic_t<T> z) {

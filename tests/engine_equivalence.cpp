@@ -30,15 +30,9 @@ const problem problems[] = {{"rotated ellipsoid of condition 1e6", steep_ellipso
 constexpr double epsilon = 1e-3;
 constexpr std::uint64_t run = 42;
 
-std::vector<double> start(std::size_t n) {
-  std::vector<double> x;
-  for (std::size_t i = 0; i < n; ++i) x.push_back(std::cos(static_cast<double>(i)));
-  return x;
-}
-
 /// For each of q directions z: (f(x + εz) − f(x − εz))/2ε; then one step against their mean.
 std::vector<double> textbook(const problem& p, std::uint32_t q, std::uint32_t steps) {
-  auto x = start(p.dimension);
+  auto x = cosines(p.dimension);
   const std::size_t n = x.size();
   for (std::uint32_t step = 0; step < steps; ++step) {
     std::vector<double> g(n, 0.0);
@@ -71,7 +65,7 @@ std::vector<double> steps_of(Tuner tuner, std::vector<double> x, std::uint32_t s
 
 template <class Tuner>
 std::vector<double> by_hand(Tuner tuner, const problem& p, std::uint32_t steps) {
-  auto x = start(p.dimension);
+  auto x = cosines(p.dimension);
   for (std::uint32_t step = 0; step < steps; ++step) {
     std::vector<double> losses;
     for (std::size_t first = 0; first < tuner.evaluations(); first += 3) {
@@ -96,15 +90,15 @@ TEST_CASE("engine: stacked, in halves, one by one, by hand and from a textbook: 
       outer.loops = zoft::parallel::outer;
 
       const auto expected = textbook(p, q, steps);
-      CHECK(p.f(expected) < p.f(start(p.dimension)));
-      CHECK(bits(steps_of(mezo, start(p.dimension), steps, one_point(p))) == bits(expected));
-      CHECK(bits(steps_of(mezo, start(p.dimension), steps, stacked(p))) == bits(expected));
-      CHECK(bits(steps_of(zoft::prge(o), start(p.dimension), steps, one_point(p))) == bits(expected));
-      CHECK(bits(steps_of(zoft::prge(o), start(p.dimension), steps, stacked(p))) == bits(expected));
-      CHECK(bits(steps_of(zoft::prge(outer), start(p.dimension), steps, stacked(p))) == bits(expected));
+      CHECK(p.f(expected) < p.f(cosines(p.dimension)));
+      CHECK(bits(steps_of(mezo, cosines(p.dimension), steps, one_point(p))) == bits(expected));
+      CHECK(bits(steps_of(mezo, cosines(p.dimension), steps, stacked(p))) == bits(expected));
+      CHECK(bits(steps_of(zoft::prge(o), cosines(p.dimension), steps, one_point(p))) == bits(expected));
+      CHECK(bits(steps_of(zoft::prge(o), cosines(p.dimension), steps, stacked(p))) == bits(expected));
+      CHECK(bits(steps_of(zoft::prge(outer), cosines(p.dimension), steps, stacked(p))) == bits(expected));
       CHECK(bits(by_hand(mezo, p, steps)) == bits(expected));
 
-      auto x = start(p.dimension);
+      auto x = cosines(p.dimension);
       zoft::minimize(std::span(x), p.f,
                      {.steps = steps, .learning_rate = p.rate, .epsilon = epsilon, .queries = q, .seed = run});
       CHECK(bits(x) == bits(expected));

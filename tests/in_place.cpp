@@ -20,7 +20,7 @@ using zoft::point;
 namespace {
 
 // A sampler of a user's own: ±8 at one element in 64, 0 elsewhere.
-struct spikes {
+struct rare_spikes {
   template <class T>
   void axpy(std::span<T> x, T a, direction d, std::uint64_t first = 0) const {
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -29,7 +29,7 @@ struct spikes {
     }
   }
 };
-static_assert(zoft::sampler<spikes, float> && zoft::sampler<spikes, double>);
+static_assert(zoft::sampler<rare_spikes, float> && zoft::sampler<rare_spikes, double>);
 
 // Every kind of pattern: all there are where they are 2 bytes; otherwise random ones, small weights, and the special.
 template <class T>
@@ -87,7 +87,7 @@ TEMPLATE_TEST_CASE("in_place: any sequence of moves leaves no trace, in any bit 
   };
   check(zoft::gaussian{});
   check(zoft::rademacher{});
-  check(spikes{});
+  check(rare_spikes{});
 }
 
 TEMPLATE_TEST_CASE("in_place: a hundred idle steps, where adding and subtracting drifts", "[in_place]", float, double,
@@ -139,7 +139,7 @@ TEMPLATE_TEST_CASE("in_place: the functor sees θ + scale·z, rounded once", "[i
   };
   check(zoft::gaussian{}, zoft::two_point{.epsilon = 1e-3, .queries = 2});
   check(zoft::rademacher{}, zoft::one_sided{.epsilon = 1e-2, .queries = 3});
-  check(spikes{}, zoft::two_point{.epsilon = 1e-1, .queries = 1});
+  check(rare_spikes{}, zoft::two_point{.epsilon = 1e-1, .queries = 1});
 }
 
 TEMPLATE_TEST_CASE("in_place: where the functor throws, everything is as before the step", "[in_place]", float, double,
@@ -178,7 +178,7 @@ TEMPLATE_TEST_CASE("in_place: where the functor throws, everything is as before 
   };
   check(zoft::gaussian{}, zoft::two_point{.epsilon = 1e-3, .queries = 2}, weights<T>(2500));
   check(zoft::rademacher{}, zoft::one_sided{.epsilon = 1e-3, .queries = 2}, weights<T>(2500));
-  check(spikes{}, zoft::two_point{.epsilon = 1e-2, .queries = 1}, patterns<T>());
+  check(rare_spikes{}, zoft::two_point{.epsilon = 1e-2, .queries = 1}, patterns<T>());
 }
 
 TEST_CASE("in_place: the candidates' functor never writes the buffer, also when it throws", "[in_place]") {

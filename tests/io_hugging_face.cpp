@@ -52,7 +52,7 @@ std::vector<float> values_of(const checkpoint& model, const std::string& name) {
   return out;
 }
 
-const std::string q0 = "model.layers.0.self_attn.q_proj.weight";
+const std::string q_weight = "model.layers.0.self_attn.q_proj.weight";
 
 }  // namespace
 
@@ -202,7 +202,7 @@ TEST_CASE("hugging face: a config that contradicts the tensors", "[io]") {
                 {"model.embed_tokens.weight has shape (32, 16), and must have (33, 16)"});
   check_refused(model.with({{"intermediate_size", "21"}}),
                 {"model.layers.0.mlp.gate_proj.weight has shape (20, 16), and must have (21, 16)"});
-  check_refused(model.with({{"head_dim", "6"}}), {q0 + " has shape (16, 16), and must have (24, 16)"});
+  check_refused(model.with({{"head_dim", "6"}}), {q_weight + " has shape (16, 16), and must have (24, 16)"});
   check_refused(model.with({{"num_key_value_heads", "1"}}), {"k_proj.weight has shape (8, 16), and must have (4, 16)"});
   check_refused(model.with({{"num_hidden_layers", "3"}}),
                 {model.path(), "model.layers.2.input_layernorm.weight is missing"});

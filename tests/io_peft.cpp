@@ -14,9 +14,9 @@ namespace {
 const std::string q0 = "model.layers.0.self_attn.q_proj", v0 = "model.layers.0.self_attn.v_proj",
                   q1 = "model.layers.1.self_attn.q_proj", v1 = "model.layers.1.self_attn.v_proj";
 
-struct numbers {
+struct factors {
   std::vector<float> a, b;
-  numbers(std::size_t out, std::size_t in, std::size_t rank) : a(rank * in), b(out * rank) {
+  factors(std::size_t out, std::size_t in, std::size_t rank) : a(rank * in), b(out * rank) {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] = 0.25f * static_cast<float>(i) - 1;
     for (std::size_t i = 0; i < b.size(); ++i) b[i] = 3 - 0.5f * static_cast<float>(i);
   }
@@ -31,7 +31,7 @@ std::vector<std::string> targets(const std::string& folder) {
 TEST_CASE("peft: what is written reads back, in files that name the adapter as peft does", "[io]") {
   const scratch folder;
   const std::string place = folder.path("new/adapter");
-  const numbers q(6, 4, 2), v(3, 4, 2);
+  const factors q(6, 4, 2), v(3, 4, 2);
   const std::vector<low_rank_tensor> tensors{
       {q0, 6, 4, 2, q.a, q.b}, {q1, 6, 4, 2, q.a, q.b}, {v0, 3, 4, 2, v.a, v.b}, {v1, 3, 4, 2, v.a, v.b}};
   write_peft(place, tensors, 16, "model-dir");
@@ -88,7 +88,7 @@ TEST_CASE("peft: an adapter that peft wrote", "[io]") {
 TEST_CASE("write_peft: refuses what is no adapter, and writes nothing then", "[io]") {
   const scratch folder;
   const std::string place = folder.path("adapter");
-  numbers q(6, 4, 2), wide(6, 4, 3);
+  factors q(6, 4, 2), wide(6, 4, 3);
   const low_rank_tensor good{q0, 6, 4, 2, q.a, q.b};
   const auto writing = [&](std::vector<low_rank_tensor> tensors, double alpha = 16, std::string base = "m") {
     return [place, tensors, alpha, base] { write_peft(place, tensors, alpha, base); };
@@ -122,7 +122,7 @@ TEST_CASE("read_peft: an adapter that lies, or is of another kind", "[io]") {
   const scratch folder;
   const std::string place = folder.path(), config = folder.path("adapter_config.json"),
                     file = folder.path("adapter_model.safetensors");
-  const numbers q(6, 4, 2);
+  const factors q(6, 4, 2);
   const std::vector<low_rank_tensor> tensors{{q0, 6, 4, 2, q.a, q.b}, {v0, 6, 4, 2, q.a, q.b}};
   write_peft(place, tensors, 16, "m");
   const json good = json::parse(read_file(config));

@@ -16,7 +16,7 @@ const std::string two =
     R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[1,2],"data_offsets":[8,12]}})";
 
 /// Opens a file of that header and 12 bytes of data.
-auto opening(const scratch& folder, const std::string& header, std::size_t data = 12) {
+auto opening_one(const scratch& folder, const std::string& header, std::size_t data = 12) {
   const std::string path = folder.write("x.safetensors", safetensors_bytes(header, std::string(data, '\0')));
   return [path] { safetensors file(path); };
 }
@@ -100,11 +100,11 @@ TEST_CASE("widen: all three types, wherever they lie", "[io]") {
 TEST_CASE("safetensors: a header that lies", "[io]") {
   const scratch folder;
   const std::string path = folder.path("x.safetensors");
-  CHECK_NOTHROW(opening(folder, two)());
-  CHECK_NOTHROW(opening(folder, two + "   ")());
-  CHECK_NOTHROW(opening(folder, "{}", 0)());
+  CHECK_NOTHROW(opening_one(folder, two)());
+  CHECK_NOTHROW(opening_one(folder, two + "   ")());
+  CHECK_NOTHROW(opening_one(folder, "{}", 0)());
   const auto lie = [&](const std::string& from, const std::string& to) {
-    return opening(folder, replaced(two, from, to));
+    return opening_one(folder, replaced(two, from, to));
   };
 
   SECTION("the size of the header") {
@@ -119,15 +119,15 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
     check_refused(raw(bytes_of(std::uint64_t{1} << 63) + "{}"), {path, "9223372036854775808 bytes"});
   }
   SECTION("no JSON, or another kind of it") {
-    check_refused(opening(folder, " " + two), {path, "does not begin with '{'"});
-    check_refused(opening(folder, "[]"), {path, "does not begin with '{'"});
-    check_refused(opening(folder, "{\"a\":"), {path + ": header: is not JSON, or is cut off"});
-    check_refused(opening(folder, two + "x"), {path + ": header: is not JSON"});
-    check_refused(opening(folder, "{\"a\":3}"), {path, "a: is 3, and must be an object"});
-    check_refused(opening(folder, "{\"__metadata__\":[]}"), {path, "__metadata__ is a list of 0"});
-    check_refused(opening(folder, R"({"__metadata__":{"k\n":1}})"), {path, "k\\x0a is 1"});
-    CHECK_NOTHROW(opening(folder, R"({"__metadata__":{"k\u0000":"v"}})", 0)());
-    check_refused(opening(folder, "{\"__metadata__\":{\"k\":1}}"),
+    check_refused(opening_one(folder, " " + two), {path, "does not begin with '{'"});
+    check_refused(opening_one(folder, "[]"), {path, "does not begin with '{'"});
+    check_refused(opening_one(folder, "{\"a\":"), {path + ": header: is not JSON, or is cut off"});
+    check_refused(opening_one(folder, two + "x"), {path + ": header: is not JSON"});
+    check_refused(opening_one(folder, "{\"a\":3}"), {path, "a: is 3, and must be an object"});
+    check_refused(opening_one(folder, "{\"__metadata__\":[]}"), {path, "__metadata__ is a list of 0"});
+    check_refused(opening_one(folder, R"({"__metadata__":{"k\n":1}})"), {path, "k\\x0a is 1"});
+    CHECK_NOTHROW(opening_one(folder, R"({"__metadata__":{"k\u0000":"v"}})", 0)());
+    check_refused(opening_one(folder, "{\"__metadata__\":{\"k\":1}}"),
                   {path, "__metadata__: k is 1, and must be a string"});
   }
   SECTION("types") {
@@ -139,8 +139,8 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
   }
   SECTION("types smaller than a byte") {
     const std::string small = R"({"a":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})";
-    CHECK_NOTHROW(opening(folder, small, 2)());
-    check_refused(opening(folder, replaced(small, "[4]", "[5]"), 2), {path, "a: shape (5) of F4"});
+    CHECK_NOTHROW(opening_one(folder, small, 2)());
+    check_refused(opening_one(folder, replaced(small, "[4]", "[5]"), 2), {path, "a: shape (5) of F4"});
   }
   SECTION("shapes") {
     check_refused(lie("[2]", "[3]"), {path, "a: shape (3) of F32 does not take the 8 bytes", "0 and 8"});
@@ -166,12 +166,12 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
     check_refused(lie("[8,12]", "[4,8]"), {path, "b begins at byte 4 of the data, and must begin at 8"});
     check_refused(lie("[8,12]", "[0,4]"), {path, "a begins at byte 0 of the data, and must begin at 4"});
     check_refused(lie("[0,8]", "[4,12]"), {path, "a begins at byte 4 of the data, and must begin at 0"});
-    check_refused(opening(folder, two, 16), {path, "16 bytes of data, and its tensors take 12"});
-    check_refused(opening(folder, two, 11), {path, "b: data_offsets are 8 and 12", "11 bytes"});
-    check_refused(opening(folder, "{}", 4), {path, "4 bytes of data, and its tensors take 0"});
+    check_refused(opening_one(folder, two, 16), {path, "16 bytes of data, and its tensors take 12"});
+    check_refused(opening_one(folder, two, 11), {path, "b: data_offsets are 8 and 12", "11 bytes"});
+    check_refused(opening_one(folder, "{}", 4), {path, "4 bytes of data, and its tensors take 0"});
     const std::string hole =
         R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})";
-    check_refused(opening(folder, hole), {path, "b begins at byte 8 of the data, and must begin at 4"});
+    check_refused(opening_one(folder, hole), {path, "b begins at byte 8 of the data, and must begin at 4"});
   }
   SECTION("names twice") {
     check_refused(lie("\"b\":", "\"a\":"), {path, "names 'a' twice"});
@@ -182,7 +182,7 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
 TEST_CASE("safetensors: other types may be there, and are refused when they are asked for", "[io]") {
   const scratch folder;
   const std::string header = replaced(two, "\"F32\",\"shape\":[2]", "\"I64\",\"shape\":[1]");
-  opening(folder, header)();
+  opening_one(folder, header)();
   const safetensors file(folder.path("x.safetensors"));
   CHECK(file.find("b").has_value());
   check_refused([&] { file.find("a"); }, {file.path(), "a is I64, and must be F32, F16 or BF16"});

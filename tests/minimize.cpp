@@ -9,28 +9,20 @@
 
 using namespace core_test;
 
-namespace {
-std::vector<double> start(std::size_t n) {
-  std::vector<double> x;
-  for (std::size_t i = 0; i < n; ++i) x.push_back(std::cos(static_cast<double>(i)));
-  return x;
-}
-}  // namespace
-
 TEST_CASE("minimize: the sphere", "[minimize]") {
-  auto x = start(30);
+  auto x = cosines(30);
   const auto r =
       zoft::minimize(std::span(x), sphere<double>, {.steps = 2000, .learning_rate = 0.01, .epsilon = 1e-4, .seed = 1});
   CHECK(r.status == zoft::status::ok);
   CHECK(r.evaluations == 2 + 2 * 2000);
   CHECK(r.rejected == 0);
-  CHECK(r.initial_loss == sphere<double>(start(30)));
+  CHECK(r.initial_loss == sphere<double>(cosines(30)));
   CHECK(r.loss == sphere<double>(x));
   CHECK(r.loss < 1e-12);
 }
 
 TEST_CASE("minimize: a rotated ellipsoid of condition 1e6", "[minimize]") {
-  auto x = start(10);
+  auto x = cosines(10);
   const auto f = [](std::span<const double> v) { return ellipsoid(v, 1e6); };
   const auto r = zoft::minimize(std::span(x), f, {.steps = 50'000, .learning_rate = 1e-7, .epsilon = 1e-6, .seed = 1});
   CHECK(r.initial_loss > 2e5);
@@ -50,7 +42,7 @@ TEST_CASE("minimize: Rosenbrock's function", "[minimize]") {
 
 TEST_CASE("minimize: a sphere whose values carry noise", "[minimize]") {
   // Noise of variance σ² = 1e-4 is, in a slope, of variance σ²/2ε² = 5e-3, and η takes 1/20 of it to the end.
-  auto x = start(20);
+  auto x = cosines(20);
   std::uint32_t calls = 0;
   const auto f = [&](std::span<const double> v) {
     return sphere(v) + 0.01 * noise<double>(zoft::gaussian{}, {9, calls++, 0}, 1)[0];
@@ -89,11 +81,11 @@ TEST_CASE("minimize: with ε and η measured", "[minimize]") {
 }
 
 TEST_CASE("minimize: not improving is a result", "[minimize]") {
-  auto x = start(5);
+  auto x = cosines(5);
   auto r = zoft::minimize(std::span(x), sphere<double>, {.steps = 10, .learning_rate = 0});
   CHECK(r.status == zoft::status::no_improvement);
   CHECK(r.loss == r.initial_loss);
-  CHECK(x == start(5));
+  CHECK(x == cosines(5));
 
   // Far too large a rate.
   r = zoft::minimize(std::span(x), sphere<double>, {.steps = 10, .learning_rate = 2});
@@ -105,14 +97,14 @@ TEST_CASE("minimize: not improving is a result", "[minimize]") {
   CHECK(r.evaluations == 2);
 
   // A function that is defined at the start only.
-  x = start(5);
+  x = cosines(5);
   const auto f = [](std::span<const double> v) {
     return v[0] == 1.0 ? sphere(v) : std::numeric_limits<double>::quiet_NaN();
   };
   r = zoft::minimize(std::span(x), f, {.steps = 7});
   CHECK(r.status == zoft::status::no_improvement);
   CHECK(r.rejected == 7);
-  CHECK(x == start(5));
+  CHECK(x == cosines(5));
 
   int calls = 0;
   r = zoft::minimize(std::span(x), [&](std::span<const double>) { return calls++ == 0 ? 1.0 : std::log(-1.0); },
@@ -122,7 +114,7 @@ TEST_CASE("minimize: not improving is a result", "[minimize]") {
 }
 
 TEST_CASE("minimize: what is wrong is said before f is called", "[minimize]") {
-  auto x = start(5);
+  auto x = cosines(5);
   const auto refused = [&](const zoft::minimize_options& o) {
     int calls = 0;
     const auto what = message([&] {
@@ -138,7 +130,7 @@ TEST_CASE("minimize: what is wrong is said before f is called", "[minimize]") {
   CHECK(refused({.schedule = zoft::linear(0)}) == "zoft: schedule: steps is 0, and must be the length of the run");
   x.clear();
   CHECK(refused({}) == "zoft: minimize: x is empty, and must be at least one number");
-  x = start(5);
+  x = cosines(5);
   for (const double bad : {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
     CHECK(message([&] { zoft::minimize(std::span(x), [&](std::span<const double>) { return bad; }); }) ==
           "zoft: minimize: f is " + zoft::text(bad) + " at the start, and must be finite");

@@ -7,15 +7,13 @@ using namespace zoft::nn;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-struct problem {
+struct attended {
   attention_shape shape;
   std::size_t rows, first;
   spaced q, k, v, y;
   std::vector<float> scratch;
 
-  problem(const attention_shape& s, std::size_t r, std::size_t f, draws& d, float sharpness = 2)
+  attended(const attention_shape& s, std::size_t r, std::size_t f, draws& d, float sharpness = 2)
       : shape(s),
         rows(r),
         first(f),
@@ -86,7 +84,7 @@ TEST_CASE("attention: as the reference for grouped heads, with and without token
     const std::size_t rows = trial % 5 == 0 ? 1 : d.size(1, 45), first = trial % 3 == 0 ? d.size(1, 50) : 0;
     INFO("heads " << s.heads << " on " << s.kv_heads << ", d " << s.head_dim << ", rows " << rows << ", first "
                   << first);
-    problem p(s, rows, first, d, trial % 4 == 0 ? 12.0f : 2.0f);
+    attended p(s, rows, first, d, trial % 4 == 0 ? 12.0f : 2.0f);
     p.run();
     CHECK(p.error() <= p.bound());
     CHECK(p.y.gaps_are_untouched());
@@ -99,7 +97,7 @@ TEST_CASE("attention: as the reference over many blocks of keys, in the same scr
     for (const std::size_t keys : sizes{63, 64, 65, 700}) {
       INFO("keys " << keys << ", sharpness " << sharpness);
       const attention_shape s{4, 2, 20};
-      problem p(s, std::min<std::size_t>(keys, 90), keys - std::min<std::size_t>(keys, 90), d, sharpness),
+      attended p(s, std::min<std::size_t>(keys, 90), keys - std::min<std::size_t>(keys, 90), d, sharpness),
           few(s, 1, 0, d);
       p.run();
       few.run();
@@ -134,7 +132,7 @@ TEST_CASE("attention: the greatest score may come late, and be far from the othe
   };
   for (std::size_t pattern = 0; pattern < 8; ++pattern) {
     INFO("pattern " << pattern);
-    problem p({1, 1, 1}, 20, keys - 20, d);
+    attended p({1, 1, 1}, 20, keys - 20, d);
     for (std::size_t row = 0; row < p.rows; ++row) p.q.at(row, 0) = 1;
     for (std::size_t j = 0; j < keys; ++j) p.k.at(j, 0) = score(pattern, j);
     p.run();
@@ -148,7 +146,7 @@ TEST_CASE("attention: a row's bits are the same alone behind a cache as in a blo
   for (std::size_t trial = 0; trial < 20; ++trial) {
     const attention_shape s = random_shape(d, trial);
     const std::size_t rows = d.size(2, 40);
-    problem p(s, rows, 0, d);
+    attended p(s, rows, 0, d);
     p.run();
     for (std::size_t first = 0; first < rows; first += d.size(1, 4)) {
       const std::size_t n = std::min(d.size(1, 20), rows - first);
@@ -164,7 +162,7 @@ TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
   for (std::size_t trial = 0; trial < 20; ++trial) {
     const attention_shape s = random_shape(d, trial);
     const std::size_t rows = d.size(2, 60);
-    problem p(s, rows, 0, d);
+    attended p(s, rows, 0, d);
     p.run();
     std::vector<std::size_t> some;
     for (std::size_t row = 0; row < rows; ++row)
@@ -181,13 +179,13 @@ TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
 TEST_CASE("attention: what comes later changes no bit of what came before, be it infinite or NaN", "[nn]") {
   draws d(23);
   const attention_shape s{4, 2, 11};
-  problem p(s, 70, 0, d);
+  attended p(s, 70, 0, d);
   p.run();
   for (const float key : {50.0f, infinity, not_a_number})
     for (const float value : {-70.0f, infinity, not_a_number})
       for (const std::size_t changed : sizes{1, 15, 16, 29, 31, 32, 33, 64, 69}) {
         INFO("key " << key << ", value " << value << ", position " << changed);
-        problem other = p;
+        attended other = p;
         for (std::size_t e = 0; e < p.k.columns; ++e) {
           other.k.at(changed, e) = key;
           other.v.at(changed, e) = value;
@@ -200,8 +198,8 @@ TEST_CASE("attention: what comes later changes no bit of what came before, be it
 TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN in what sees it only", "[nn]") {
   draws d(27);
   const attention_shape s{4, 2, 5};
-  const problem sound(s, 50, 0, d);
-  const auto nans = [&](const problem& p, std::size_t row, std::size_t head) {
+  const attended sound(s, 50, 0, d);
+  const auto nans = [&](const attended& p, std::size_t row, std::size_t head) {
     std::size_t n = 0;
     for (std::size_t e = 0; e < s.head_dim; ++e)
       if (std::isnan(p.y.at(row, head * s.head_dim + e))) ++n;
@@ -209,11 +207,11 @@ TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN 
   };
   for (const std::size_t changed : sizes{0, 7, 31, 32, 49}) {
     INFO("position " << changed);
-    problem q = sound, k = sound, v = sound;
+    attended q = sound, k = sound, v = sound;
     q.q.at(changed, 2 * s.head_dim + 1) = not_a_number;
     k.k.at(changed, s.head_dim + 2) = not_a_number;
     v.v.at(changed, s.head_dim + 3) = not_a_number;
-    for (problem* p : {&q, &k, &v}) p->run();
+    for (attended* p : {&q, &k, &v}) p->run();
     for (std::size_t row = 0; row < 50; ++row)
       for (std::size_t head = 0; head < 4; ++head) {
         const bool sees = row >= changed && head >= 2;

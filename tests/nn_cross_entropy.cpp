@@ -7,9 +7,6 @@ using namespace zoft::nn;
 
 namespace {
 
-constexpr double lanes = zoft::simd::floats<>::size;
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
 /// The score of logits that come in blocks of so many: of `sizes` in turn.
 token_score in_blocks(std::span<const float> logits, std::size_t label, std::span<const std::size_t> lengths) {
   running_cross_entropy running(label);

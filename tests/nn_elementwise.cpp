@@ -10,8 +10,6 @@ using namespace zoft::nn;
 
 namespace {
 
-constexpr double lanes = zoft::simd::floats<>::size;
-constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float least = std::numeric_limits<float>::lowest();
 
 /// One float of some thousand, of every size and sign.

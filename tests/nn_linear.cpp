@@ -11,19 +11,7 @@ using zoft::low_rank_stack;
 
 namespace {
 
-const dtype kept_as[] = {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4};
-
-/// Whether x, u and a shared A are rounded to bfloat16.
-bool narrow(dtype type) { return packed_matrix::in_pairs && type != dtype::f32; }
 double rounded(float x, bool round) { return round ? static_cast<float>(zoft::bfloat16(x)) : x; }
-
-/// What the values of W's codes are rounded by before they are multiplied.
-double rounding_of_weights(dtype type) {
-#if defined(ZOFT_HAS_AMX)
-  if (type == dtype::i4) return 0x1p-8;
-#endif
-  return narrow(type) && type == dtype::nf4 ? 0x1p-8 : 0;
-}
 
 struct adapted {
   std::size_t out, rank;  ///< rank 0: not adapted
@@ -77,7 +65,7 @@ struct problem {
 
   /// One A is one bfloat16 only where all adapted parts have one A for all groups.
   bool rounds_a() const {
-    bool result = narrow(l.weight.type());
+    bool result = multiplied_narrow(l.weight.type());
     for (const linear::part& p : l.parts)
       if (const low_rank* found = stack.find(p.name)) result = result && found->a_stride == 0;
     return result;
@@ -100,7 +88,7 @@ double worst_error(const problem& p, const std::vector<float>& x, std::size_t gr
                    const std::vector<float>& y) {
   const std::size_t in = p.l.weight.in(), out = p.l.weight.out();
   const dtype type = p.l.weight.type();
-  const bool rounds = narrow(type), rounds_a = p.rounds_a();
+  const bool rounds = multiplied_narrow(type), rounds_a = p.rounds_a();
   double result = 0;
   for (std::size_t group = 0; group < y.size() / (rows * out); ++group)
     for (std::size_t row = 0; row < rows; ++row) {

@@ -8,19 +8,7 @@ using io_test::check_refused;
 
 namespace {
 
-const dtype kept_as[] = {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4};
-
-// Whether x is rounded to bfloat16 before it is multiplied.
-bool rounds_x(dtype type) { return packed_matrix::in_pairs && type != dtype::f32; }
-double as_multiplied(float x, dtype type) { return rounds_x(type) ? static_cast<float>(zoft::bfloat16(x)) : x; }
-
-// What the values of W's codes are rounded by before they are multiplied.
-double rounding_of_weights(dtype type) {
-#if defined(ZOFT_HAS_AMX)
-  if (type == dtype::i4) return 0x1p-8;
-#endif
-  return rounds_x(type) && type == dtype::nf4 ? 0x1p-8 : 0;
-}
+double as_multiplied(float x, dtype type) { return multiplied_narrow(type) ? static_cast<float>(zoft::bfloat16(x)) : x; }
 
 // A row of weights as the type keeps it: the nearest value there is.
 std::vector<float> stored(std::span<const float> w, dtype type) {

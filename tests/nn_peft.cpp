@@ -54,24 +54,17 @@ low_rank_stack stack_of(const zoft::io::peft_adapter& adapter) {
   return result;
 }
 
-std::vector<double> flat(const json& rows) {
-  std::vector<double> result;
-  for (const auto& row : rows)
-    for (const auto& value : row) result.push_back(value.get<double>());
-  return result;
-}
-
 /// The last rows of the logits must be those that peft gave, and the adapter must matter.
 void check_logits(const transformer& model, const low_rank_stack& stack, const json& expected) {
   const auto ids = expected["ids"].get<std::vector<std::int32_t>>();
-  const std::vector<double> with = flat(expected["logits"]);
+  const std::vector<double> with = flat<double>(expected["logits"]);
   std::vector<float> logits = model.logits(ids, stack), base = model.logits(ids);
   REQUIRE(with.size() <= logits.size());
   logits.erase(logits.begin(), logits.end() - static_cast<std::ptrdiff_t>(with.size()));
   base.erase(base.begin(), base.end() - static_cast<std::ptrdiff_t>(with.size()));
   CHECK(distance(logits, with) < 1e-4);
   CHECK(distance(base, with) > 0.1);
-  if (expected.contains("base")) CHECK(distance(base, flat(expected["base"])) < 1e-4);
+  if (expected.contains("base")) CHECK(distance(base, flat<double>(expected["base"])) < 1e-4);
 }
 
 std::string quoted(const std::string& text) {

@@ -23,6 +23,24 @@ using sizes = std::initializer_list<std::size_t>;
 
 inline constexpr double unit = 0x1p-24;  // a float's relative rounding error
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float infinity = std::numeric_limits<float>::infinity();
+inline constexpr double lanes = zoft::simd::floats<>::size;
+
+inline constexpr zoft::nn::dtype kept_as[] = {zoft::nn::dtype::f32, zoft::nn::dtype::bf16, zoft::nn::dtype::i8,
+                                              zoft::nn::dtype::i4, zoft::nn::dtype::nf4};
+
+/// Whether weights of that type are multiplied in bfloat16: x, u and a shared A are rounded to it.
+inline bool multiplied_narrow(zoft::nn::dtype type) {
+  return zoft::nn::packed_matrix::in_pairs && type != zoft::nn::dtype::f32;
+}
+
+/// What the values of W's codes are rounded by before they are multiplied.
+inline double rounding_of_weights(zoft::nn::dtype type) {
+#if defined(ZOFT_HAS_AMX)
+  if (type == zoft::nn::dtype::i4) return 0x1p-8;
+#endif
+  return multiplied_narrow(type) && type == zoft::nn::dtype::nf4 ? 0x1p-8 : 0;
+}
 
 /// Words of Philox, one behind another.
 class draws {
@@ -130,6 +148,15 @@ inline zoft::nn::config odd_shape() {
 
 inline zoft::nn::transformer fixture_model(const std::string& name, const zoft::nn::load_options& o = {}) {
   return zoft::nn::load(io_test::fixture(name), o);
+}
+
+/// The numbers of a list of lists.
+template <class T>
+std::vector<T> flat(const zoft::io::json& rows) {
+  std::vector<T> result;
+  for (const auto& row : rows)
+    for (const auto& value : row) result.push_back(value.get<T>());
+  return result;
 }
 
 /// The greatest |a − b|; infinite where one is not a number, or the sizes differ.

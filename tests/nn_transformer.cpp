@@ -15,13 +15,6 @@ const std::string models[] = {"llama_tied_f32", "llama_untied_f32", "qwen2_f32"}
 
 json expected_of(const std::string& model) { return json::parse(read_file(fixture(model) + "/expected.json")); }
 
-std::vector<float> flat(const json& rows) {
-  std::vector<float> result;
-  for (const auto& row : rows)
-    for (const auto& value : row) result.push_back(value.get<float>());
-  return result;
-}
-
 /// −ln p and the greatest by the definition, in double.
 token_score by_hand(std::span<const float> logits, std::int32_t label) {
   long double sum = 0;
@@ -55,7 +48,7 @@ TEST_CASE("transformer: the logits of Hugging Face's Llama and Qwen2, whole and 
   const transformer model = fixture_model(name);
   // The recorded logits are of the weights as they are stored, and half and bfloat16 widen exactly; but a model that
   // transformers holds in 16 bits has its rotary frequencies rounded to them too, which zoft never does.
-  const double apart = distance(model.logits(ids), flat(expected["logits"]));
+  const double apart = distance(model.logits(ids), flat<float>(expected["logits"]));
   INFO(name << ": " << apart);
   CHECK(apart < (name.find("f32") != std::string::npos ? 1e-4 : 5e-4));
 }

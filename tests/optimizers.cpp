@@ -29,7 +29,7 @@ zoft::layout shape() {
   return result;
 }
 
-std::vector<double> start(std::size_t n) {
+std::vector<double> sines(std::size_t n) {
   std::vector<double> x;
   for (std::size_t i = 0; i < n; ++i) x.push_back(std::sin(static_cast<double>(i)));
   return x;
@@ -40,7 +40,7 @@ bool has_two_names(const zoft::tensor& t) { return t.name.find('.') != std::stri
 // The dense loop that an optimizer abbreviates. velocity is m; λ by element.
 std::vector<double> dense(std::uint32_t steps, double rate, double beta, const std::vector<double>& decay,
                           const zoft::schedule& over = {}) {
-  auto x = start(decay.size());
+  auto x = sines(decay.size());
   const std::size_t n = x.size();
   std::vector<double> m(n, 0.0);
   for (std::uint32_t step = 0; step < steps; ++step) {
@@ -68,7 +68,7 @@ template <class Optimizer>
 std::vector<double> trained(const Optimizer& optimizer, const zoft::layout& tensors, std::size_t n,
                             std::uint32_t steps) {
   zoft::engine tuner{zoft::gaussian{}, probes, zoft::full{.layout = tensors}, optimizer, zoft::seed{42}};
-  auto x = start(n);
+  auto x = sines(n);
   for (std::uint32_t step = 0; step < steps; ++step) {
     const auto report = tuner.step(std::span(x), [](std::span<const double> w) { return sphere(w); });
     CHECK(report.learning_rate == optimizer.rate(step));
@@ -111,7 +111,7 @@ TEST_CASE("sgd: decay does not pass through ε or the estimate", "[optimizer]") 
   for (const double epsilon : {1e-6, 1.0}) {
     zoft::engine tuner{zoft::gaussian{}, zoft::two_point{.epsilon = epsilon}, zoft::full{.layout = tensors},
                        zoft::sgd{.learning_rate = 0.1, .decay = 0.5, .decays = zoft::matrices}};
-    auto x = start(tensors.size());
+    auto x = sines(tensors.size());
     const auto before = x;
     tuner.step(std::span(x), [](std::span<const double>) { return 3.0; });
     for (const auto& t : tensors)
