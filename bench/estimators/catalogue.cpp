@@ -1,0 +1,146 @@
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+#include <zoft/zoft.hpp>
+
+#include "run.hpp"
+
+namespace estimators {
+
+namespace {
+
+template <class Engine>
+class tuner_of : public tuner {
+ public:
+  explicit tuner_of(Engine engine) : engine_(std::move(engine)) {}
+
+  zoft::step_report step(std::span<double> x, const objective& f) override {
+    if constexpr (exact_slopes)
+      return engine_.step(x, [&](std::span<const number> at) { return f.slope(at); });
+    else
+      return engine_.step(x, [&](std::span<const double> at) { return f.value(at); });
+  }
+  zoft::step_report step(std::span<float> x, const losses& f) override {
+    if constexpr (exact_slopes)
+      throw std::logic_error("a model gives no exact slopes");
+    else
+      return engine_.step(x, f);
+  }
+
+  static constexpr bool exact_slopes = requires {
+    typename std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>::template argument<double>;
+  };
+
+ private:
+  Engine engine_;
+};
+
+/// A line of the table. Make: settings -> engine.
+template <class Make>
+method line(const char* name, Make make) {
+  using engine = decltype(make(settings{}));
+  return {name, tuner_of<engine>::exact_slopes,
+          [make](const settings& s) { return std::make_unique<tuner_of<engine>>(make(s)); }};
+}
+
+zoft::full whole(const settings& s) { return {.layout = s.shape}; }
+
+/// A composition with the rate, the radius and the seed of the run, and defaults for the rest: of options that have all
+/// three.
+template <class Options>
+Options given(const settings& s, Options o = {}) {
+  o.epsilon = s.epsilon;
+  o.learning_rate = s.rate;
+  o.seed = s.seed;
+  return o;
+}
+
+/// Rank 2 and bases of 50 steps, or less where a matrix is smaller.
+std::size_t rank(const settings& s, std::size_t most = 2) {
+  for (const zoft::tensor& t : s.shape)
+    if (t.is_matrix()) most = std::min({most, t.rows, t.columns});
+  return most;
+}
+
+/// The gradient, by exact slopes along all coordinates: what first-order training would do. A step is counted as three
+/// forwards, which is what a forward and a backward pass cost.
+struct gradient_slopes : zoft::forward_gradient {
+  std::size_t forwards() const { return 3; }
+};
+
+}  // namespace
+
+const std::vector<method>& catalogue() {
+  using namespace zoft;
+  using S = settings;
+  // Each is given half a dozen numbers at most; what is not named here is the composition's own default.
+  static const std::vector<method> all{
+      line("mezo", [](const S& s) { return mezo(given<mezo_options>(s), s.shape); }),
+      line("prge", [](const S& s) { return prge(given<prge_options>(s, {.queries = 8}), whole(s)); }),
+      line("mezo_momentum", [](const S& s) { return mezo_momentum(given<mezo_momentum_options>(s), s.shape); }),
+      line("mezo_adam", [](const S& s) { return mezo_adam(given<mezo_adam_options>(s), s.shape); }),
+      line("adamezo", [](const S& s) { return adamezo(given<adamezo_options>(s), s.shape); }),
+      line("zo_adamm",
+           [](const S& s) {
+             const double radius = s.epsilon * std::sqrt(static_cast<double>(s.shape.size()));
+             return zo_adamm({.radius = radius, .learning_rate = s.rate, .seed = s.seed}, s.shape.size(), s.shape);
+           }),
+      line("meazo", [](const S& s) { return meazo(given<meazo_options>(s), s.shape); }),
+      line("zo_sign", [](const S& s) { return zo_sign(given<zo_sign_options>(s), s.shape); }),
+      line("zo_signsgd", [](const S& s) { return zo_signsgd(given<zo_signsgd_options>(s), s.shape); }),
+      line("spsa",
+           [](const S& s) {
+             // a is such that the first step's rate is the grid's.
+             return spsa({.a = s.rate * std::pow(101, 0.602), .c = s.epsilon, .seed = s.seed}, whole(s));
+           }),
+      line("one_point", [](const S& s) { return one_point(given<one_point_options>(s), whole(s)); }),
+      line("fzoo", [](const S& s) { return fzoo(given<fzoo_options>(s), whole(s)); }),
+      line("openes", [](const S& s) { return openes(given<openes_options>(s), whole(s)); }),
+      line("eggroll", [](const S& s) { return eggroll(given<eggroll_options>(s), s.shape); }),
+      line("kerzoo", [](const S& s) { return kerzoo(given<kerzoo_options>(s), whole(s)); }),
+      line("zo_conservative", [](const S& s) { return zo_conservative(given<zo_conservative_options>(s), whole(s)); }),
+      line("hizoo", [](const S& s) { return hizoo(given<hizoo_options>(s, {.smoothing = 1e-6}), whole(s)); }),
+      line("sparse_mezo", [](const S& s) { return sparse_mezo(given<sparse_mezo_options>(s), whole(s)); }),
+      line("mezo_bcd", [](const S& s) { return mezo_bcd(given<mezo_bcd_options>(s), s.shape); }),
+      line("lozo", [](const S& s) { return lozo(given<lozo_options>(s, {.rank = rank(s)}), s.shape); }),
+      line("lozo_m", [](const S& s) { return lozo_m(given<lozo_m_options>(s, {.rank = rank(s)}), s.shape); }),
+      line(
+          "subzero",
+          [](const S& s) { return subzero(given<subzero_options>(s, {.rank = rank(s, 4), .interval = 50}), s.shape); }),
+      line("tezo", [](const S& s) { return tezo(given<tezo_options>(s), s.shape); }),
+      line("tezo_adam", [](const S& s) { return tezo_adam(given<tezo_options>(s), s.shape); }),
+      line("zo_muon", [](const S& s) { return zo_muon(given<zo_muon_options>(s, {.rank = rank(s, 4)}), s.shape); }),
+      // Compositions that no paper names.
+      line("one_sided+adam",
+           [](const S& s) {
+             return engine{rademacher{}, one_sided{.epsilon = s.epsilon, .queries = 8}, whole(s),
+                           adam{.learning_rate = s.rate}, seed{s.seed}};
+           }),
+      line("one_sided+momentum",
+           [](const S& s) {
+             return engine{rademacher{}, one_sided{.epsilon = s.epsilon, .queries = 8}, whole(s),
+                           momentum{.learning_rate = s.rate}, seed{s.seed}};
+           }),
+      line("orthogonal+momentum",
+           [](const S& s) {
+             return engine{orthogonal{.size = s.shape.size(), .queries = 8},
+                           two_point{.epsilon = s.epsilon, .queries = 8}, whole(s), momentum{.learning_rate = s.rate},
+                           seed{s.seed}};
+           }),
+      // With more than losses.
+      line("forward_gradient",
+           [](const S& s) { return forward_gradient_descent({.learning_rate = s.rate, .seed = s.seed}, whole(s)); }),
+      line("gradient",
+           [](const S& s) {
+             gradient_slopes exact;
+             exact.queries = s.shape.empty() ? 1 : s.shape.size();
+             return engine{coordinate{.size = exact.queries, .order = order::cyclic}, exact, whole(s),
+                           sgd{.learning_rate = s.rate}, seed{s.seed}};
+           }),
+  };
+  return all;
+}
+
+}  // namespace estimators

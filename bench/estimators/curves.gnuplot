@@ -1,0 +1,31 @@
+# Draws OUTPUT-curves.png: loss against forwards of the methods named in OUTPUT-shown.csv; lines are medians over seeds,
+# bands reach from the best to the worst seed.
+set terminal pngcairo size 1500,1050 fontscale 0.9
+set output output.'-curves.png'
+set datafile separator ','
+curves = output.'-curves.csv'
+problems = system("cut -d, -f1 '".output."-shown.csv' | tr ' ' '_' | awk '!seen[$0]++' | tr '\n' ' '")
+set multiplot layout 3, 3 margins 0.06, 0.99, 0.06, 0.95 spacing 0.06, 0.09
+set logscale y
+set format y '10^{%T}'
+set border 3
+set tics nomirror
+set grid lc rgb '#e4e4e4' lt 1
+set key top right samplen 1.5 spacing 0.95
+colours = '#d95f02 #7570b3 #1b9e77'
+do for [p in problems] {
+  shown = system("awk -F, -v p='".p."' '{ gsub(\" \", \"_\", $1) } $1 == p { print $2 }' '".output."-shown.csv' | tr '\n' ' '")
+  name = system("echo '".p."' | tr '_' ' '")
+  others = ''
+  do for [m in shown] { if (m ne 'mezo' && m ne 'gradient') { others = others.m.' ' } }
+  set title name font ',13'
+  picked(m, column) = sprintf("< awk -F, -v p='%s' -v m='%s' '$1 == p && $2 == m' '%s'", name, m, curves)
+  plot picked('mezo', 0) using 3:5:6 with filledcurves lc rgb '#40808080' notitle, \
+    for [k = 1 : words(others)] picked(word(others, k), 0) using 3:5:6 with filledcurves \
+      lc rgb '#c0'.word(colours, k)[2:7] notitle, \
+    picked('mezo', 0) using 3:4 with lines lw 3 lc rgb '#404040' title 'mezo', \
+    picked('gradient', 0) using 3:4 with lines lw 2 dt 2 lc rgb '#000000' title (strstrt(shown, 'gradient') > 0 ? 'gradient' : ''), \
+    for [k = 1 : words(others)] picked(word(others, k), 0) using 3:4 with lines lw 3 lc rgb word(colours, k) \
+      title word(others, k)
+}
+unset multiplot

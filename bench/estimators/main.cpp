@@ -1,0 +1,156 @@
+/// bench_estimators: every composition of the catalogue on every problem, with equal forwards, each at the rate of one
+/// common grid that suits it best.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <zoft/nn/thread_pool.hpp>
+
+#include "run.hpp"
+#include "tasks.hpp"
+
+namespace estimators {
+
+namespace {
+
+struct plan {
+  std::string output = "estimators";
+  std::vector<std::string> problems, methods;  ///< all where none are named
+  std::string model, text;                     ///< of a second language model, where it is there
+  std::vector<std::string> finetune;           ///< more options of that program, for its tasks
+  std::size_t seeds = 5, tuning_seeds = 2, forwards = 0, marks = 20;
+  double lowest = 1e-6, highest = 10;
+  std::size_t per_decade = 2;
+};
+
+double quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  const double at = share * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const auto above = std::min(below + 1, values.size() - 1);
+  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+std::vector<double> rates(const plan& p) {
+  std::vector<double> result;
+  const double per_decade = static_cast<double>(p.per_decade);
+  for (double e = std::round(std::log10(p.lowest) * per_decade); e <= std::log10(p.highest) * per_decade + 0.5; ++e)
+    result.push_back(std::pow(10, e / per_decade));
+  return result;
+}
+
+bool wanted(const std::vector<std::string>& of, const std::string& name) {
+  return of.empty() || std::find(of.begin(), of.end(), name) != of.end();
+}
+
+/// The loss that a run is judged by: the mean of its last quarter, so that no method wins by a lucky last step.
+double judged(const curve& c) {
+  double sum = 0;
+  const std::size_t last = std::max<std::size_t>(1, (c.size() - 1) / 4);
+  for (std::size_t i = c.size() - last; i < c.size(); ++i) sum += c[i].loss;
+  return sum / static_cast<double>(last);
+}
+
+void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_pool& threads, std::FILE* curves,
+             std::FILE* summary) {
+  std::vector<method> methods;
+  for (const method& m : catalogue())
+    if (wanted(p.methods, m.name) && (kind.slopes || !m.exact_slopes)) methods.push_back(m);
+  const std::vector<double> grid = rates(p);
+
+  // Tuning has seeds of its own: the figures are of runs that no rate was chosen by.
+  std::vector<double> found(methods.size() * grid.size() * p.tuning_seeds);
+  threads.run(found.size(), [&](std::size_t i, std::size_t) {
+    const std::size_t seed = i % p.tuning_seeds, rate = i / p.tuning_seeds % grid.size();
+    found[i] = judged(run(kind, methods[i / p.tuning_seeds / grid.size()], grid[rate], 1000 + seed, p.marks));
+  });
+  std::vector<double> best(methods.size());
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    double lowest = HUGE_VAL;
+    for (std::size_t r = 0; r < grid.size(); ++r) {
+      const auto first = found.begin() + static_cast<std::ptrdiff_t>((m * grid.size() + r) * p.tuning_seeds);
+      const double median = quantile({first, first + static_cast<std::ptrdiff_t>(p.tuning_seeds)}, 0.5);
+      if (median < lowest) lowest = median, best[m] = grid[r];
+    }
+  }
+
+  std::vector<curve> runs(methods.size() * p.seeds);
+  threads.run(runs.size(), [&](std::size_t i, std::size_t) {
+    runs[i] = run(kind, methods[i / p.seeds], best[i / p.seeds], i % p.seeds, p.marks);
+  });
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    std::vector<double> last;
+    for (std::size_t s = 0; s < p.seeds; ++s) last.push_back(judged(runs[m * p.seeds + s]));
+    std::fprintf(summary, "%s,%s,%g,%zu,%.6g,%.6g,%.6g\n", kind.name.c_str(), methods[m].name.c_str(), best[m],
+                 kind.forwards, quantile(last, 0.5), quantile(last, 0), quantile(last, 1));
+    std::printf("%-20s %-22s rate %-8.3g loss %-10.5g (%.5g to %.5g)\n", kind.name.c_str(), methods[m].name.c_str(),
+                best[m], quantile(last, 0.5), quantile(last, 0), quantile(last, 1));
+    for (std::size_t at = 0; at <= p.marks; ++at) {
+      std::vector<double> here;
+      for (std::size_t s = 0; s < p.seeds; ++s) here.push_back(runs[m * p.seeds + s][at].loss);
+      std::fprintf(curves, "%s,%s,%zu,%.6g,%.6g,%.6g\n", kind.name.c_str(), methods[m].name.c_str(),
+                   runs[m * p.seeds][at].forwards, quantile(here, 0.5), quantile(here, 0), quantile(here, 1));
+    }
+  }
+  std::fflush(nullptr);
+}
+
+int compare_all(int argc, char** argv) {
+  plan p;
+  CLI::App app("Compares zeroth-order methods on equal numbers of forwards.");
+  app.add_option("--output", p.output, "curves and summary are written to OUTPUT-curves.csv and OUTPUT-summary.csv");
+  app.add_option("--problems", p.problems, "names; all where none are given")->delimiter(',');
+  app.add_option("--methods", p.methods, "names; all where none are given")->delimiter(',');
+  app.add_option("--model", p.model, "a model of llama2.c's, with its tokenizer.bin beside it; with --text");
+  app.add_option("--text", p.text, "the text that it learns");
+  app.add_option("--finetune", p.finetune, "more options of finetune for its tasks, as --rank,2")->delimiter(',');
+  app.add_option("--seeds", p.seeds, "runs a method");
+  app.add_option("--tuning-seeds", p.tuning_seeds, "runs a method and rate, to choose the rate by");
+  app.add_option("--forwards", p.forwards, "instead of each problem's own budget");
+  app.add_option("--lowest", p.lowest, "rate of the grid");
+  app.add_option("--highest", p.highest, "rate of the grid");
+  app.add_option("--per-decade", p.per_decade, "rates of the grid");
+  CLI11_PARSE(app, argc, argv);
+
+  std::vector<problem_kind> kinds = functions();
+  // Each with LoRA-FA and with all weights.
+  const auto add = [&](const std::string& name, std::vector<std::string> arguments, std::size_t forwards) {
+    arguments.insert(arguments.end(), p.finetune.begin(), p.finetune.end());
+    if (wanted(p.problems, name)) kinds.push_back(task(name, arguments, forwards));
+    arguments.insert(arguments.end(), {"--adapter", "full"});
+    if (wanted(p.problems, name + " weights")) kinds.push_back(task(name + " weights", arguments, forwards));
+  };
+  add("dates", {"--heldout-items", "200"}, 4000);
+  if (!p.model.empty())
+    add("stories", {"--model", p.model, "--text", p.text, "--length", "64", "--heldout-tokens", "4000"}, 4000);
+
+  std::FILE* curves = std::fopen((p.output + "-curves.csv").c_str(), "w");
+  std::FILE* summary = std::fopen((p.output + "-summary.csv").c_str(), "w");
+  if (curves == nullptr || summary == nullptr) throw std::invalid_argument("--output: cannot write " + p.output);
+  std::fputs("problem,method,forwards,median,lowest,highest\n", curves);
+  std::fputs("problem,method,rate,forwards,median,lowest,highest\n", summary);
+  const zoft::nn::thread_pool threads;
+  for (problem_kind& kind : kinds) {
+    if (!wanted(p.problems, kind.name)) continue;
+    if (p.forwards > 0) kind.forwards = p.forwards;
+    compare(p, kind, threads, curves, summary);
+  }
+  std::fclose(curves);
+  std::fclose(summary);
+  return 0;
+}
+
+}  // namespace
+}  // namespace estimators
+
+int main(int argc, char** argv) {
+  try {
+    return estimators::compare_all(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_estimators: %s\n", error.what());
+    return 2;
+  }
+}
