@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 #include <vector>
-#include <zoft/low_rank.hpp>
+#include <zoft/adapter_stack.hpp>
 #include <zoft/nn/transformer.hpp>
 
 namespace nn_test {
@@ -19,34 +19,48 @@ class reference_model {
   }
 
   /// The mean of −ln p of all tokens but the first, in group g of a stack.
-  double loss(const std::vector<std::int32_t>& tokens, const zoft::low_rank_stack& stack, std::size_t g) const {
+  double loss(const std::vector<std::int32_t>& tokens, const zoft::adapter_stack& stack, std::size_t g) const {
+    const std::vector<std::vector<double>> all = logits(tokens, stack, g);
+    double sum = 0;
+    for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
+      double total = 0;
+      for (const double logit : all[t]) total += std::exp(logit);
+      sum += std::log(total) - all[t][static_cast<std::size_t>(tokens[t + 1])];
+    }
+    return sum / static_cast<double>(tokens.size() - 1);
+  }
+
+  /// (tokens, vocabulary)
+  std::vector<std::vector<double>> logits(const std::vector<std::int32_t>& tokens, const zoft::adapter_stack& stack,
+                                          std::size_t g) const {
     rows x;
     for (const std::int32_t id : tokens) x.push_back(row_of("model.embed_tokens.weight", static_cast<std::size_t>(id)));
     for (std::size_t layer = 0; layer < c_.layers; ++layer) {
       const std::string name = "model.layers." + std::to_string(layer) + ".";
-      const rows normed = norm(x, name + "input_layernorm.weight");
+      const rows normed = norm(x, name + "input_layernorm", stack, g);
       rows q = linear(normed, name + "self_attn.q_proj", stack, g),
-           k = linear(normed, name + "self_attn.k_proj", stack, g);
-      const rows v = linear(normed, name + "self_attn.v_proj", stack, g);
-      rotate(q, c_.heads);
-      rotate(k, c_.kv_heads);
+           k = linear(normed, name + "self_attn.k_proj", stack, g),
+           v = linear(normed, name + "self_attn.v_proj", stack, g);
+      const auto prefix = stack.prefixes.find(name + "self_attn");
+      const std::size_t before = prefix == stack.prefixes.end() ? 0 : prefix->second.length;
+      rotate(q, c_.heads, before);
+      rotate(k, c_.kv_heads, before);
+      if (before > 0) {
+        k = behind(prefix->second.keys_of(g), before, k);
+        v = behind(prefix->second.values_of(g), before, v);
+      }
       add(x, linear(attention(q, k, v), name + "self_attn.o_proj", stack, g));
-      const rows again = norm(x, name + "post_attention_layernorm.weight");
+      const rows again = norm(x, name + "post_attention_layernorm", stack, g);
       rows gate = linear(again, name + "mlp.gate_proj", stack, g);
       const rows up = linear(again, name + "mlp.up_proj", stack, g);
       for (std::size_t t = 0; t < gate.size(); ++t)
         for (std::size_t i = 0; i < gate[t].size(); ++i) gate[t][i] *= up[t][i] / (1 + std::exp(-gate[t][i]));
       add(x, linear(gate, name + "mlp.down_proj", stack, g));
     }
-    x = norm(x, "model.norm.weight");
-    double sum = 0;
-    for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
-      const std::vector<double> logits = product(x[t], c_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight");
-      double total = 0;
-      for (const double logit : logits) total += std::exp(logit);
-      sum += std::log(total) - logits[static_cast<std::size_t>(tokens[t + 1])];
-    }
-    return sum / static_cast<double>(tokens.size() - 1);
+    rows result;
+    for (const auto& row : norm(x, "model.norm", stack, g))
+      result.push_back(product(row, c_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight"));
+    return result;
   }
 
  private:
@@ -72,10 +86,24 @@ class reference_model {
     }
     return y;
   }
-  rows linear(const rows& x, const std::string& name, const zoft::low_rank_stack& stack, std::size_t g) const {
+  /// Those of the prefix, and those behind it.
+  static rows behind(const float* prefix, std::size_t length, const rows& own) {
+    rows y;
+    for (const std::size_t width = own[0].size(); y.size() < length; prefix += width)
+      y.emplace_back(prefix, prefix + width);
+    y.insert(y.end(), own.begin(), own.end());
+    return y;
+  }
+  rows linear(const rows& x, const std::string& name, const zoft::adapter_stack& stack, std::size_t g) const {
     rows y;
     for (const auto& row : x) y.push_back(product(row, name + ".weight"));
-    if (const zoft::low_rank* l = stack.find(name))
+    if (const auto own = tensors_.find(name + ".bias"); own != tensors_.end())
+      for (auto& row : y)
+        for (std::size_t o = 0; o < row.size(); ++o) row[o] += own->second[o];
+    if (const auto added = stack.biases.find(name); added != stack.biases.end())
+      for (auto& row : y)
+        for (std::size_t o = 0; o < row.size(); ++o) row[o] += added->second.of(g)[o];
+    if (const zoft::low_rank* l = stack.linears.find(name))
       for (std::size_t t = 0; t < x.size(); ++t)
         for (std::size_t r = 0; r < l->rank; ++r) {
           double u = 0;
@@ -84,8 +112,11 @@ class reference_model {
         }
     return y;
   }
-  rows norm(const rows& x, const std::string& name) const {
-    const auto gain = tensors_.at(name);
+  rows norm(const rows& x, const std::string& name, const zoft::adapter_stack& stack, std::size_t g) const {
+    const auto own = tensors_.at(name + ".weight");
+    std::vector<double> gain(own.begin(), own.end());
+    if (const auto added = stack.gains.find(name); added != stack.gains.end())
+      for (std::size_t i = 0; i < gain.size(); ++i) gain[i] += added->second.of(g)[i];
     rows y = x;
     for (auto& row : y) {
       double square = 0;
@@ -95,33 +126,36 @@ class reference_model {
     }
     return y;
   }
-  void rotate(rows& x, std::size_t heads) const {
+  /// The first row is at position `first`.
+  void rotate(rows& x, std::size_t heads, std::size_t first) const {
     const std::size_t half = c_.head_dim / 2;
     const bool interleaved = c_.pairing == zoft::nn::rope::interleaved;
     for (std::size_t t = 0; t < x.size(); ++t)
       for (std::size_t h = 0; h < heads; ++h)
         for (std::size_t i = 0; i < half; ++i) {
           const double power = -2.0 * static_cast<double>(i) / static_cast<double>(c_.head_dim);
-          const double angle = static_cast<double>(t) * std::pow(c_.rope_base, power);
+          const double angle = static_cast<double>(first + t) * std::pow(c_.rope_base, power);
           double& a = x[t][h * c_.head_dim + (interleaved ? 2 * i : i)];
           double& b = x[t][h * c_.head_dim + (interleaved ? 2 * i + 1 : i + half)];
-          const double first = a;
-          a = first * std::cos(angle) - b * std::sin(angle);
-          b = first * std::sin(angle) + b * std::cos(angle);
+          const double before = a;
+          a = before * std::cos(angle) - b * std::sin(angle);
+          b = before * std::sin(angle) + b * std::cos(angle);
         }
   }
+  /// Row t of q sees all of k but what belongs to the rows behind t.
   rows attention(const rows& q, const rows& k, const rows& v) const {
     rows y(q.size(), std::vector<double>(q[0].size()));
     for (std::size_t t = 0; t < q.size(); ++t)
       for (std::size_t h = 0; h < c_.heads; ++h) {
         const std::size_t at = h * c_.head_dim, kv = h * c_.kv_heads / c_.heads * c_.head_dim;
-        std::vector<double> p(t + 1);
+        const std::size_t seen = k.size() - q.size() + t + 1;
+        std::vector<double> p(seen);
         double total = 0;
-        for (std::size_t j = 0; j <= t; ++j) {
+        for (std::size_t j = 0; j < seen; ++j) {
           for (std::size_t d = 0; d < c_.head_dim; ++d) p[j] += q[t][at + d] * k[j][kv + d];
           total += p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(c_.head_dim)));
         }
-        for (std::size_t j = 0; j <= t; ++j)
+        for (std::size_t j = 0; j < seen; ++j)
           for (std::size_t d = 0; d < c_.head_dim; ++d) y[t][at + d] += p[j] / total * v[j][kv + d];
       }
     return y;

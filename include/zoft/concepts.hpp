@@ -105,14 +105,14 @@ concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
 };
 
-/// An adapter that makes parameters of its own for a model's linears, and shows the functor what each candidate adds to
-/// them.
+/// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
+/// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
+/// A::attached.
 template <class A>
-concept owning_adapter = std::copyable<A> &&
-    requires(const A a, const layout& linears, seed run, const candidates<float> c) {
-  { a.attach(linears, run).parameters() } -> std::convertible_to<std::span<float>>;
-  { a.attach(linears, run).layout() } -> std::convertible_to<const layout&>;
-  a.attach(linears, run).show(c);
+concept owning_adapter = std::copyable<A> && requires(typename A::attached& attached, const candidates<float> c) {
+  { attached.parameters() } -> std::convertible_to<std::span<float>>;
+  { attached.layout() } -> std::convertible_to<const layout&>;
+  attached.show(c);
 };
 
 template <class A>

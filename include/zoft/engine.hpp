@@ -42,7 +42,7 @@ class engine {
   static constexpr bool owning = owning_adapter<Adapter>;
   template <class A>
   struct made_by {
-    using type = decltype(std::declval<const A&>().attach(std::declval<const layout&>(), seed{}));
+    using type = typename A::attached;
   };
   using attached = std::conditional_t<owning, made_by<Adapter>, std::type_identity<Adapter>>;
 
@@ -59,9 +59,14 @@ class engine {
     check();
   }
 
-  /// Makes the adapter's parameters for whatever has a layout() of linears.
+  /// Makes the adapter's parameters for a model: for whatever has a layout() of linears, or has what the adapter asks.
   template <class Model>
-  requires owning void attach(const Model& model) { adapter_.emplace(policy_.attach(model.layout(), seed_)); }
+  requires owning void attach(const Model& model) {
+    if constexpr (requires { policy_.attach(model, seed_); })
+      adapter_.emplace(policy_.attach(model, seed_));
+    else
+      adapter_.emplace(policy_.attach(model.layout(), seed_));
+  }
 
   /// What is trained: to look at, to save, to generate with.
   const auto& adapter() const {
@@ -170,7 +175,7 @@ class engine {
   step_report tell(std::span<const double> losses) requires owning { return update<float>(own().parameters(), losses); }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is what
-  /// the adapter shows, for lora and lora_fa a low_rank_stack.
+  /// the adapter shows: of lora and lora_fa a low_rank_stack, of the others an adapter_stack.
   template <class F>
   requires owning step_report step(F&& functor) {
     const auto show = [this](const candidates<float>& c) { return own().show(c); };

@@ -1,9 +1,12 @@
 /// P-RGE: q two-point queries, all evaluated in one stacked forward. Gao et al. 2024, arXiv:2409.15520.
 #pragma once
 
+#include "adapter/bias_only.hpp"
 #include "adapter/full.hpp"
 #include "adapter/lora.hpp"
 #include "adapter/lora_fa.hpp"
+#include "adapter/norm_only.hpp"
+#include "adapter/prefix.hpp"
 #include "engine.hpp"
 #include "estimator/two_point.hpp"
 #include "optimizer/sgd.hpp"

@@ -1,11 +1,15 @@
 /// Everything that needs no dependency.
 #pragma once
 
+#include "adapter/bias_only.hpp"
 #include "adapter/blocks.hpp"
 #include "adapter/full.hpp"
 #include "adapter/lora.hpp"
 #include "adapter/lora_fa.hpp"
+#include "adapter/norm_only.hpp"
+#include "adapter/prefix.hpp"
 #include "adapter/subset.hpp"
+#include "autotune.hpp"
 #include "concepts.hpp"
 #include "dual.hpp"
 #include "engine.hpp"

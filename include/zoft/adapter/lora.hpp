@@ -6,6 +6,8 @@ namespace zoft::inline ZOFT_ISA {
 
 /// y = xWᵀ + (α/r)·(xAᵀ)Bᵀ with W frozen, A (r, in) and B (out, r) trained. Hu et al. 2021, arXiv:2106.09685.
 struct lora {
+  using attached = low_rank_adapter;
+
   std::size_t rank = 8;                   ///< r
   double alpha = 16;                      ///< the addition is scaled by α/r
   std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all

@@ -7,6 +7,8 @@ namespace zoft::inline ZOFT_ISA {
 /// LoRA with A frozen where it was drawn: y = xWᵀ + (α/r)·(xAᵀ)Bᵀ, only B (out, r) trained, from 0. Half the parameters
 /// to perturb or fewer, and xAᵀ is the same for all candidates of a step. Zhang et al. 2023, arXiv:2308.03303.
 struct lora_fa {
+  using attached = low_rank_adapter;
+
   std::size_t rank = 8;                   ///< r
   double alpha = 16;                      ///< the addition is scaled by α/r
   std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "../candidates.hpp"
 #include "../layout.hpp"
 #include "../low_rank.hpp"
 #include "../random/symmetric.hpp"
+#include "targets.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -38,21 +38,12 @@ class low_rank_adapter {
     const std::string who = o.name;
     require(o.rank > 0, who + ": rank is 0, and must be at least 1");
     require(o.alpha > 0 && o.alpha < 1e30, who + ": alpha is " + text(o.alpha) + ", and must be above 0");
-    std::vector<bool> used(o.targets.size(), false);
-    for (const tensor& weight : linears) {
-      bool wanted = o.targets.empty();
-      for (std::size_t i = 0; i < o.targets.size(); ++i)
-        if (matches(weight.name, o.targets[i])) wanted = used[i] = true;
-      if (!wanted) continue;
+    for (const tensor& weight : targeted(linears, o.targets, who, "linear")) {
       const std::size_t most = std::min(weight.rows, weight.columns);
       require(o.rank <= most, who + ": rank is " + text(o.rank) + ", and must be at most " + text(most) + " for '" +
                                   weight.name + "', which is " + text(weight.rows) + " by " + text(weight.columns));
       add(weight, run);
     }
-    for (std::size_t i = 0; i < used.size(); ++i)
-      require(used[i],
-              who + ": no linear is named '" + o.targets[i] + "', but for instance '" + example(linears) + "'");
-    require(!linears_.empty(), who + ": the model has no linears to attach to");
     parameters_.resize(trained_.size(), 0.0f);
     if (train_a_)
       for (std::size_t i = 0; i < linears_.size(); ++i)
@@ -103,12 +94,6 @@ class low_rank_adapter {
     std::size_t out, in;
     std::size_t a, b;  // where A and B start: B in the trained buffer, A there or in the frozen one
   };
-
-  /// Whether the target is the name, or some of its parts between dots, one behind another.
-  static bool matches(std::string_view name, std::string_view target) {
-    return ('.' + std::string(name) + '.').find('.' + std::string(target) + '.') != std::string::npos;
-  }
-  static std::string example(const zoft::layout& linears) { return linears.empty() ? "" : linears.begin()->name; }
 
   void add(const tensor& t, seed run) {
     linear l{t.name, t.rows, t.columns, 0, 0};

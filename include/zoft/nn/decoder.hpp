@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <iterator>
 #include <numeric>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "attention.hpp"
@@ -20,6 +23,7 @@ namespace zoft::inline ZOFT_ISA::nn {
 struct block {
   std::vector<float> attention_norm, mlp_norm;
   linear qkv, output, gate_up, down;
+  std::string attention = {}, attention_norm_name = {}, mlp_norm_name = {};  ///< by which adapters know them
 };
 
 struct weights {
@@ -31,19 +35,54 @@ struct weights {
   const packed_matrix& output() const { return head.out() > 0 ? head : embedding; }
 };
 
+/// The gains of a norm in each of G groups, g + δ; or none, where a stack adds nothing to them.
+class group_gains {
+ public:
+  group_gains() = default;
+  group_gains(std::span<const float> gain, const std::string& norm, const adapter_stack& stack) : size_(gain.size()) {
+    const auto found = stack.gains.find(norm);
+    if (found == stack.gains.end()) return;
+    if (found->second.size != size_)
+      fail("adapter: " + text(found->second.size) + " gains are added to '" + norm + "', which has " + text(size_));
+    for (std::size_t g = 0; g < stack.size(); ++g)
+      std::transform(gain.begin(), gain.end(), found->second.of(g), std::back_inserter(values_), std::plus{});
+  }
+
+  bool empty() const { return values_.empty(); }
+  std::span<const float> of(std::size_t group) const { return std::span(values_).subspan(group * size_, size_); }
+
+ private:
+  std::size_t size_ = 0;
+  std::vector<float> values_;
+};
+
 /// The additions to one block.
 struct block_additions {
   addition qkv, output, gate_up, down;
+  group_gains attention_norm, mlp_norm;
+  group_prefixes prefix;
 
   block_additions() = default;
   /// The stack's numbers must stay alive.
-  block_additions(const block& to, const low_rank_stack& stack)
-      : qkv(to.qkv, stack), output(to.output, stack), gate_up(to.gate_up, stack), down(to.down, stack) {}
+  block_additions(const block& to, const adapter_stack& stack)
+      : qkv(to.qkv, stack),
+        output(to.output, stack),
+        gate_up(to.gate_up, stack),
+        down(to.down, stack),
+        attention_norm(to.attention_norm, to.attention_norm_name, stack),
+        mlp_norm(to.mlp_norm, to.mlp_norm_name, stack) {
+    const auto found = stack.prefixes.find(to.attention);
+    if (found != stack.prefixes.end()) prefix = found->second;
+  }
 
-  bool empty() const { return qkv.empty() && output.empty() && gate_up.empty() && down.empty(); }
+  bool empty() const {
+    return qkv.empty() && output.empty() && gate_up.empty() && down.empty() && attention_norm.empty() &&
+           mlp_norm.empty() && prefix.length == 0;
+  }
 };
 
-/// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated.
+/// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated. A prefix is such
+/// tokens: they are to begin with it.
 struct cache {
   std::vector<std::vector<float>> keys, values;
   std::size_t length = 0;
@@ -55,6 +94,7 @@ struct workspace {
   std::size_t groups = 1;       ///< of the stream: 1 until the first addition, and then all
   std::vector<float> entering;  ///< a stream that is put together, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
+  std::vector<float> keys, values;                ///< of one sequence behind its prefix
   std::vector<std::size_t> positions;             ///< of all tokens, in their sequences
   std::vector<std::size_t> kept, kept_positions;  ///< the tokens that a block computes all of, and where they are
 };
@@ -67,14 +107,14 @@ class decoder {
 
   /// tokens -> s.stream (s.groups, wanted, dim), before the final norm, of the tokens whose indices are wanted, in
   /// ascending order. The tokens are those of several sequences, one behind another, each ending where `ends` says.
-  /// The last block computes what depends on one token alone for the wanted ones only: the numbers are the same.
+  /// The last block computes what depends on one token alone for the wanted ones only: the numbers are the same. Each
+  /// sequence begins at position 0, or behind the prefix, which all blocks must then have, of one length.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s) const {
     run(tokens, ends, wanted, additions, g, s, nullptr);
   }
 
-  /// The same of one sequence. With a cache, the tokens see those in it, and are put behind them; without, the first is
-  /// at position 0.
+  /// The same of one sequence. With a cache, the tokens see those in it, but no other prefix, and are put behind them.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
     const std::size_t end[] = {tokens.size()};
@@ -93,25 +133,26 @@ class decoder {
   /// The rest of run() after run_below(), or where s.stream (1, tokens, dim) is what that had made.
   void run_from(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
                 std::span<const block_additions> additions, group_range g, workspace& s) const {
-    place(ends, s, 0);
+    place(ends, s, prefix_length(additions));
     run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
-  /// Logits of the stream, each norm(x)·Eᵀ: s.stream -> s.logits (rows, vocabulary)
-  void logits(workspace& s) const {
-    norm(w_.final_norm, s);
-    const std::size_t rows = s.stream.size() / c_.dim;
+  /// Logits of the stream, each norm(x)·Eᵀ: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
+  void logits(workspace& s, const group_gains& gains = {}) const {
+    norm(w_.final_norm, gains, {0, 1}, s);
+    const std::size_t rows = s.normed.size() / c_.dim;
     s.logits.resize(rows * c_.vocabulary);
     matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, rows, w_.output(),
                  rows_of<float>{s.logits.data(), c_.vocabulary});
   }
 
-  /// The score of each row of the stream (s.groups, labels), whose logits are never all there: a block of the
-  /// vocabulary after another.
-  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s) const {
-    norm(w_.final_norm, s);
+  /// The score of each row of the stream (s.groups, labels), or of (g.count, labels) where gains are added to those of
+  /// the final norm. Its logits are never all there: a block of the vocabulary after another.
+  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, const group_gains& gains = {},
+                                  group_range g = {}) const {
+    norm(w_.final_norm, gains, g, s);
     const packed_matrix& w = w_.output();
-    const std::size_t rows = s.stream.size() / c_.dim, panels = 1024 / w.width();
+    const std::size_t rows = s.normed.size() / c_.dim, panels = 1024 / w.width();
     std::vector<running_cross_entropy> running;
     for (std::size_t row = 0; row < rows; ++row)
       running.emplace_back(static_cast<std::size_t>(labels[row % labels.size()]));
@@ -134,13 +175,17 @@ class decoder {
 
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
-    place(ends, s, past == nullptr ? 0 : past->length);
+    place(ends, s, past == nullptr ? prefix_length(additions) : past->length);
     embed(tokens, s);
     run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past);
     if (past != nullptr) past->length += tokens.size();
   }
 
-  /// A stream of one group of all tokens, the first of which is at position `first`.
+  static std::size_t prefix_length(std::span<const block_additions> additions) {
+    return additions.empty() ? 0 : additions[0].prefix.length;
+  }
+
+  /// A stream of one group of all tokens, the first of each sequence at position `first`.
   void place(std::span<const std::size_t> ends, workspace& s, std::size_t first) const {
     const std::size_t rows = ends.back();
     s.groups = 1;
@@ -175,18 +220,17 @@ class decoder {
   void attend(std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends, group_range g,
               workspace& s, cache* past) const {
     const block& b = w_.blocks[layer];
-    norm(b.attention_norm, s);
-    const std::size_t rows = ends.back();
-    const std::size_t groups = apply<Arch>(b.qkv, extra.qkv, s.normed, s.groups, rows, g, s.projected);
+    const std::size_t normed = norm(b.attention_norm, extra.attention_norm, g, s), rows = ends.back();
+    const std::size_t projected = apply<Arch>(b.qkv, extra.qkv, s.normed, normed, rows, g, s.projected);
     const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();
-    for (std::size_t row = 0; row < groups * rows; ++row)
+    for (std::size_t row = 0; row < projected * rows; ++row)
       for (std::size_t head = 0; head < c_.heads + c_.kv_heads; ++head)
         angles_.rotate(&s.projected[row * stride + head * c_.head_dim], s.positions[row % rows]);
 
     rows_of<const float> queries{s.projected.data(), stride};
     if (kept < rows) {
-      s.queries.resize(groups * kept * query_width());
-      gather(s.projected.data(), groups, rows, stride, s.kept, query_width(), s.queries.data());
+      s.queries.resize(projected * kept * query_width());
+      gather(s.projected.data(), projected, rows, stride, s.kept, query_width(), s.queries.data());
       queries = {s.queries.data(), query_width()};
     }
     gather(s.stream.data(), s.groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
@@ -194,23 +238,30 @@ class decoder {
     s.kept_positions.clear();
     for (const std::size_t t : s.kept) s.kept_positions.push_back(s.positions[t]);
 
+    const bool prefixed = past == nullptr && extra.prefix.length > 0;
+    const std::size_t groups = prefixed ? g.count : projected;
     s.attended.resize(groups * kept * query_width());
     const rows_of<float> attended{s.attended.data(), query_width()};
     const attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim};
     for (std::size_t i = 0; i < groups; ++i) {
+      const std::size_t from = projected == 1 ? 0 : i;  // groups that differ in their prefix only share queries
       std::size_t begin = 0, done = 0;
       for (const std::size_t end : ends) {
-        const float* key = s.projected.data() + (i * rows + begin) * stride + query_width();
+        const float* key = s.projected.data() + (from * rows + begin) * stride + query_width();
         rows_of<const float> k{key, stride}, v{key + key_width(), stride};
         if (past != nullptr) {
-          keep(past->keys[layer], k, rows);
-          keep(past->values[layer], v, rows);
-          k = {past->keys[layer].data(), key_width()};
-          v = {past->values[layer].data(), key_width()};
+          k = behind(past->keys[layer], k, rows);
+          v = behind(past->values[layer], v, rows);
+        } else if (prefixed) {
+          const std::size_t size = extra.prefix.length * key_width();
+          s.keys.assign(extra.prefix.keys_of(g.first + i), extra.prefix.keys_of(g.first + i) + size);
+          s.values.assign(extra.prefix.values_of(g.first + i), extra.prefix.values_of(g.first + i) + size);
+          k = behind(s.keys, k, end - begin);
+          v = behind(s.values, v, end - begin);
         }
         std::size_t n = 0;
         while (done + n < kept && s.kept[done + n] < end) ++n;
-        attention<Arch>(queries.at(i * kept + done), k, v,
+        attention<Arch>(queries.at(from * kept + done), k, v,
                         std::span<const std::size_t>(s.kept_positions).subspan(done, n), shape,
                         attended.at(i * kept + done), s.scratch);
         done += n;
@@ -233,8 +284,8 @@ class decoder {
   }
 
   void transform(const block& b, const block_additions& extra, std::size_t rows, group_range g, workspace& s) const {
-    norm(b.mlp_norm, s);
-    const std::size_t groups = apply<Arch>(b.gate_up, extra.gate_up, s.normed, s.groups, rows, g, s.projected);
+    const std::size_t normed = norm(b.mlp_norm, extra.mlp_norm, g, s);
+    const std::size_t groups = apply<Arch>(b.gate_up, extra.gate_up, s.normed, normed, rows, g, s.projected);
     s.gated.resize(groups * rows * c_.hidden);
     for (std::size_t row = 0; row < groups * rows; ++row) {
       const std::span<const float> both =
@@ -244,16 +295,25 @@ class decoder {
     join(apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch), rows, s);
   }
 
-  void norm(std::span<const float> gain, workspace& s) const {
-    s.normed.resize(s.stream.size());
-    for (std::size_t at = 0; at < s.stream.size(); at += c_.dim)
-      rms_norm<Arch>(std::span<const float>(s.stream).subspan(at, c_.dim), gain, c_.norm_epsilon,
-                     std::span(s.normed).subspan(at, c_.dim));
+  /// The stream -> s.normed (groups, rows, dim), where groups, which it returns, are s.groups; or g.count, where these
+  /// have gains of their own.
+  std::size_t norm(std::span<const float> gain, const group_gains& own, group_range g, workspace& s) const {
+    const std::size_t groups = own.empty() ? s.groups : g.count, size = s.stream.size() / s.groups;
+    s.normed.resize(groups * size);
+    for (std::size_t i = 0; i < groups; ++i) {
+      const std::span<const float> x = std::span<const float>(s.stream).subspan(s.groups == 1 ? 0 : i * size, size);
+      for (std::size_t at = 0; at < size; at += c_.dim)
+        rms_norm<Arch>(x.subspan(at, c_.dim), own.empty() ? gain : own.of(g.first + i), c_.norm_epsilon,
+                       std::span(s.normed).subspan(i * size + at, c_.dim));
+    }
+    return groups;
   }
 
-  void keep(std::vector<float>& kept, rows_of<const float> from, std::size_t rows) const {
+  /// The rows' keys or values, put behind those before them.
+  rows_of<const float> behind(std::vector<float>& before, rows_of<const float> own, std::size_t rows) const {
     for (std::size_t row = 0; row < rows; ++row)
-      kept.insert(kept.end(), from.data + row * from.stride, from.data + row * from.stride + key_width());
+      before.insert(before.end(), own.data + row * own.stride, own.data + row * own.stride + key_width());
+    return {before.data(), key_width()};
   }
 
   /// stream += branch, the stream becoming as many groups as the branch has.

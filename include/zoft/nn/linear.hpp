@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../low_rank.hpp"
+#include "../adapter_stack.hpp"
 #include "matmul.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -25,22 +25,24 @@ struct linear {
   std::vector<part> parts;
 };
 
-/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ, for the unit that multiplies its weight. The As of
-/// all its adapted parts are packed as one matrix, since they too read one input. Bs stay where they are, as they are
-/// much memory in many groups and little work, and are packed a panel at a time. In pairs of bfloat16, B, and A where
-/// groups have their own, are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps of the
-/// number that it is added to.
+/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ + b_g, for the unit that multiplies its weight. The
+/// As of all its adapted parts are packed as one matrix, since they too read one input. Bs stay where they are, as they
+/// are much memory in many groups and little work, and are packed a panel at a time. In pairs of bfloat16, B, and A
+/// where groups have their own, are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps
+/// of the number that it is added to.
 class addition {
  public:
   addition() = default;
 
   /// None of the linear's parts may be in the stack; then empty() holds. The stack's numbers must stay alive. Throws
   /// where shapes do not fit the linear's.
-  addition(const linear& to, const low_rank_stack& stack) {
-    kernel::with_unit<simd::arch>(to.weight.type(), [&]<class Unit>(Unit) { fill<Unit>(to, stack); });
+  addition(const linear& to, const adapter_stack& stack) {
+    kernel::with_unit<simd::arch>(to.weight.type(), [&]<class Unit>(Unit) { fill<Unit>(to, stack.linears); });
+    fill_biases(to, stack);
   }
 
-  bool empty() const { return parts_.empty(); }
+  bool empty() const { return parts_.empty() && biases_.empty(); }
+  bool has_pairs() const { return !parts_.empty(); }  ///< whether any A and B are added
   bool shares_a() const { return a_.size() == 1; }
   const packed_matrix& a(std::size_t group) const { return a_[shares_a() ? 0 : group]; }
   std::size_t steps() const { return steps_; }  ///< that `expand` makes of a row
@@ -52,8 +54,17 @@ class addition {
     for (const part& p : parts_) Unit::expand_x(u + p.column, p.of.rank, split_, to + p.step);
   }
 
-  /// y (rows, outputs [first, end)) += what the group adds to these, which are a panel of `width` of the weight or its
-  /// begin, of rows that `expand` made.
+  /// y (rows, outputs [first, end)) += the group's b.
+  void add_biases(std::size_t group, std::size_t first, std::size_t end, std::size_t rows, rows_of<float> y) const {
+    for (const bias& b : biases_) {
+      const std::size_t from = std::max(first, b.first), to = std::min(end, b.first + b.of.size);
+      for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t o = from; o < to; ++o) y.at(r).data[o - first] += b.of.of(group)[o - b.first];
+    }
+  }
+
+  /// y (rows, outputs [first, end)) += what the group's A and B add to these, which are a panel of `width` of the
+  /// weight or its begin, of rows that `expand` made.
   template <class Unit>
   void add_panel(std::size_t group, std::size_t first, std::size_t end, std::size_t width,
                  rows_of<const typename Unit::element> expanded, std::size_t rows, rows_of<float> y) const {
@@ -82,6 +93,10 @@ class addition {
     std::size_t step;    // of the expanded row
     low_rank of;
   };
+  struct bias {
+    std::size_t first;  // output of the whole linear
+    group_vectors of;
+  };
 
   template <class Unit>
   void fill(const linear& to, const low_rank_stack& stack) {
@@ -102,8 +117,19 @@ class addition {
       p.step = steps_;
       steps_ += Unit::steps_of(p.of.rank, split_);
     }
-    for (std::size_t g = 0; !empty() && g < (shared ? 1 : stack.size()); ++g)
+    for (std::size_t g = 0; has_pairs() && g < (shared ? 1 : stack.size()); ++g)
       pack_a(to.weight.in(), g, narrow ? dtype::bf16 : dtype::f32);
+  }
+
+  void fill_biases(const linear& to, const adapter_stack& stack) {
+    for (const linear::part& p : to.parts) {
+      const auto found = stack.biases.find(p.name);
+      if (found == stack.biases.end()) continue;
+      if (found->second.size != p.out)
+        fail("adapter: a bias of " + text(found->second.size) + " is added to '" + p.name + "', which has " +
+             text(p.out) + " outputs");
+      biases_.push_back({p.first, found->second});
+    }
   }
 
   void pack_a(std::size_t in, std::size_t group, dtype type) {
@@ -123,6 +149,7 @@ class addition {
   std::size_t columns_ = 0, steps_ = 0;  // of u, and of the expanded row
   std::vector<packed_matrix> a_;         // one, or one a group
   std::vector<part> parts_;
+  std::vector<bias> biases_;
 };
 
 /// Groups [first, first + count) of a stack: those that one call evaluates.
@@ -140,9 +167,9 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
   static thread_local std::vector<float> u;
   static thread_local std::vector<element> expanded;
   const packed_matrix& w = l.weight;
-  const std::size_t reduced = extra.empty() ? 0 : extra.a(0).out(), steps = extra.steps();
+  const std::size_t reduced = extra.has_pairs() ? extra.a(0).out() : 0, steps = extra.steps();
   // One x of a block in each set: all copies have the same, unless their As differ.
-  const std::size_t sets = extra.empty() ? 0 : extra.shares_a() ? 1 : copies;
+  const std::size_t sets = !extra.has_pairs() ? 0 : extra.shares_a() ? 1 : copies;
   u.resize(sets * Unit::block_rows * reduced);
   expanded.resize((sets * Unit::block_rows + Unit::least_rows - 1) * steps);  // of a group's last rows more are read
   const auto expanded_of = [&](std::size_t set) {
@@ -184,11 +211,13 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
       for (std::size_t copy = 1; copy < copies; ++copy)
         for (std::size_t r = 0; r < block.rows; ++r)
           std::copy_n(first.at(r).data, columns, first.at(copy * rows + r).data);
-      for (std::size_t copy = 0; sets > 0 && copy < copies; ++copy)
+      for (std::size_t copy = 0; !extra.empty() && copy < copies; ++copy)
         for_each_group([&](std::size_t group, std::size_t from, std::size_t n) {
-          extra.template add_panel<Unit>(first_group + group + copy, column, column + columns, w.width(),
-                                         {expanded_of(sets == 1 ? 0 : copy).at(from).data, steps}, n,
-                                         first.at(copy * rows + from));
+          const rows_of<float> to = first.at(copy * rows + from);
+          if (sets > 0)
+            extra.template add_panel<Unit>(first_group + group + copy, column, column + columns, w.width(),
+                                           {expanded_of(sets == 1 ? 0 : copy).at(from).data, steps}, n, to);
+          extra.add_biases(first_group + group + copy, column, column + columns, n, to);
         });
     }
   });

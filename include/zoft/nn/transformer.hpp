@@ -8,7 +8,9 @@
 #include "../layout.hpp"
 #include "activation_cache.hpp"
 #include "batch.hpp"
+#include "criterion.hpp"
 #include "decoder.hpp"
+#include "model_additions.hpp"
 #include "start.hpp"
 #include "thread_pool.hpp"
 
@@ -25,8 +27,8 @@ struct load_options {
 /// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases where the checkpoint has them.
 /// Weights are const: forwards in any number of threads may share one transformer.
 ///
-/// A loss is the mean of −ln p(label) over all labels of a batch, in nats. It is the same for a batch, to the last bit,
-/// however many groups are evaluated beside it and on however many threads.
+/// A loss is the mean of −ln p(label) over all labels of a batch, in nats, or what else the criterion says. It is the
+/// same for a batch, to the last bit, however many groups are evaluated beside it and on however many threads.
 class transformer {
  public:
   transformer(const io::checkpoint& from, const load_options& o)
@@ -55,6 +57,22 @@ class transformer {
   /// in).
   const zoft::layout& layout() const { return linears_; }
 
+  /// The norms, by Hugging Face's names: two of each block, and the one before the head, a gain (dim) each.
+  const zoft::layout& norms() const { return norms_; }
+
+  /// The keys and values of the tokens, at positions from 0 on, in each block.
+  std::vector<attention_state> attention_states(std::span<const std::int32_t> tokens) const {
+    check(tokens);
+    workspace s;
+    cache made = prepare(adapter_stack(1)).begin(c_.layers);
+    const std::size_t last[] = {tokens.size() - 1};
+    run_decoder().run(tokens, last, {}, {}, s, &made);
+    std::vector<attention_state> result;
+    for (std::size_t i = 0; i < c_.layers; ++i)
+      result.push_back({w_.blocks[i].attention, std::move(made.keys[i]), std::move(made.values[i])});
+    return result;
+  }
+
   /// All weights as one buffer, row-major, by Hugging Face's names: what training them all needs.
   zoft::layout weights_layout() const {
     zoft::layout result;
@@ -82,27 +100,25 @@ class transformer {
   }
 
   /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).
-  void losses(const batch& b, const low_rank_stack& adapters, std::span<double> losses) const {
+  void losses(const batch& b, const adapter_stack& adapters, std::span<double> losses,
+              criterion of = criterion::loss) const {
     require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
                                                   " losses, and there are " + text(adapters.size()) + " adapters");
     const std::vector<token_score> all = score(b, adapters);
-    for (std::size_t g = 0; g < losses.size(); ++g) {
-      double sum = 0;
-      for (std::size_t i = 0; i < b.predicted(); ++i) sum += all[g * b.predicted() + i].nll;
-      losses[g] = sum / static_cast<double>(b.predicted());
-    }
+    for (std::size_t g = 0; g < losses.size(); ++g)
+      losses[g] = value_of(of, b, std::span(all).subspan(g * b.predicted(), b.predicted()));
   }
-  double loss(const batch& b, const low_rank_stack& adapter = low_rank_stack(1)) const {
+  double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
     double result = 0;
-    losses(b, adapter, {&result, 1});
+    losses(b, adapter, {&result, 1}, of);
     return result;
   }
 
   /// (groups, labels that count): each label's −ln p, and the most probable token in its place.
-  std::vector<token_score> score(const batch& b, const low_rank_stack& adapters = low_rank_stack(1)) const {
-    check(b);
+  std::vector<token_score> score(const batch& b, const adapter_stack& adapters = adapter_stack(1)) const {
     const std::size_t groups = adapters.size();
-    const std::vector<block_additions> additions = prepare(adapters);
+    const model_additions additions = prepare(adapters);
+    check(b, additions.prefix_length());
     // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
     // such tasks than threads, in some of the groups.
     constexpr std::size_t most_rows = 512;
@@ -129,32 +145,33 @@ class transformer {
 
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
   std::vector<float> logits(std::span<const std::int32_t> tokens,
-                            const low_rank_stack& adapter = low_rank_stack(1)) const {
-    check(tokens);
+                            const adapter_stack& adapter = adapter_stack(1)) const {
     check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    check(tokens, additions.prefix_length());
     workspace s;
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
-    run_decoder().run(tokens, rows, prepare(adapter), {0, 1}, s);
-    run_decoder().logits(s);
+    run_decoder().run(tokens, rows, additions.blocks, {0, 1}, s);
+    run_decoder().logits(s, additions.final_norm);
     return std::move(s.logits);
   }
 
   /// The prompt and what follows it, always the most probable token, until `most` new ones, the end of the context, or
   /// `stop`, which is not put behind.
   std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
-                                     const low_rank_stack& adapter = low_rank_stack(1)) const {
-    check(prompt);
+                                     const adapter_stack& adapter = adapter_stack(1)) const {
     check_single(adapter);
-    const std::vector<block_additions> additions = prepare(adapter);
+    const model_additions additions = prepare(adapter);
+    check(prompt, additions.prefix_length());
     std::vector<std::int32_t> result(prompt.begin(), prompt.end());
     workspace s;
-    cache past{std::vector<std::vector<float>>(c_.layers), std::vector<std::vector<float>>(c_.layers)};
+    cache past = additions.begin(c_.layers);
     std::span<const std::int32_t> next(result);
-    for (std::size_t made = 0; made < most && result.size() < c_.context; ++made) {
+    for (std::size_t made = 0; made < most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
-      run_decoder().run(next, last, additions, {0, 1}, s, &past);
-      run_decoder().logits(s);
+      run_decoder().run(next, last, additions.blocks, {0, 1}, s, &past);
+      run_decoder().logits(s, additions.final_norm);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
       if (token < 0 || token == stop) break;
       result.push_back(token);
@@ -188,50 +205,46 @@ class transformer {
   };
 
   template <class Place>
-  void score(const task& t, std::span<const block_additions> additions, group_range g, workspace& s,
-             Place place) const {
+  void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
     if (t.labels.empty()) return;
-    const std::size_t first = first_adapted(additions);
+    const std::size_t first = additions.first_adapted();
     if (first > 0 && kept_.most_bytes() > 0) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
         run_decoder().run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
       });
       s.stream.swap(s.entering);
-      run_decoder().run_from(first, t.ends, t.predicting, additions, g, s);
+      run_decoder().run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder().run(t.tokens, t.ends, t.predicting, additions, g, s);
+      run_decoder().run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
     }
-    const std::vector<token_score> scores = run_decoder().scores(t.labels, s);
+    const std::vector<token_score> scores = run_decoder().scores(t.labels, s, additions.final_norm, g);
+    const bool shared = scores.size() == t.labels.size();
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t i = 0; i < t.labels.size(); ++i)
-        place(group, i) = scores[(s.groups == 1 ? 0 : group) * t.labels.size() + i];
+        place(group, i) = scores[(shared ? 0 : group) * t.labels.size() + i];
   }
 
-  /// The number of blocks below all additions; 0 where there are none.
-  static std::size_t first_adapted(std::span<const block_additions> additions) {
-    const auto first = std::find_if(additions.begin(), additions.end(), [](const auto& a) { return !a.empty(); });
-    return static_cast<std::size_t>(first - additions.begin());
-  }
-
-  void check(std::span<const std::int32_t> tokens) const {
+  /// Behind a prefix of that length.
+  void check(std::span<const std::int32_t> tokens, std::size_t prefix = 0) const {
     if (tokens.empty()) fail("transformer: a sequence has no tokens");
-    if (tokens.size() > c_.context)
-      fail("transformer: a sequence has " + text(tokens.size()) + " tokens, and the context is " + text(c_.context));
+    if (tokens.size() + prefix > c_.context)
+      fail("transformer: a sequence has " + text(tokens.size()) + " tokens" +
+           (prefix > 0 ? " behind a prefix of " + text(prefix) : "") + ", and the context is " + text(c_.context));
     for (const std::int32_t token : tokens) check_token(token);
   }
-  void check(const batch& b) const {
+  void check(const batch& b, std::size_t prefix) const {
     if (b.predicted() == 0)
       fail(
           "transformer: the batch has no labels, and must have at least one "
           "that is not ignored");
     for (std::size_t i = 0; i < b.size(); ++i) {
-      check(b[i].tokens);
+      check(b[i].tokens, prefix);
       for (const std::int32_t label : b[i].labels.subspan(1))
         if (label != ignored) check_token(label);
     }
   }
-  static void check_single(const low_rank_stack& adapter) {
+  static void check_single(const adapter_stack& adapter) {
     if (adapter.size() != 1) fail("transformer: there are " + text(adapter.size()) + " adapters, and must be 1");
   }
   void check_token(std::int32_t token) const {
@@ -239,21 +252,7 @@ class transformer {
       fail("transformer: token " + text(token) + " is not in the vocabulary of " + text(c_.vocabulary));
   }
 
-  /// One for each block, or none where the stack adapts nothing.
-  std::vector<block_additions> prepare(const low_rank_stack& stack) const {
-    require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
-    std::vector<block_additions> result;
-    if (stack.linears() == 0) return result;
-    for (std::size_t i = 0; i < stack.linears(); ++i) {
-      const auto known = [&](const tensor& t) { return t.name == stack.name(i); };
-      if (std::none_of(linears_.begin(), linears_.end(), known))
-        fail("adapter: '" + std::string(stack.name(i)) +
-             "' is adapted, and the model has no linear of that name, but '" + linears_.begin()->name +
-             "' for instance");
-    }
-    for (const block& b : w_.blocks) result.emplace_back(b, stack);
-    return result;
-  }
+  model_additions prepare(const adapter_stack& stack) const { return {w_, linears_, norms_, stack}; }
 
   void make_room(const io::checkpoint& from, dtype type) {
     const std::size_t queries = c_.heads * c_.head_dim, keys = c_.kv_heads * c_.head_dim;
@@ -280,11 +279,17 @@ class transformer {
       block& b = w_.blocks.emplace_back();
       b.attention_norm.resize(c_.dim);
       b.mlp_norm.resize(c_.dim);
+      b.attention = name + "self_attn";
+      b.attention_norm_name = name + "input_layernorm";
+      b.mlp_norm_name = name + "post_attention_layernorm";
+      norms_.add(b.attention_norm_name, c_.dim);
+      norms_.add(b.mlp_norm_name, c_.dim);
       b.qkv = make(c_.dim, {{"self_attn.q_proj", queries}, {"self_attn.k_proj", keys}, {"self_attn.v_proj", keys}});
       b.output = make(queries, {{"self_attn.o_proj", c_.dim}});
       b.gate_up = make(c_.dim, {{"mlp.gate_proj", c_.hidden}, {"mlp.up_proj", c_.hidden}});
       b.down = make(c_.hidden, {{"mlp.down_proj", c_.dim}});
     }
+    norms_.add(final_norm_name, c_.dim);
   }
 
   /// Calls f(name, rows, columns, set, get) for every tensor in Hugging Face's order; set takes its numbers, get
@@ -317,15 +322,14 @@ class transformer {
     matrix("model.embed_tokens.weight", self.w_.embedding, 0, self.c_.vocabulary);
     for (std::size_t layer = 0; layer < self.c_.layers; ++layer) {
       auto& b = self.w_.blocks[layer];
-      const std::string name = "model.layers." + text(layer) + ".";
-      vector(name + "input_layernorm.weight", b.attention_norm, 0, self.c_.dim);
+      vector(b.attention_norm_name + ".weight", b.attention_norm, 0, self.c_.dim);
       all_of(b.qkv);
       all_of(b.output);
-      vector(name + "post_attention_layernorm.weight", b.mlp_norm, 0, self.c_.dim);
+      vector(b.mlp_norm_name + ".weight", b.mlp_norm, 0, self.c_.dim);
       all_of(b.gate_up);
       all_of(b.down);
     }
-    vector("model.norm.weight", self.w_.final_norm, 0, self.c_.dim);
+    vector(final_norm_name + std::string(".weight"), self.w_.final_norm, 0, self.c_.dim);
     if (!self.c_.tied_head) matrix("lm_head.weight", self.w_.head, 0, self.c_.vocabulary);
   }
   template <class F>
@@ -347,7 +351,7 @@ class transformer {
   rotary angles_;
   thread_pool pool_;
   nn::weights w_;
-  zoft::layout linears_;
+  zoft::layout linears_, norms_;
   mutable activation_cache kept_;  // its own lock makes it safe to share
 };
 

@@ -1,0 +1,112 @@
+/// Prefix tuning: keys and values before those of the sequence, in every attention.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../adapter_stack.hpp"
+#include "../candidates.hpp"
+#include "../layout.hpp"
+#include "../random/stream.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// A model that says how many tokens there are, how many a sequence has at most, and what its attentions, from first to
+/// last, make of some.
+template <class M>
+concept has_attention_states = requires(const M& model, std::span<const std::int32_t> tokens) {
+  { model.shape().vocabulary } -> std::convertible_to<std::size_t>;
+  { model.shape().context } -> std::convertible_to<std::size_t>;
+  { model.attention_states(tokens) } -> std::same_as<std::vector<attention_state>>;
+};
+
+/// What prefix becomes when it is attached to a model.
+class prefix_adapter {
+ public:
+  /// Of `length` tokens.
+  prefix_adapter(std::size_t length, const std::vector<attention_state>& start) : length_(length) {
+    for (const attention_state& of : start) {
+      const std::size_t width = of.keys.size() / length;
+      attentions_.push_back({of.name, trained_.size(), width});
+      trained_.add(of.name + ".prefix_keys", length, width);
+      trained_.add(of.name + ".prefix_values", length, width);
+      parameters_.insert(parameters_.end(), of.keys.begin(), of.keys.end());
+      parameters_.insert(parameters_.end(), of.values.begin(), of.values.end());
+    }
+  }
+
+  std::size_t length() const { return length_; }
+
+  /// The trained buffer, and what it consists of.
+  std::span<float> parameters() { return parameters_; }
+  std::span<const float> parameters() const { return parameters_; }
+  const zoft::layout& layout() const { return trained_; }
+
+  /// The prefix as it stands: one group.
+  adapter_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
+
+  /// The prefix of each candidate: as many groups. The candidates must stay alive.
+  adapter_stack show(const candidates<float>& c) const {
+    adapter_stack result(c.size());
+    for (const attention& a : attentions_) {
+      const float* const keys = c.stack().data() + a.keys;
+      result.prefixes[a.name] = {keys, keys + length_ * a.width, c.dimension(), length_, a.width};
+    }
+    return result;
+  }
+
+ private:
+  struct attention {
+    std::string name;
+    std::size_t keys;  // where they start in the trained buffer, with the values behind them
+    std::size_t width;
+  };
+
+  std::size_t length_;
+  std::vector<attention> attentions_;
+  zoft::layout trained_;
+  std::vector<float> parameters_;
+};
+
+/// softmax(q·[P_K; K]ᵀ/√d)·[P_V; V] in every attention, P_K and P_V (length, width) trained, all else frozen. Li and
+/// Liang 2021, arXiv:2101.00190. They start as what the model makes of real tokens (Malladi et al. 2023,
+/// arXiv:2305.17333, whose program draws the tokens), and as keys are trained as the queries meet them, rotated to
+/// positions 0 … length − 1, with sequences behind them from position `length` on, the adapted model starts as the
+/// model that reads those tokens before every sequence. A prefix takes `length` tokens of the model's context. No file
+/// format is known for it: save parameters() yourself.
+struct prefix {
+  using attached = prefix_adapter;
+
+  std::size_t length = 5;                 ///< tokens, at least 1
+  std::vector<std::int32_t> tokens = {};  ///< as many, whose keys and values are the start; none: drawn, by the seed
+
+  template <has_attention_states Model>
+  prefix_adapter attach(const Model& model, seed run) const {
+    require(length > 0, "prefix: length is 0, and must be at least 1");
+    if (!tokens.empty() && tokens.size() != length)
+      fail("prefix: there are " + text(tokens.size()) + " tokens, and must be as many as length, which is " +
+           text(length) + ", or none");
+    const std::size_t vocabulary = model.shape().vocabulary, context = model.shape().context;
+    if (length >= context)
+      fail("prefix: length is " + text(length) + ", and must be below the model's context, which is " + text(context));
+    for (const std::int32_t token : tokens)
+      if (token < 0 || static_cast<std::size_t>(token) >= vocabulary)
+        fail("prefix: token " + text(token) + " is not in the vocabulary of " + text(vocabulary));
+    return {length, model.attention_states(tokens.empty() ? drawn(vocabulary, run) : tokens)};
+  }
+
+ private:
+  /// Uniform, from the run's own words.
+  std::vector<std::int32_t> drawn(std::uint64_t vocabulary, seed run) const {
+    std::vector<std::int32_t> result;
+    for (std::size_t i = 0; i < length; ++i)
+      result.push_back(static_cast<std::int32_t>(
+          random::word({run.value, 0, 0}, random::stream::initialisation, i) * vocabulary >> 32));
+    return result;
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA
