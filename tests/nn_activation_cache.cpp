@@ -109,6 +109,28 @@ run train(const transformer& model, const Adapter& adapter, std::size_t steps) {
   return result;
 }
 
+template <class Adapter>
+void check_training(const Adapter& adapter, dtype type) {
+  const run plain = train(odd_model(0, 1, type), adapter, 12);
+  CHECK(plain.losses.size() == 12 * 6);
+  CHECK(std::any_of(plain.trained.begin(), plain.trained.end(), [](float x) { return x != 0; }));
+  for (const std::size_t threads : sizes{1, 2, 7})
+    for (const std::size_t bytes : {std::size_t{1}, bytes_of(60, 22), plenty}) {
+      INFO(name_of(type) << ", " << adapter.targets[0] << ", " << threads << " threads, " << bytes << " bytes");
+      const transformer model = odd_model(bytes, threads, type);
+      CHECK(train(model, adapter, 12) == plain);
+      const auto count = model.activations().count();
+      CHECK(count.bytes <= bytes);
+      CHECK(count.misses > 0);
+      CHECK((count.hits > 0) == (bytes > 1));
+      CHECK((count.sequences > 0) == (bytes > 1));
+      if (bytes < plenty) continue;
+      CHECK(train(model, adapter, 12) == plain);
+      const auto again = model.activations().count();
+      CHECK((again.misses == count.misses && again.bytes == count.bytes));
+    }
+}
+
 }  // namespace
 
 TEST_CASE("activation_cache: by block and all tokens", "[nn]") {
@@ -201,31 +223,26 @@ TEST_CASE("activation_cache: only what is missing is computed, all together", "[
 }
 
 TEST_CASE("activation_cache: training upper blocks gives the same bits with it and without", "[nn]") {
-  for (const dtype type : {dtype::f32, dtype::bf16})
+  for (const dtype type : {dtype::f32, dtype::bf16}) {
     for (const std::string target : {"layers.2", "layers.1.mlp.down_proj", "2.mlp.down_proj"}) {
-      const auto check = [&](const auto& adapter) {
-        const run plain = train(odd_model(0, 1, type), adapter, 12);
-        CHECK(plain.losses.size() == 12 * 6);
-        CHECK(std::any_of(plain.trained.begin(), plain.trained.end(), [](float x) { return x != 0; }));
-        for (const std::size_t threads : sizes{1, 2, 7})
-          for (const std::size_t bytes : {std::size_t{1}, bytes_of(60, 22), plenty}) {
-            INFO(name_of(type) << ", " << target << ", " << threads << " threads, " << bytes << " bytes");
-            const transformer model = odd_model(bytes, threads, type);
-            CHECK(train(model, adapter, 12) == plain);
-            const auto count = model.activations().count();
-            CHECK(count.bytes <= bytes);
-            CHECK(count.misses > 0);
-            CHECK((count.hits > 0) == (bytes > 1));
-            CHECK((count.sequences > 0) == (bytes > 1));
-            if (bytes < plenty) continue;
-            CHECK(train(model, adapter, 12) == plain);
-            const auto again = model.activations().count();
-            CHECK((again.misses == count.misses && again.bytes == count.bytes));
-          }
-      };
-      check(zoft::lora_fa{.rank = 4, .targets = {target}});
-      check(zoft::lora{.rank = 3, .targets = {target}});
+      check_training(zoft::lora_fa{.rank = 4, .targets = {target}}, type);
+      check_training(zoft::lora{.rank = 3, .targets = {target}}, type);
     }
+    check_training(zoft::bias_only{.targets = {"layers.1.mlp.down_proj"}}, type);
+    for (const std::string target : {"layers.2", "1.post_attention_layernorm", "model.norm"})
+      check_training(zoft::norm_only{.targets = {target}}, type);
+  }
+}
+
+TEST_CASE("activation_cache: below what is adapted in the first block there is nothing to keep", "[nn]") {
+  const transformer model = odd_model(plenty), plain = odd_model(0);
+  const auto check = [&](const auto& adapter) {
+    CHECK(train(model, adapter, 3) == train(plain, adapter, 3));
+    CHECK(equal(model.activations().count(), 0, 0, 0, 0));
+  };
+  check(zoft::prefix{});
+  check(zoft::bias_only{});
+  check(zoft::norm_only{.targets = {"layers.0.input_layernorm", "model.norm"}});
 }
 
 TEST_CASE("activation_cache: of a model, what is kept and found", "[nn]") {

@@ -47,7 +47,7 @@ void check_stack(const std::vector<transformer>& models, const batch& b, const A
   std::vector<double> stacked(2 * queries);
   std::vector<token_score> scores;
   {
-    const low_rank_stack all = tuner.ask();
+    const auto all = tuner.ask();
     REQUIRE(all.size() == 2 * queries);
     models[0].losses(b, all, stacked);
     scores = models[0].score(b, all);
@@ -60,7 +60,7 @@ void check_stack(const std::vector<transformer>& models, const batch& b, const A
     }
   }
   for (std::size_t i = 0; i < 2 * queries; ++i) {
-    const low_rank_stack one = tuner.ask(i, 1);
+    const auto one = tuner.ask(i, 1);
     REQUIRE(one.size() == 1);
     CHECK(same_bits(std::vector{models[0].loss(b, one)}, {stacked[i]}));
     const auto from = scores.begin() + static_cast<std::ptrdiff_t>(i * b.predicted());
@@ -68,7 +68,7 @@ void check_stack(const std::vector<transformer>& models, const batch& b, const A
     for (std::size_t j = 0; j < i; ++j) CHECK(stacked[i] != stacked[j]);
   }
   // Some of the candidates, as when a step is cut into calls; of five, no two threads get as many.
-  const low_rank_stack some = tuner.ask(1, 5);
+  const auto some = tuner.ask(1, 5);
   for (const transformer& model : models) {
     std::vector<double> part(5);
     model.losses(b, some, part);
@@ -117,6 +117,32 @@ TEST_CASE("groups: the stacked losses of a model of odd extents, in every type o
       check_stack(models, b, zoft::lora_fa{.rank = 5});
       check_stack(models, b, zoft::lora{.rank = 5, .targets = {"k_proj", "gate_proj", "down_proj"}});
     }
+  }
+}
+
+TEST_CASE("groups: the stacked losses for prefix, bias_only and norm_only", "[nn]") {
+  const auto check = [](const std::vector<transformer>& models, const batch& b) {
+    check_stack(models, b, zoft::prefix{});
+    check_stack(models, b, zoft::prefix{.length = 1, .tokens = {7}});
+    check_stack(models, b, zoft::bias_only{});
+    check_stack(models, b, zoft::bias_only{.targets = {"layers.1.self_attn.v_proj", "down_proj"}});
+    check_stack(models, b, zoft::norm_only{});
+    for (const std::string norm : {"0.input_layernorm", "1.post_attention_layernorm", "model.norm"})
+      check_stack(models, b, zoft::norm_only{.targets = {norm}});
+  };
+  for (const std::string name : {"llama_tied_f32", "qwen2_f32"}) {
+    const auto models = in_threads([&](const load_options& o) { return fixture_model(name, o); });
+    for (const batch& b : {ragged(32, 27), single(32, 20)}) check(models, b);
+  }
+  for (const dtype type : {dtype::f32, dtype::bf16, dtype::i8, dtype::i4, dtype::nf4}) {
+    const auto models = in_threads([&](load_options o) {
+      o.weights = type;
+      return random_model(odd_shape(), {true, false, true}, 53, o);
+    });
+    INFO(name_of(type));
+    check(models, ragged(51, 145));
+    // Longer than a block of keys, beginning within one.
+    check_stack(models, ragged(51, 90), zoft::prefix{.length = 37});
   }
 }
 
@@ -180,15 +206,20 @@ TEST_CASE("groups: the stacked losses of a real model", "[nn]") {
   }
 }
 
-TEST_CASE("groups: an adapter whose B is 0 changes no bit", "[nn]") {
+TEST_CASE("groups: an adapter that begins at 0 changes no bit", "[nn]") {
   for (const std::string name : {"llama_tied_f32", "llama_untied_f32", "qwen2_f32"}) {
     INFO(name);
     const transformer model = fixture_model(name);
     const batch b = ragged(32, 32);
-    auto tuner = zoft::prge({.queries = queries, .seed = 6}, zoft::lora{.rank = 4});
-    tuner.attach(model);
-    CHECK(same_bits(model.score(b, tuner.adapter()), model.score(b)));
-    CHECK(model.loss(b, tuner.adapter()) == model.loss(b));
+    const auto check = [&](const auto& adapter) {
+      auto tuner = zoft::prge({.queries = queries, .seed = 6}, adapter);
+      tuner.attach(model);
+      CHECK(same_bits(model.score(b, tuner.adapter()), model.score(b)));
+      CHECK(model.loss(b, tuner.adapter()) == model.loss(b));
+    };
+    check(zoft::lora{.rank = 4});
+    check(zoft::bias_only{});
+    check(zoft::norm_only{});
   }
 }
 

@@ -7,7 +7,6 @@
 
 using namespace nn_test;
 using namespace zoft::nn;
-using zoft::low_rank_stack;
 
 namespace {
 
@@ -28,7 +27,7 @@ template <class Adapter>
 void check_loops(const transformer& model, const Adapter& adapter) {
   const batch b = counting(2, 9, model.shape().vocabulary, 61);
   const auto stacked = [&](const auto& adapters, std::span<double> losses) { model.losses(b, adapters, losses); };
-  const auto alone = [&](const low_rank_stack& one) { return model.loss(b, one); };
+  const auto alone = [&](const auto& one) { return model.loss(b, one); };
   const auto train = [&](zoft::parallel loops, auto functor) {
     auto tuner = zoft::prge(
         {.queries = 3, .epsilon = 1e-2, .learning_rate = 2e-2, .decay = 1e-3, .loops = loops, .seed = 9}, adapter);
@@ -55,6 +54,28 @@ TEST_CASE("training: stacked, a half at a time and one at a time give one adapte
   check_loops(fixture_model("llama_tied_f32"), zoft::lora{.rank = 4, .targets = {"k_proj", "down_proj"}});
   check_loops(random_model(odd_shape(), {true, true, false}, 62, {.threads = 2}), zoft::lora_fa{.rank = 3});
   check_loops(random_model(odd_shape(), {}, 63, {.threads = 3}), zoft::lora{.rank = 3});
+  check_loops(fixture_model("llama_tied_f32"), zoft::prefix{});
+  check_loops(random_model(odd_shape(), {true, true, false}, 62, {.threads = 2}), zoft::bias_only{});
+  check_loops(random_model(odd_shape(), {}, 63, {.threads = 3}), zoft::norm_only{});
+}
+
+TEST_CASE("training: a prefix, biases, or the norms' gains", "[nn]") {
+  const transformer model = fixture_model("llama_tied_f32");
+  const batch b = counting(8, 12, 32, 64);
+  const auto trained = [&](const auto& adapter, double rate) {
+    auto tuner = zoft::prge({.queries = 4, .epsilon = 1e-2, .learning_rate = rate, .seed = 3}, adapter);
+    tuner.attach(model);
+    for (int step = 0; step < 300; ++step)
+      REQUIRE(tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(b, adapters, losses); })
+                  .status == zoft::status::ok);
+    return model.loss(b, tuner.adapter()) / model.loss(b);
+  };
+  const double prefix = trained(zoft::prefix{}, 3e-2), biases = trained(zoft::bias_only{}, 1e-2),
+               gains = trained(zoft::norm_only{}, 3e-2);
+  INFO("prefix " << prefix << ", biases " << biases << ", gains " << gains << " of the loss");
+  CHECK(prefix < 0.8);
+  CHECK(biases < 0.85);
+  CHECK(gains < 0.65);
 }
 
 TEST_CASE("training: all of a model's weights, in place", "[nn]") {
