@@ -11,7 +11,7 @@ namespace finetune {
 
 namespace {
 
-using zoft::low_rank_stack;
+using zoft::adapter_stack;
 using zoft::io::tokenizer;
 using zoft::nn::transformer;
 
@@ -45,7 +45,7 @@ class line_task : public task {
       prompt_ = tokens_.encode(all);
       if (prompt_.size() > shape.context)
         refuse("--prompt is " + zoft::text(prompt_.size()) + " tokens, and must be at most " +
-               zoft::text(shape.context) + ", the context of " + o.model);
+               zoft::text(shape.context) + ", " + context_of(o));
     }
   }
 
@@ -60,7 +60,7 @@ class line_task : public task {
     return result;
   }
 
-  figures evaluate(const transformer& model, const low_rank_stack& adapter) const override {
+  figures evaluate(const transformer& model, const adapter_stack& adapter) const override {
     std::vector<const item*> all;
     for (const question& q : heldout_)
       for (const item& choice : q.choices) all.push_back(&choice);
@@ -85,7 +85,7 @@ class line_task : public task {
     return tally(losses, all_best);
   }
 
-  std::vector<sample> samples(const transformer& model, const low_rank_stack& adapter) const override {
+  std::vector<sample> samples(const transformer& model, const adapter_stack& adapter) const override {
     const auto continued = [&](std::span<const std::int32_t> given, std::size_t most) {
       const auto all = model.generate(given, most, tokenizer::eos, adapter);
       return tokens_.decode(std::span(all).subspan(given.size()));
@@ -179,7 +179,7 @@ class line_task : public task {
       if (one.tokens.size() > length_)
         refuse(file + ":" + zoft::text(l.number) + ": is " + zoft::text(one.tokens.size()) +
                " tokens, and must be at most the " + zoft::text(length_) +
-               (length_ == shape.context ? " of the context of " + o_.model : " of --length"));
+               (length_ == shape.context ? " of " + context_of(o_) : " of --length"));
       return one;
     };
     for (const line& l : data.train) train_.push_back(make(l, o_.data));

@@ -20,7 +20,7 @@ constexpr std::size_t most_rejected = 10;  // steps in a row, after which the ru
 /// Trains for o.steps steps, or until it is interrupted or no loss is finite any more. Returns false for the last.
 bool train(const options& o, const zoft::nn::transformer& model, const task& t, trainer& tuner, run_log& log,
            outcome& done) {
-  progress bar(o.steps);
+  progress bar(o.steps, objective_text(o));
   std::size_t rejected_in_a_row = 0;
   while (done.steps < o.steps && !interrupted()) {
     const auto start = std::chrono::steady_clock::now();
@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
   zoft::nn::transformer model = zoft::nn::load(o.model, {.weights = o.weights, .threads = o.threads});
   zoft::io::check_fits(tokens, model.shape(), o.tokenizer, o.model);
   const std::unique_ptr<task> t =
-      o.kind == data_kind::text ? make_text_task(o, tokens, model.shape()) : make_line_task(o, tokens, model.shape());
+      o.kind == data_kind::text ? make_text_task(o, tokens, room(o, model)) : make_line_task(o, tokens, room(o, model));
 
   const bool by_itself = begin_peak();
   model.loss(t->batch(0));
@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
   log.heldout(after);
   log.commit();
   say("after", "held-out " + text_of(after, *t));
-  if (!(after.loss < before.loss))
+  if (criterion_of(o) == zoft::nn::criterion::loss && !(after.loss < before.loss))
     say("note", "the loss did not fall: try a --learning-rate below " + zoft::text(o.learning_rate));
   compare(samples_before, t->samples(model, tuner->current()));
   std::printf("\n");
@@ -103,8 +103,10 @@ int run(int argc, char** argv) {
   std::string files;
   for (const std::string& name : tuner->files()) files += o.output + "/" + name + ", ";
   say("written", files + o.output + "/log.csv");
-  say("curve",
-      draw_curve(o.output, o.method + ", " + o.adapter + ": held-out " + change(before, after, *t), t->share_name()));
+  if (tuner->files().empty())
+    say("note", "no file format is known for " + o.adapter + ": what was trained is not saved");
+  say("curve", draw_curve(o.output, o.method + ", " + o.adapter + ": held-out " + change(before, after, *t),
+                          t->share_name(), objective_text(o)));
   return interrupted() ? interrupted_code : all_well;
 }
 

@@ -49,11 +49,15 @@ void add_data(command_line& c) {
 void add_training(command_line& c) {
   c.group("Training");
   c.choice("--method", &options::method, method_names(), method_help() + "(prge)");
-  c.choice("--adapter", &options::adapter, {"lora_fa", "lora", "full"},
-           "lora_fa, lora, or full: all weights of the model (lora_fa)");
+  c.choice(
+      "--objective", &options::objective, {"loss", "accuracy", "exact_match"},
+      "what is minimised: loss; accuracy: 1 - the share of the data's tokens, or exact_match: of its answers, that\n"
+      "the model would write (loss)");
+  c.choice("--adapter", &options::adapter, adapter_names(), adapter_help() + "(lora_fa)");
   c.whole("--rank", &recipe::rank, "of lora and lora_fa *", 1, many);
   c.real("--alpha", &recipe::alpha, "what they add is scaled by alpha / rank *");
-  c.add("--targets", &options::targets, "NAMES", "linears to adapt, as q_proj,v_proj (all)", comma_list);
+  c.add("--targets", &options::targets, "NAMES", "linears, or norms, to adapt, as q_proj,v_proj (all)", comma_list);
+  c.whole("--prefix-length", &recipe::prefix_length, "tokens that prefix takes of the context *", 1, many);
   c.whole("--queries", &recipe::queries, "directions a step *", 1, many);
   c.real("--epsilon", &recipe::epsilon, "how far parameters are perturbed along them *");
   c.real("--learning-rate", &recipe::learning_rate, "at the peak of the schedule *");
@@ -73,7 +77,7 @@ void add_output(command_line& c) {
   c.text("--prompt", &options::prompt, "of the samples (from what is held out)");
   c.whole("--sample-tokens", &options::sample_tokens, "of a sample at most (64)", 1);
   c.path("--output", &options::output, "FOLDER",
-         "adapter_config.json and adapter_model.safetensors for Python's peft, or with --adapter full "
+         "adapter_config.json and adapter_model.safetensors of lora and lora_fa for Python's peft, or of full "
          "weights.safetensors; log.csv, curve.png (zoft-output)");
 }
 
@@ -101,7 +105,10 @@ void settle(options& o) {
   if (o.kind != data_kind::labelled && !o.words.empty()) refuse("--words goes with --labelled only");
   if (o.kind == data_kind::labelled && o.words.empty())
     refuse("--words is missing, and must give a word for each label of --labelled, such as 'negative,positive'");
-  if (o.adapter == "full" && !o.targets.empty()) refuse("--targets goes with --adapter lora or lora_fa");
+  if ((o.adapter == "full" || o.adapter == "prefix") && !o.targets.empty())
+    refuse("--targets goes with --adapter lora, lora_fa, bias_only or norm_only");
+  if (o.objective == "exact_match" && o.kind == data_kind::text)
+    refuse("--objective exact_match goes with --labelled or --pairs: a text has no answers to be right as a whole");
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
@@ -114,6 +121,17 @@ void settle(options& o) {
 }
 
 }  // namespace
+
+zoft::nn::criterion criterion_of(const options& o) {
+  using zoft::nn::criterion;
+  return o.objective == "accuracy"      ? criterion::accuracy
+         : o.objective == "exact_match" ? criterion::exact_match
+                                        : criterion::loss;
+}
+
+std::string objective_text(const options& o) {
+  return o.objective == "accuracy" ? "1 - accuracy" : o.objective == "exact_match" ? "1 - exact match" : "loss";
+}
 
 bool parse(int argc, char** argv, options& o) {
   command_line c(

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 #include <vector>
+#include <zoft/nn/criterion.hpp>
 #include <zoft/nn/dtype.hpp>
 
 #include "recipe.hpp"
@@ -26,7 +27,7 @@ struct options : recipe {
   std::string prompt_template = "{text} It was {word}";
   std::string separator = "\n";
 
-  std::string method = "prge", adapter = "lora_fa";
+  std::string method = "prge", adapter = "lora_fa", objective = "loss";
   std::vector<std::string> targets;
   std::uint64_t seed = 0;
   std::size_t threads = 0;
@@ -38,6 +39,10 @@ struct options : recipe {
   std::string prompt;  ///< of the generated sample; none: held-out ones
   std::size_t sample_tokens = 64;
 };
+
+/// What --objective minimises, and in words: "loss", "1 - accuracy", "1 - exact match".
+zoft::nn::criterion criterion_of(const options& o);
+std::string objective_text(const options& o);
 
 /// Throws std::invalid_argument with one line that names the option. Returns false where all that was asked for is the
 /// help, which it has printed.

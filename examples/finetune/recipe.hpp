@@ -10,11 +10,12 @@ namespace finetune {
 enum class data_kind { text, labelled, pairs };
 
 struct recipe {
-  std::size_t rank = 8;         ///< r of lora and lora_fa
-  double alpha = 16;            ///< their additions are scaled by alpha / rank
-  std::size_t queries = 4;      ///< directions a step
-  double epsilon = 1e-2;        ///< smoothing radius
-  double learning_rate = 1e-2;  ///< at the peak of the schedule
+  std::size_t rank = 8;           ///< r of lora and lora_fa
+  double alpha = 16;              ///< their additions are scaled by alpha / rank
+  std::size_t prefix_length = 5;  ///< tokens of prefix
+  std::size_t queries = 4;        ///< directions a step
+  double epsilon = 1e-2;          ///< smoothing radius
+  double learning_rate = 1e-2;    ///< at the peak of the schedule
   std::string schedule = "linear";
   std::uint32_t warmup = 0;  ///< steps over which the rate rises
   double decay = 0;          ///< weight decay, decoupled

@@ -76,14 +76,14 @@ void introduce(const options& o, const zoft::nn::transformer& model, const task&
                    zoft::text(c.dim) + ", " + grouped(c.vocabulary) + " tokens, context " + grouped(c.context));
   say("data", shown(o.data) + ": " + t.description());
   say("adapter", tuner.description() + ": " + grouped(tuner.parameters()) + " parameters");
-  say("method", o.method + ": " + zoft::text(o.queries) + " queries of epsilon " + zoft::text(o.epsilon) +
-                    ", learning rate " + zoft::text(o.learning_rate) + " " + o.schedule +
+  say("method", o.method + " on the " + objective_text(o) + ": " + zoft::text(o.queries) + " queries of epsilon " +
+                    zoft::text(o.epsilon) + ", learning rate " + zoft::text(o.learning_rate) + " " + o.schedule +
                     (o.warmup > 0 ? ", warm-up of " + grouped(o.warmup) : "") +
                     (o.decay > 0 ? ", decay " + zoft::text(o.decay) : ""));
   say("run", grouped(o.steps) + " steps of batch " + zoft::text(o.batch) + ", seed " + zoft::text(o.seed) + ", " +
                  zoft::text(model.threads().workers()) + " threads");
   if (!t.remark().empty()) say("note", t.remark());
-  if (c.pairing == zoft::nn::rope::interleaved && o.adapter != "full")
+  if (c.pairing == zoft::nn::rope::interleaved && (o.adapter == "lora" || o.adapter == "lora_fa"))
     say("note", "the adapter will fit this llama2.c file, and not the same model in Hugging Face's format");
 }
 

@@ -21,8 +21,9 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
-/// The script draws the losses and, where there is one, the share of right answers below them.
-std::string script(const std::string& title, const std::string& share_name) {
+/// The script draws the losses and, where there is one, the share of right answers below them. What is no loss in nats
+/// has an axis of its own.
+std::string script(const std::string& title, const std::string& share_name, const std::string& objective) {
   const bool two = !share_name.empty();
   std::string s =
       "# Draws curve.png from log.csv beside it: gnuplot curve.gnuplot\n"
@@ -44,7 +45,7 @@ std::string script(const std::string& title, const std::string& share_name) {
       "set key top right samplen 2\n"
       "set lmargin 11\n"
       "set rmargin 4\n"
-      "# The probe loss is noisy: an exponential mean, over a twentieth of the run and at most 20 steps, shows its "
+      "# What is probed is noisy: an exponential mean, over a twentieth of the run and at most 20 steps, shows its "
       "way.\n"
       "stats 'log.csv' every ::1 using 1 nooutput\n"
       "span = STATS_max / 20.0\n"
@@ -54,15 +55,23 @@ std::string script(const std::string& title, const std::string& share_name) {
       "smoothed(x) = (total = keep * total + x, weight = keep * weight + 1, total / weight)\n"
       "set title " +
       quoted(title) + " noenhanced\n";
+  const bool in_nats = objective == "loss";
+  if (!in_nats)
+    s += "set border 11\nset y2range [0:1]\nset y2tics\nset rmargin 9\nset y2label " + quoted(objective) +
+         " noenhanced\n";
+  const std::string axes = in_nats ? "" : "axes x1y2 ";
   const std::string losses =
       "set ylabel 'loss (nats a token)'\n"
-      "plot 'log.csv' every ::2 using 1:3 with lines lc rgb '#c6d4e8' title 'probe loss (of perturbed candidates)', "
-      "\\\n"
-      "     '' every ::2 using 1:(smoothed($3)) with lines lw 2.5 lc rgb '#3366aa' title 'the same, smoothed', \\\n"
+      "plot 'log.csv' every ::2 using 1:3 " +
+      axes + "with lines lc rgb '#c6d4e8' title " + quoted("probe " + objective + " (of perturbed candidates)") +
+      ", \\\n"
+      "     '' every ::2 using 1:(smoothed($3)) " +
+      axes +
+      "with lines lw 2.5 lc rgb '#3366aa' title 'the same, smoothed', \\\n"
       "     '' every ::1 using 1:7 with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02' title 'held-out loss'\n";
   if (!two) return s + "set xlabel 'step'\n" + losses;
-  return s + "set multiplot layout 2,1\n" + losses + "unset title\nset xlabel 'step'\nset ylabel " +
-         quoted("held-out " + share_name + " (%)") +
+  return s + "set multiplot layout 2,1\n" + losses + (in_nats ? "" : "unset y2label\nunset y2tics\nset border 3\n") +
+         "unset title\nset xlabel 'step'\nset ylabel " + quoted("held-out " + share_name + " (%)") +
          " noenhanced\nset yrange [0:100]\nset key off\n"
          "plot 'log.csv' every ::1 using 1:(100 * $8) with linespoints lw 2 pt 7 ps 1.2 lc rgb '#d95f02'\n"
          "unset multiplot\n";
@@ -118,9 +127,10 @@ void run_log::commit() {
   file_.commit();
 }
 
-std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name) {
+std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name,
+                       const std::string& objective) {
   zoft::io::output_file file(folder + "/curve.gnuplot");
-  file.write(script(title, share_name));
+  file.write(script(title, share_name, objective));
   file.commit();
   const std::string picture = folder + "/curve.png";
   const int code = run_gnuplot(folder);

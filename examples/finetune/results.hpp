@@ -10,8 +10,9 @@
 
 namespace finetune {
 
-/// log.csv: a line a step, from the state before the first (step 0). Empty fields are what was not looked at. Nothing
-/// is at its place before commit.
+/// log.csv: a line a step, from the state before the first (step 0). Empty fields are what was not looked at;
+/// probe_loss is the mean of what --objective minimises, over a step's candidates. Nothing is at its place before
+/// commit.
 class run_log {
  public:
   explicit run_log(const std::string& folder);
@@ -32,6 +33,7 @@ class run_log {
 
 /// Writes curve.gnuplot into the folder and, where gnuplot is there, curve.png by it, from log.csv. Returns what is to
 /// be said of it.
-std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name);
+std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name,
+                       const std::string& objective);
 
 }  // namespace finetune

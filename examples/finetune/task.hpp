@@ -29,21 +29,27 @@ class task {
   /// The batch of a step: a pure function of the run's seed and the step.
   virtual zoft::nn::batch batch(std::uint32_t step) const = 0;
 
-  virtual figures evaluate(const zoft::nn::transformer& model, const zoft::low_rank_stack& adapter) const = 0;
+  virtual figures evaluate(const zoft::nn::transformer& model, const zoft::adapter_stack& adapter) const = 0;
 
   /// Prompts, and what the model writes behind them, always the likeliest token. Which prompts is always the same.
-  virtual std::vector<sample> samples(const zoft::nn::transformer& model,
-                                      const zoft::low_rank_stack& adapter) const = 0;
+  virtual std::vector<sample> samples(const zoft::nn::transformer& model, const zoft::adapter_stack& adapter) const = 0;
 
   virtual std::string description() const = 0;
   virtual const char* share_name() const = 0;        ///< "accuracy", "exact match"; empty where there is none
   virtual std::string remark() const { return {}; }  ///< something about the data that a user should know
 };
 
+/// The model's shape, with the context that is left for sequences: a prefix takes some of it. Throws where none is.
+zoft::nn::config room(const options& o, const zoft::nn::transformer& model);
+
+/// Of that shape.
 std::unique_ptr<task> make_text_task(const options& o, const zoft::io::tokenizer& tokens,
                                      const zoft::nn::config& shape);
 std::unique_ptr<task> make_line_task(const options& o, const zoft::io::tokenizer& tokens,
                                      const zoft::nn::config& shape);
+
+/// What a sequence has room in, for messages.
+std::string context_of(const options& o);
 
 /// --length, or what is usual and fits where it is not given. Throws where it is beyond the context.
 std::size_t sequence_length(const options& o, const zoft::nn::config& shape);

@@ -107,7 +107,8 @@ bool interrupted() { return stop != 0; }
 void progress::show(std::uint32_t done, double probe_loss, double seconds, const std::string& heldout) {
   const double rate = seconds > 0 ? done / seconds : 0;
   const std::string of = std::to_string(done) + "/" + std::to_string(steps_),
-                    loss = "probe loss " + fixed(probe_loss, 4), speed = fixed(rate, rate < 10 ? 2 : 1) + " steps/s";
+                    loss = "probe " + objective_ + " " + fixed(probe_loss, 4),
+                    speed = fixed(rate, rate < 10 ? 2 : 1) + " steps/s";
   const auto tenth = static_cast<std::uint32_t>(std::uint64_t{done} * 10 / steps_);
   if (!heldout.empty() || (!on_terminal() && tenth > told_)) {
     clear();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace finetune {
 
@@ -33,7 +34,8 @@ bool interrupted();
 /// every tenth of the way.
 class progress {
  public:
-  explicit progress(std::uint32_t steps) : steps_(steps) {}
+  /// Of a run that minimises the objective of that name.
+  progress(std::uint32_t steps, std::string objective) : steps_(steps), objective_(std::move(objective)) {}
   ~progress() { clear(); }
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
@@ -46,6 +48,7 @@ class progress {
 
  private:
   std::uint32_t steps_;
+  std::string objective_;
   std::uint32_t told_ = 0;  // tenths
   bool drawn_ = false;
   std::chrono::steady_clock::time_point last_{};

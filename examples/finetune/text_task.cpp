@@ -6,11 +6,25 @@
 
 namespace finetune {
 
+zoft::nn::config room(const options& o, const zoft::nn::transformer& model) {
+  zoft::nn::config result = model.shape();
+  if (o.adapter != "prefix") return result;
+  if (o.prefix_length + 1 >= result.context)
+    refuse("--prefix-length is " + zoft::text(o.prefix_length) + ", and must leave 2 tokens at least of the " +
+           zoft::text(result.context) + " of the context of " + o.model);
+  result.context -= o.prefix_length;
+  return result;
+}
+
+std::string context_of(const options& o) {
+  return "the context of " + o.model + (o.adapter == "prefix" ? " behind its prefix" : "");
+}
+
 std::size_t sequence_length(const options& o, const zoft::nn::config& shape) {
   if (o.length == 0) return std::min(o.usual_length, shape.context);
   if (o.length > shape.context)
-    refuse("--length is " + zoft::text(o.length) + ", and must be at most " + zoft::text(shape.context) +
-           ", the context of " + o.model);
+    refuse("--length is " + zoft::text(o.length) + ", and must be at most " + zoft::text(shape.context) + ", " +
+           context_of(o));
   return o.length;
 }
 
@@ -21,7 +35,7 @@ std::string unknown_remark(std::size_t unknown, std::size_t all) {
 
 namespace {
 
-using zoft::low_rank_stack;
+using zoft::adapter_stack;
 using zoft::nn::transformer;
 using token = std::int32_t;
 
@@ -47,7 +61,7 @@ class text_task : public task {
     prompt_ = tokens.encode(o.prompt.empty() ? first_words(text.substr(split)) : o.prompt, false);
     if (prompt_.size() > shape.context)
       refuse("--prompt is " + zoft::text(prompt_.size()) + " tokens, and must be at most " + zoft::text(shape.context) +
-             ", the context of " + o.model);
+             ", " + context_of(o));
   }
 
   zoft::nn::batch batch(std::uint32_t step) const override {
@@ -63,7 +77,7 @@ class text_task : public task {
 
   /// Windows of the training's length, each beginning with the last token of the one before: every held-out token but
   /// the first is predicted once.
-  figures evaluate(const transformer& model, const low_rank_stack& adapter) const override {
+  figures evaluate(const transformer& model, const adapter_stack& adapter) const override {
     double sum = 0;
     for (std::size_t at = 0; at + 1 < heldout_.size();) {
       zoft::nn::batch windows;
@@ -74,7 +88,7 @@ class text_task : public task {
     return {.loss = sum / static_cast<double>(heldout_.size() - 1)};
   }
 
-  std::vector<sample> samples(const transformer& model, const low_rank_stack& adapter) const override {
+  std::vector<sample> samples(const transformer& model, const adapter_stack& adapter) const override {
     const auto all = model.generate(prompt_, o_.sample_tokens, zoft::io::tokenizer::eos, adapter);
     return {{tokens_.decode(prompt_).substr(1), tokens_.decode(std::span(all).subspan(prompt_.size())), {}}};
   }

@@ -1,6 +1,7 @@
 #include "trainer.hpp"
 
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/io/peft.hpp>
@@ -39,69 +40,95 @@ zoft::momentum momentum_of(const options& o) {
   return {.learning_rate = o.learning_rate, .decay = o.decay, .schedule = schedule_of(o)};
 }
 
+/// A line of a table.
 template <class Make>
-struct method {
+struct choice {
   const char* name;
   const char* help;
-  Make make;  ///< (options, adapter) -> engine
+  Make make;
 };
 template <class Make>
-method(const char*, const char*, Make) -> method<Make>;
+choice(const char*, const char*, Make) -> choice<Make>;
 
-/// Every method of the program: a new one is one more line.
+/// Every method of the program: a new one is one more line. (options, adapter) -> engine
 const std::tuple methods{
-    method{"prge", "all 2 q candidates of a step in one stacked forward",
+    choice{"prge", "all 2 q candidates of a step in one stacked forward",
            [](const auto& o, auto a) { return zoft::prge(prge_of(o, zoft::parallel::outer_and_inner), a); }},
-    method{"prge-outer", "the same in two forwards of q candidates",
+    choice{"prge-outer", "the same in two forwards of q candidates",
            [](const auto& o, auto a) { return zoft::prge(prge_of(o, zoft::parallel::outer), a); }},
-    method{"mezo", "the same, one candidate at a time: least memory",
+    choice{"mezo", "the same, one candidate at a time: least memory",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::gaussian{}, two_point_of(o),    a,
                                  sgd_of(o),        zoft::seed{o.seed}, zoft::per_call{1}};
            }},
-    method{"one-sided", "forward differences, q + 1 candidates",
+    choice{"one-sided", "forward differences, q + 1 candidates",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::gaussian{}, one_sided_of(o), a, sgd_of(o), zoft::seed{o.seed}};
            }},
-    method{"rademacher", "as prge, along random signs",
+    choice{"rademacher", "as prge, along random signs",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::rademacher{}, two_point_of(o), a, sgd_of(o), zoft::seed{o.seed}};
            }},
-    method{"momentum", "as prge, with a heavy ball of 0.9",
+    choice{"momentum", "as prge, with a heavy ball of 0.9",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::gaussian{}, two_point_of(o), a, momentum_of(o), zoft::seed{o.seed}};
            }},
 };
 
-/// lora and lora_fa: the model stays as it is.
+/// Every adapter that leaves the model as it is: a new one is one more line. options -> adapter
+const std::tuple adapters{
+    choice{"lora_fa", "B of BA, which is added to the weights; A stays as drawn",
+           [](const auto& o) { return zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = o.targets}; }},
+    choice{"lora", "A and B",
+           [](const auto& o) { return zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = o.targets}; }},
+    choice{"prefix", "keys and values before those of every sequence",
+           [](const auto& o) { return zoft::prefix{.length = o.prefix_length}; }},
+    choice{"bias_only", "a bias of each linear", [](const auto& o) { return zoft::bias_only{.targets = o.targets}; }},
+    choice{"norm_only", "the gains of the norms", [](const auto& o) { return zoft::norm_only{.targets = o.targets}; }},
+};
+
+/// What is trained is added to the model, which stays as it is.
 template <class Engine>
-class low_rank_trainer : public trainer {
+class owning_trainer : public trainer {
  public:
-  low_rank_trainer(Engine engine, const options& o, const zoft::nn::transformer& model)
+  owning_trainer(Engine engine, const options& o, const zoft::nn::transformer& model)
       : engine_(std::move(engine)), o_(o), model_(model) {
     engine_.attach(model);
   }
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
-    return engine_.step([&](const zoft::low_rank_stack& adapters, std::span<double> losses) {
-      model_.losses(batch, adapters, losses);
-    });
+    return engine_.step(
+        [&](const auto& shown, std::span<double> losses) { model_.losses(batch, shown, losses, criterion_of(o_)); });
   }
-  zoft::low_rank_stack current() override { return engine_.adapter().stack(); }
+  zoft::adapter_stack current() override { return engine_.adapter().stack(); }
   std::size_t parameters() const override { return engine_.adapter().parameters().size(); }
   std::string description() const override {
-    return o_.adapter + " of rank " + zoft::text(o_.rank) + " and alpha " + zoft::text(o_.alpha) + " on " +
-           zoft::text(engine_.adapter().pairs().size()) + " linears";
+    const std::size_t tensors = engine_.adapter().layout().tensors().size();
+    if constexpr (low_rank)
+      return o_.adapter + " of rank " + zoft::text(o_.rank) + " and alpha " + zoft::text(o_.alpha) + " on " +
+             zoft::text(engine_.adapter().pairs().size()) + " linears";
+    else if (o_.adapter == "prefix")
+      return "prefix of " + zoft::text(o_.prefix_length) + " tokens in " + zoft::text(tensors / 2) + " attentions";
+    else
+      return o_.adapter + " on " + zoft::text(tensors) + (o_.adapter == "bias_only" ? " linears" : " norms");
   }
-  std::vector<std::string> files() const override { return {"adapter_config.json", "adapter_model.safetensors"}; }
-  void save(const std::string& folder) const override {
-    std::vector<zoft::io::low_rank_tensor> tensors;
-    for (const auto& p : engine_.adapter().pairs())
-      tensors.push_back({p.linear, p.out, p.in, engine_.adapter().rank(), p.a, p.b});
-    zoft::io::write_peft(folder, tensors, engine_.adapter().alpha(), o_.model);
+  std::vector<std::string> files() const override {
+    if constexpr (low_rank) return {"adapter_config.json", "adapter_model.safetensors"};
+    return {};
+  }
+  void save([[maybe_unused]] const std::string& folder) const override {
+    if constexpr (low_rank) {
+      std::vector<zoft::io::low_rank_tensor> tensors;
+      for (const auto& p : engine_.adapter().pairs())
+        tensors.push_back({p.linear, p.out, p.in, engine_.adapter().rank(), p.a, p.b});
+      zoft::io::write_peft(folder, tensors, engine_.adapter().alpha(), o_.model);
+    }
   }
 
  private:
+  static constexpr bool low_rank =
+      std::is_same_v<decltype(std::declval<Engine>().adapter()), const zoft::low_rank_adapter&>;
+
   Engine engine_;
   const options& o_;
   const zoft::nn::transformer& model_;
@@ -112,18 +139,18 @@ class low_rank_trainer : public trainer {
 template <class Engine>
 class full_trainer : public trainer {
  public:
-  full_trainer(Engine engine, const options&, zoft::nn::transformer& model)
-      : engine_(std::move(engine)), model_(model), weights_(model.weights()) {}
+  full_trainer(Engine engine, const options& o, zoft::nn::transformer& model)
+      : engine_(std::move(engine)), o_(o), model_(model), weights_(model.weights()) {}
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
     return engine_.step(std::span(weights_), [&](std::span<const float> w) {
       model_.assign(w);
-      return model_.loss(batch);
+      return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
     });
   }
-  zoft::low_rank_stack current() override {
+  zoft::adapter_stack current() override {
     model_.assign(weights_);
-    return zoft::low_rank_stack(1);
+    return zoft::adapter_stack(1);
   }
   std::size_t parameters() const override { return weights_.size(); }
   std::string description() const override { return "all weights, in place, one candidate at a time"; }
@@ -139,47 +166,59 @@ class full_trainer : public trainer {
 
  private:
   Engine engine_;
+  const options& o_;
   zoft::nn::transformer& model_;
   std::vector<float> weights_;
 };
 
-template <class Make>
-std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model) {
-  const auto low_rank = [&](auto adapter) -> std::unique_ptr<trainer> {
-    auto engine = make(o, adapter);
-    return std::make_unique<low_rank_trainer<decltype(engine)>>(std::move(engine), o, model);
-  };
-  if (o.adapter == "lora") return low_rank(zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = o.targets});
-  if (o.adapter == "lora_fa") return low_rank(zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = o.targets});
-  auto engine = make(o, zoft::full{.layout = model.weights_layout()});
-  return std::make_unique<full_trainer<decltype(engine)>>(std::move(engine), o, model);
+template <class F>
+void for_each(const auto& table, F f) {
+  std::apply([&](const auto&... each) { (f(each), ...); }, table);
 }
 
-template <class F>
-void for_each_method(F f) {
-  std::apply([&](const auto&... each) { (f(each), ...); }, methods);
+std::vector<std::string> names_of(const auto& table) {
+  std::vector<std::string> result;
+  for_each(table, [&](const auto& line) { result.push_back(line.name); });
+  return result;
+}
+
+std::string help_of(const auto& table) {
+  std::string result;
+  for_each(table, [&](const auto& line) { result += std::string(line.name) + ": " + line.help + "\n"; });
+  return result;
+}
+
+template <class Make>
+std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model) {
+  std::unique_ptr<trainer> result;
+  for_each(adapters, [&](const auto& adapter) {
+    if (o.adapter != adapter.name) return;
+    auto engine = make(o, adapter.make(o));
+    result = std::make_unique<owning_trainer<decltype(engine)>>(std::move(engine), o, model);
+  });
+  if (result) return result;
+  auto engine = make(o, zoft::full{.layout = model.weights_layout()});
+  return std::make_unique<full_trainer<decltype(engine)>>(std::move(engine), o, model);
 }
 
 }  // namespace
 
 std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model) {
   std::unique_ptr<trainer> result;
-  for_each_method([&](const auto& m) {
-    if (o.method == m.name) result = build(m.make, o, model);
+  for_each(methods, [&](const auto& method) {
+    if (o.method == method.name) result = build(method.make, o, model);
   });
   return result;
 }
 
-std::vector<std::string> method_names() {
-  std::vector<std::string> result;
-  for_each_method([&](const auto& m) { result.push_back(m.name); });
-  return result;
-}
+std::vector<std::string> method_names() { return names_of(methods); }
+std::string method_help() { return help_of(methods); }
 
-std::string method_help() {
-  std::string result;
-  for_each_method([&](const auto& m) { result += std::string(m.name) + ": " + m.help + "\n"; });
+std::vector<std::string> adapter_names() {
+  std::vector<std::string> result = names_of(adapters);
+  result.push_back("full");
   return result;
 }
+std::string adapter_help() { return help_of(adapters) + "full: all weights of the model\n"; }
 
 }  // namespace finetune

@@ -19,12 +19,13 @@ class trainer {
   virtual zoft::step_report step(const zoft::nn::batch& batch) = 0;
 
   /// What is to be added to the model, as it stands; the model itself where that is what is trained.
-  virtual zoft::low_rank_stack current() = 0;
+  virtual zoft::adapter_stack current() = 0;
 
   virtual std::size_t parameters() const = 0;
   virtual std::string description() const = 0;
 
-  /// The files that save writes, by name, and writing them into the folder: each whole or not at all.
+  /// The files that save writes, by name, and writing them into the folder: each whole or not at all. None where no
+  /// format is known for what is trained.
   virtual std::vector<std::string> files() const = 0;
   virtual void save(const std::string& folder) const = 0;
 };
@@ -34,5 +35,7 @@ std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& m
 
 std::vector<std::string> method_names();
 std::string method_help();  ///< a line each
+std::vector<std::string> adapter_names();
+std::string adapter_help();  ///< a line each
 
 }  // namespace finetune
