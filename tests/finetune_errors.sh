@@ -61,6 +61,12 @@ refused "no linear is named 'z_proj'" --targets q_proj,z_proj
 refused "targets is 'q_proj,'" --targets q_proj,
 refused "method is 'sgd'.*prge, " --method sgd
 refused "adapter is 'dora'.*lora_fa, " --adapter dora
+refused "objective is 'f1'.*loss, accuracy, exact_match" --objective f1
+refused "prefix-length is '0'.*from 1 to" --prefix-length 0
+refused "prefix-length is 255.*leave 2 tokens at least of the 256" --adapter prefix --prefix-length 255
+refused "length is 252.*at most 251, the context of .* behind its prefix" --adapter prefix --length 252
+refused "no norm is named 'q_proj'" --adapter norm_only --targets q_proj
+refused "no linear is named 'norm'" --adapter bias_only --targets norm
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64
 refused "adapter full goes with --weights f32 or bf16" --adapter full --weights nf4
@@ -83,6 +89,8 @@ refused "heldout goes with" --text two.pairs --heldout two.pairs
 refused "words goes with --labelled" --pairs two.pairs --words a,b
 refused "words is missing" --labelled three.labelled
 refused "targets goes with" --targets q_proj --adapter full
+refused "targets goes with" --targets q_proj --adapter prefix
+refused "objective exact_match goes with" --text two.pairs --objective exact_match
 refused "tokenizer is given without --model" --tokenizer "$task/tokenizer.bin"
 
 # Where the results go.
@@ -202,6 +210,29 @@ echo kept >former/adapter_config.json
 ends 1 "diverged.*learning-rate" --learning-rate 1e29 --steps 100 --output former
 ends 1 "diverged.*learning-rate" --learning-rate 1e29 --steps 1 --output former
 [ "$(cat former/*)" = kept ] || complain "--output former" "overwrote what was there"
+
+# Adapters that have no files, and objectives that have no gradient.
+works() {
+  cases=$((cases + 1))
+  rm -rf out
+  timeout 120 "$program" --output out --steps 2 --threads 1 --heldout-items 4 --seed 1 "$@" >stdout 2>stderr </dev/null ||
+    complain "$*" "ended with $?"
+  [ "$(wc -l <out/log.csv)" = 4 ] || complain "$*" "wrote a log.csv of $(wc -l <out/log.csv) lines, and not 4"
+}
+for adapter in prefix bias_only norm_only; do
+  works --adapter $adapter
+  grep -q "what was trained is not saved" stdout || complain "$adapter" "does not say that nothing is saved"
+  [ ! -e out/adapter_config.json ] || complain "$adapter" "wrote an adapter_config.json"
+done
+for objective in accuracy exact_match; do
+  words="1 - $(echo $objective | tr _ ' ')"
+  works --objective $objective
+  grep -q "^method .* on $words:" stdout || complain "$objective" "does not say what is minimised"
+  grep -q "probe $words [01]" stdout || complain "$objective" "does not tell the probes' $words"
+  grep -q "^after .*held-out loss .* nats a token, exact match" stdout || complain "$objective" "does not tell the loss"
+  [ -s out/adapter_model.safetensors ] || complain "$objective" "did not write the adapter"
+  grep -q "probe $words" out/curve.gnuplot || complain "$objective" "draws something else"
+done
 
 # Told to stop, it saves what there is after the step.
 cases=$((cases + 1))

@@ -147,7 +147,7 @@ bool parse(int argc, char** argv, options& o) {
   c.apply(o);
   settle(o);
   const std::uint32_t warmup = o.warmup;
-  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.adapter);
+  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.adapter, o.objective);
   c.apply(o);
   if (warmup > o.steps)
     refuse("--warmup is " + zoft::text(warmup) + ", and must be at most --steps, which is " + zoft::text(o.steps));

@@ -2,7 +2,7 @@
 
 namespace finetune {
 
-recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter) {
+recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter, const std::string& objective) {
   recipe r;
   if (kind == data_kind::text)
     r = {.learning_rate = 3e-3, .batch = 8, .usual_length = 128, .steps = 1000};
@@ -12,10 +12,14 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter) {
     r = {.learning_rate = 5e-2, .warmup = 50, .batch = 16, .usual_length = 256, .steps = 1500};
   else
     r = {.learning_rate = 1e-2, .batch = 16, .usual_length = 1024, .steps = 1000};
+  if (adapter == "bias_only") r.learning_rate *= 3;
+  if (adapter == "norm_only") r.learning_rate *= 10;  // few parameters, and far from 0
+  if (adapter == "prefix") r.learning_rate *= 30;
   if (adapter == "full") {  // many more parameters, which are not zero at the start
     r.epsilon = 1e-3;
     r.learning_rate = 1e-5;
   }
+  if (objective != "loss") r.epsilon *= 10;  // less than that changes few answers, and mostly none
   return r;
 }
 

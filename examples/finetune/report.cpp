@@ -76,7 +76,7 @@ void introduce(const options& o, const zoft::nn::transformer& model, const task&
                    zoft::text(c.dim) + ", " + grouped(c.vocabulary) + " tokens, context " + grouped(c.context));
   say("data", shown(o.data) + ": " + t.description());
   say("adapter", tuner.description() + ": " + grouped(tuner.parameters()) + " parameters");
-  say("method", o.method + " on the " + objective_text(o) + ": " + zoft::text(o.queries) + " queries of epsilon " +
+  say("method", o.method + " on " + objective_text(o) + ": " + zoft::text(o.queries) + " queries of epsilon " +
                     zoft::text(o.epsilon) + ", learning rate " + zoft::text(o.learning_rate) + " " + o.schedule +
                     (o.warmup > 0 ? ", warm-up of " + grouped(o.warmup) : "") +
                     (o.decay > 0 ? ", decay " + zoft::text(o.decay) : ""));
