@@ -18,7 +18,7 @@ namespace {
 
 struct plan {
   std::string output = "estimators";
-  std::vector<std::string> problems, methods;  ///< all where none are named
+  std::vector<std::string> problems, methods;  ///< where none are named: all functions, and all methods
   std::string model, text;                     ///< of a second language model, where it is there
   std::vector<std::string> finetune;           ///< more options of that program, for its tasks
   std::size_t seeds = 5, tuning_seeds = 2, forwards = 0, marks = 20;
@@ -102,7 +102,8 @@ int compare_all(int argc, char** argv) {
   plan p;
   CLI::App app("Compares zeroth-order methods on equal numbers of forwards.");
   app.add_option("--output", p.output, "curves and summary are written to OUTPUT-curves.csv and OUTPUT-summary.csv");
-  app.add_option("--problems", p.problems, "names; all where none are given")->delimiter(',');
+  app.add_option("--problems", p.problems, "names, as sphere,dates; where none are given all functions")
+      ->delimiter(',');
   app.add_option("--methods", p.methods, "names; all where none are given")->delimiter(',');
   app.add_option("--model", p.model, "a model of llama2.c's, with its tokenizer.bin beside it; with --text");
   app.add_option("--text", p.text, "the text that it learns");
@@ -117,11 +118,14 @@ int compare_all(int argc, char** argv) {
 
   std::vector<problem_kind> kinds = functions();
   // Each with LoRA-FA and with all weights.
+  const auto named = [&](const std::string& name) {
+    return std::find(p.problems.begin(), p.problems.end(), name) != p.problems.end();
+  };
   const auto add = [&](const std::string& name, std::vector<std::string> arguments, std::size_t forwards) {
     arguments.insert(arguments.end(), p.finetune.begin(), p.finetune.end());
-    if (wanted(p.problems, name)) kinds.push_back(task(name, arguments, forwards));
+    if (named(name)) kinds.push_back(task(name, arguments, forwards));
     arguments.insert(arguments.end(), {"--adapter", "full"});
-    if (wanted(p.problems, name + " weights")) kinds.push_back(task(name + " weights", arguments, forwards));
+    if (named(name + " weights")) kinds.push_back(task(name + " weights", arguments, forwards));
   };
   add("dates", {"--heldout-items", "200"}, 4000);
   if (!p.model.empty())
