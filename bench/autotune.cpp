@@ -82,6 +82,21 @@ double rosenbrock(std::span<const T> x) {
   return sum;
 }
 
+template <class T>
+double quartic(std::span<const T> x) {
+  double sum = 0;
+  for (const T v : x)
+    sum += std::pow(static_cast<double>(v), 4) + 0.1 * static_cast<double>(v) * static_cast<double>(v);
+  return sum;
+}
+
+template <class T>
+double log_cosh(std::span<const T> x) {
+  double sum = 0;
+  for (const T v : x) sum += std::log(std::cosh(static_cast<double>(v) - 1));
+  return sum;
+}
+
 // Two overlapping clouds: labels of a hidden linear rule, one in ten of them wrong; with 1e-2/2·|w|².
 struct logistic {
   std::size_t examples, inputs;
@@ -166,6 +181,8 @@ std::vector<problem<T>> problems() {
       {"ellipsoid 1e6", 5000, 1e-9, to<T>(drawn(10, 6)), ill},
       {"Rosenbrock", 5000, 1e-6, to<T>({-1.2, 1, -1.2, 1, -1.2, 1, -1.2, 1, -1.2, 1}), rosenbrock<T>},
       {"Rosenbrock from 0", 5000, 1e-6, std::vector<T>(10, T{0}), rosenbrock<T>},
+      {"quartic", 3000, 1e-6, to<T>(drawn(50, 8)), quartic<T>},
+      {"log cosh, noisy", 3000, 1e-4, to<T>(drawn(50, 9), 3), log_cosh<T>, 0, 0.1},
       {"noisy quadratic", 2000, 1e-5, to<T>(drawn(50, 7)), quadratic, 0, 1e-3},
       {"logistic regression", 2000, 1e-3, std::vector<T>(50, T{0}), regression, regression.optimum()},
       {"MLP", 3000, 1e-5, to<T>(mlp.start()), mlp.in<T>()},

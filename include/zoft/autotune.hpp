@@ -125,8 +125,8 @@ inline std::string brief(double value) {
 ///
 /// Where f is one batch's loss, hold the batch: its rounding is then the noise, as it is between the points of a step.
 /// Where f draws another batch, or another random number, for each call, that is noise like any other and is measured,
-/// and ε grows by it. ε and η fit the loss as it is around x and over the trials: where its curvature grows manyfold
-/// later, η is too large for later.
+/// and ε grows by it. ε and η fit the loss around x and over the trials: where its curvature grows manyfold on the way
+/// (from Rosenbrock's plateau at 0 into the valley), η becomes too large. Measure again there, or let η fall.
 ///
 /// Throws std::invalid_argument where f(x) is not finite. That nothing improves is a result: see status.
 template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>
