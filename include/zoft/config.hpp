@@ -82,4 +82,16 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   return std::string(buffer, end.ptr);
 }
 
+/// Throws std::invalid_argument("zoft: who: field is VALUE, and must be `wanted`"). Policies are checked at each step:
+/// the text is made only where it is thrown.
+[[noreturn, gnu::noinline, gnu::cold]] inline void refuse(const char* who, const char* field, const std::string& value,
+                                                          const std::string& wanted) {
+  fail(std::string(who) + ": " + field + " is " + value + ", and must be " + wanted);
+}
+
+template <class T>
+void require(bool holds, const char* who, const char* field, T value, const char* wanted) {
+  if (!holds) refuse(who, field, text(value), wanted);
+}
+
 }  // namespace zoft::inline ZOFT_ISA

@@ -46,10 +46,9 @@ struct turns {
 
   void check(const layout& shape) const {
     const std::size_t count = names(shape).size();
-    require(interval >= 1, "blocks: interval is 0, and must be at least 1");
-    require(active >= 1 && active <= count, "blocks: active is " + text(active) +
-                                                ", and must be at least 1 and at most " + text(count) +
-                                                ", the layout's blocks");
+    require(interval >= 1, "blocks", "interval", interval, "at least 1");
+    if (active < 1 || active > count)
+      refuse("blocks", "active", text(active), "at least 1 and at most " + text(count) + ", the layout's blocks");
   }
 
   /// Which tensors of the layout move in the step that d names.
@@ -116,10 +115,14 @@ struct blocks_of {
   block_order order = block_order::rotating;    ///< which are next
   std::string (*block)(const tensor&) = layer;  ///< names a tensor's block
 
-  auto attach(const layout& linears, seed run) const {
-    auto attached = adapter.attach(linears, run);
-    turns{active, interval, order, block}.check(attached.layout());
-    return attached;
+  using attached = typename Adapter::attached;
+
+  template <class Model>
+  requires requires(const Adapter& a, const Model& model, seed run) { a.attach(model, run); }
+  attached attach(const Model& model, seed run) const {
+    attached result = adapter.attach(model, run);
+    turns{active, interval, order, block}.check(result.layout());
+    return result;
   }
   std::vector<bool> trains(const layout& shape, direction d) const {
     return turns{active, interval, order, block}.trains(shape, d);

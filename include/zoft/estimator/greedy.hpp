@@ -25,9 +25,7 @@ struct greedy {
   static constexpr std::size_t queries = 1;
 
   void check() const { estimation::check("greedy", epsilon, radius); }
-  void check(const sgd& o) const {
-    require(o.decay == 0, "greedy: the optimizer's decay is " + text(o.decay) + ", and must be 0");
-  }
+  void check(const sgd& o) const { require(o.decay == 0, "greedy", "the optimizer's decay", o.decay, "0"); }
 
   std::size_t evaluations() const { return 5; }
   std::size_t ready(const step_view& view) const { return view.losses.size() < 2 ? 2 : 5; }

@@ -29,7 +29,7 @@ struct kernel {
   void check() const {
     estimation::check("kernel", epsilon, radius);
     estimation::check("kernel", queries);
-    require(scale > 0 && scale < 1e300, "kernel: scale is " + text(scale) + ", and must be above 0");
+    require(scale > 0 && scale < 1e300, "kernel", "scale", scale, "above 0");
   }
 
   std::size_t evaluations() const { return 2 * queries; }

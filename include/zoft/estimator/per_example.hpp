@@ -25,8 +25,7 @@ struct per_example {
   void check() const {
     estimation::check("per_example", epsilon, radius);
     estimation::check("per_example", queries, 2);
-    require(stabiliser > 0 && stabiliser < 1e300,
-            "per_example: stabiliser is " + text(stabiliser) + ", and must be above 0");
+    require(stabiliser > 0 && stabiliser < 1e300, "per_example", "stabiliser", stabiliser, "above 0");
   }
 
   std::size_t evaluations() const { return 2 * queries; }

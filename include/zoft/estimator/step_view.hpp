@@ -23,11 +23,10 @@ namespace estimation {
 
 /// What every estimator's check() asks of its number of directions, and of its radius.
 inline void check(const char* who, std::size_t queries, std::size_t least = 1) {
-  require(queries >= least,
-          std::string(who) + ": queries is " + text(queries) + ", and must be at least " + text(least));
+  if (queries < least) refuse(who, "queries", text(queries), "at least " + text(least));
 }
 inline void check(const char* who, double epsilon, const schedule& radius) {
-  require(epsilon > 0 && epsilon < 1e300, std::string(who) + ": epsilon is " + text(epsilon) + ", and must be above 0");
+  require(epsilon > 0 && epsilon < 1e300, who, "epsilon", epsilon, "above 0");
   radius.check();
 }
 

@@ -27,10 +27,10 @@ struct anchored {
 
   void check() const {
     optimizer.check();
-    require(decay >= 0 && decay < 1e300, "anchored: decay is " + text(decay) + ", and must be at least 0");
-    require(radius >= 0 && radius < 1e300, "anchored: radius is " + text(radius) + ", and must be at least 0");
-    require(optimizer.decay == 0, "anchored: optimizer.decay is " + text(optimizer.decay) +
-                                      ", and must be 0, since it is not towards the start");
+    require(decay >= 0 && decay < 1e300, "anchored", "decay", decay, "at least 0");
+    require(radius >= 0 && radius < 1e300, "anchored", "radius", radius, "at least 0");
+    require(optimizer.decay == 0, "anchored", "optimizer.decay", optimizer.decay,
+            "0, since it is not towards the start");
   }
   double rate(std::uint32_t step) const { return optimizer.rate(step); }
   std::size_t replays() const requires requires(const Optimizer o) { o.replays(); }

@@ -20,8 +20,7 @@ struct momentum {
   void check() const {
     update::check("momentum", learning_rate, decay, schedule);
     update::check_beta("momentum", "beta", beta);
-    require(dampening >= 0 && dampening <= 1,
-            "momentum: dampening is " + text(dampening) + ", and must be at least 0 and at most 1");
+    require(dampening >= 0 && dampening <= 1, "momentum", "dampening", dampening, "at least 0 and at most 1");
   }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 

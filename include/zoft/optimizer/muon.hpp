@@ -24,8 +24,8 @@ struct muon {
 
   void check() const {
     update::check("muon", learning_rate, decay, schedule);
-    require(beta >= 0 && beta < 1, "muon: beta is " + text(beta) + ", and must be at least 0 and below 1");
-    require(iterations > 0, "muon: iterations is 0, and must be at least 1");
+    update::check_beta("muon", "beta", beta);
+    require(iterations > 0, "muon", "iterations", iterations, "at least 1");
   }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 

@@ -72,25 +72,21 @@ A sign(A value) {
 
 /// What every moving average's check() asks of its β.
 inline void check_beta(const char* who, const char* name, double beta) {
-  require(beta >= 0 && beta < 1,
-          std::string(who) + ": " + name + " is " + text(beta) + ", and must be at least 0 and below 1");
+  require(beta >= 0 && beta < 1, who, name, beta, "at least 0 and below 1");
 }
 
 inline void check_history(const char* who, std::size_t history) {
-  require(history >= 1, std::string(who) + ": history is " + text(history) + ", and must be at least 1");
+  require(history >= 1, who, "history", history, "at least 1");
 }
 
 /// What is asked of a number that keeps a divisor from being 0.
 inline void check_stability(const char* who, double stability) {
-  require(stability > 0 && stability < 1e30,
-          std::string(who) + ": stability is " + text(stability) + ", and must be above 0");
+  require(stability > 0 && stability < 1e30, who, "stability", stability, "above 0");
 }
 
 inline void check(const char* who, double learning_rate, double decay, const schedule& over) {
-  const std::string name(who);
-  require(learning_rate >= 0 && learning_rate < 1e300,
-          name + ": learning_rate is " + text(learning_rate) + ", and must be at least 0");
-  require(decay >= 0 && decay < 1e300, name + ": decay is " + text(decay) + ", and must be at least 0");
+  require(learning_rate >= 0 && learning_rate < 1e300, who, "learning_rate", learning_rate, "at least 0");
+  require(decay >= 0 && decay < 1e300, who, "decay", decay, "at least 0");
   over.check();
 }
 

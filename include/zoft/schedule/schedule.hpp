@@ -19,12 +19,11 @@ struct schedule {
   double stability = 0;  ///< A ≥ 0, in steps: the gain is nearly constant over the first so many
 
   void check() const {
-    require(shape == nullptr || steps > 0, "schedule: steps is 0, and must be the length of the run");
-    require(shape == nullptr || warmup <= steps,
-            "schedule: warmup is " + text(warmup) + ", and must be at most steps, which is " + text(steps));
-    require(power >= 0 && power < 1e300, "schedule: power is " + text(power) + ", and must be at least 0");
-    require(stability >= 0 && stability < 1e300,
-            "schedule: stability is " + text(stability) + ", and must be at least 0");
+    require(shape == nullptr || steps > 0, "schedule", "steps", steps, "the length of the run");
+    if (shape != nullptr && warmup > steps)
+      refuse("schedule", "warmup", text(warmup), "at most steps, which is " + text(steps));
+    require(power >= 0 && power < 1e300, "schedule", "power", power, "at least 0");
+    require(stability >= 0 && stability < 1e300, "schedule", "stability", stability, "at least 0");
   }
 
   /// What multiplies the base at this step.
