@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <map>
+#include <stdexcept>
 #include <zoft/nn/thread_pool.hpp>
 
 #include "run.hpp"
@@ -54,6 +54,14 @@ double judged(const curve& c) {
   return sum / static_cast<double>(last);
 }
 
+/// A quantile, over the seeds of method m, of f(curve).
+template <class F>
+double over_seeds(const std::vector<curve>& runs, std::size_t m, std::size_t seeds, F f, double share) {
+  std::vector<double> values;
+  for (std::size_t s = 0; s < seeds; ++s) values.push_back(f(runs[m * seeds + s]));
+  return quantile(values, share);
+}
+
 void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_pool& threads, std::FILE* curves,
              std::FILE* summary) {
   std::vector<method> methods;
@@ -81,19 +89,27 @@ void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_poo
   threads.run(runs.size(), [&](std::size_t i, std::size_t) {
     runs[i] = run(kind, methods[i / p.seeds], best[i / p.seeds], i % p.seeds, p.marks);
   });
+  double reference = -1;  // mezo's loss, where mezo is among them
+  for (std::size_t m = 0; m < methods.size(); ++m)
+    if (methods[m].name == "mezo") reference = over_seeds(runs, m, p.seeds, judged, 0.5);
   for (std::size_t m = 0; m < methods.size(); ++m) {
-    std::vector<double> last;
-    for (std::size_t s = 0; s < p.seeds; ++s) last.push_back(judged(runs[m * p.seeds + s]));
-    std::fprintf(summary, "%s,%s,%g,%zu,%.6g,%.6g,%.6g\n", kind.name.c_str(), methods[m].name.c_str(), best[m],
-                 kind.forwards, quantile(last, 0.5), quantile(last, 0), quantile(last, 1));
-    std::printf("%-20s %-22s rate %-8.3g loss %-10.5g (%.5g to %.5g)\n", kind.name.c_str(), methods[m].name.c_str(),
-                best[m], quantile(last, 0.5), quantile(last, 0), quantile(last, 1));
+    const char *problem = kind.name.c_str(), *name = methods[m].name.c_str();
+    const double median = over_seeds(runs, m, p.seeds, judged, 0.5);
+    const double lowest = over_seeds(runs, m, p.seeds, judged, 0), highest = over_seeds(runs, m, p.seeds, judged, 1);
+    std::size_t reached = 0;  // forwards by which the median is down to the reference; 0: never
     for (std::size_t at = 0; at <= p.marks; ++at) {
-      std::vector<double> here;
-      for (std::size_t s = 0; s < p.seeds; ++s) here.push_back(runs[m * p.seeds + s][at].loss);
-      std::fprintf(curves, "%s,%s,%zu,%.6g,%.6g,%.6g\n", kind.name.c_str(), methods[m].name.c_str(),
-                   runs[m * p.seeds][at].forwards, quantile(here, 0.5), quantile(here, 0), quantile(here, 1));
+      const auto here = [at](const curve& c) { return c[at].loss; };
+      const double loss = over_seeds(runs, m, p.seeds, here, 0.5);
+      const std::size_t forwards = runs[m * p.seeds][at].forwards;
+      if (reached == 0 && loss <= reference) reached = forwards;
+      std::fprintf(curves, "%s,%s,%zu,%.6g,%.6g,%.6g\n", problem, name, forwards, loss,
+                   over_seeds(runs, m, p.seeds, here, 0), over_seeds(runs, m, p.seeds, here, 1));
     }
+    std::fprintf(summary, "%s,%s,%g,%zu,%.6g,%.6g,%.6g,%zu\n", problem, name, best[m], kind.forwards, median, lowest,
+                 highest, reached);
+    std::printf("%-18s %-20s rate %-8.3g loss %-9.4g (%.4g to %.4g)", problem, name, best[m], median, lowest, highest);
+    if (reached > 0) std::printf("  mezo's by %zu forwards", reached);
+    std::printf("\n");
   }
   std::fflush(nullptr);
 }
@@ -131,11 +147,19 @@ int compare_all(int argc, char** argv) {
   if (!p.model.empty())
     add("stories", {"--model", p.model, "--text", p.text, "--length", "64", "--heldout-tokens", "4000"}, 4000);
 
+  const auto refuse_unknown = [](const char* option, const std::vector<std::string>& names, const auto& all) {
+    for (const std::string& name : names)
+      if (std::none_of(all.begin(), all.end(), [&](const auto& each) { return each.name == name; }))
+        throw std::invalid_argument(std::string(option) + ": there is no '" + name + "'");
+  };
+  refuse_unknown("--problems", p.problems, kinds);
+  refuse_unknown("--methods", p.methods, catalogue());
+
   std::FILE* curves = std::fopen((p.output + "-curves.csv").c_str(), "w");
   std::FILE* summary = std::fopen((p.output + "-summary.csv").c_str(), "w");
   if (curves == nullptr || summary == nullptr) throw std::invalid_argument("--output: cannot write " + p.output);
   std::fputs("problem,method,forwards,median,lowest,highest\n", curves);
-  std::fputs("problem,method,rate,forwards,median,lowest,highest\n", summary);
+  std::fputs("problem,method,rate,forwards,median,lowest,highest,mezo_reached\n", summary);
   const zoft::nn::thread_pool threads;
   for (problem_kind& kind : kinds) {
     if (!wanted(p.problems, kind.name)) continue;
