@@ -236,8 +236,9 @@ done
 
 # Told to stop, it saves what there is after the step.
 cases=$((cases + 1))
+rm -f stdout  # or its last steps are seen before the program has begun
 "$program" --output stopped --steps 100000 --evaluate-every 1 --threads 1 --heldout-items 4 >stdout 2>stderr </dev/null &
-until grep -q '^step 2/' stdout || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
+until grep -q '^step 2/' stdout 2>/dev/null || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
 kill -TERM $! 2>/dev/null
 wait $!
 [ $? = 130 ] || complain "stopped" "did not end with 130"
