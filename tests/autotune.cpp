@@ -301,15 +301,35 @@ TEST_CASE("autotune: losses that cannot be tuned on are said to be", "[autotune]
   CHECK(point.limited_by == zoft::epsilon_limit::unchanged);
   CHECK(point.epsilon == 0.125);
   CHECK(point.learning_rate == 0.25);
+
+  // A minimum is where it starts: any step leads up.
+  x.assign(10, 0.0);
+  const auto minimum = tune([](std::span<const double> v) { return 1 + sphere(v) + v[0] * v[0] * v[0]; });
+  CHECK(minimum.status == zoft::status::no_improvement);
+  CHECK(minimum.epsilon != 0.125);
+  CHECK(minimum.learning_rate == 0.25);
+  CHECK(minimum.why().find("as it was, as none of") != std::string::npos);
 }
 
 TEST_CASE("autotune: in bfloat16 ε stays above what rounding leaves of a step", "[autotune]") {
   auto x = start<zoft::bfloat16>(40);
   auto tuner = zoft::mezo({.seed = 1});
   const auto found = zoft::autotune(tuner, std::span(x), waves<zoft::bfloat16>{});
-  CHECK(found.epsilon >= 8 * 0x1p-8 * 0.6);  // rms x is about 0.7
   for (int step = 0; step < 300; ++step) tuner.step(std::span(x), waves<zoft::bfloat16>{});
   CHECK(waves<zoft::bfloat16>{}(x) < 0.1 * found.loss);
+}
+
+TEST_CASE("autotune: far larger parameters that the loss does not see", "[autotune]") {
+  // From radii at which the waves are only seen as a blur the search finds down to them, and ε stops at eight rounding
+  // errors of the parameters' rms.
+  std::vector<float> x(16, 0.0f);
+  x[0] = 16384;
+  auto tuner = zoft::mezo({.seed = 1});
+  const auto found =
+      zoft::autotune(tuner, std::span(x), [](std::span<const float> v) { return waves<float>{}(v.subspan(1)); });
+  CHECK(found.higher_derivative < 1000);
+  CHECK(found.limited_by == zoft::epsilon_limit::resolution);
+  CHECK(found.epsilon == 8 * 0x1p-24 * 4096);
 }
 
 TEST_CASE("autotune: what is wrong is said", "[autotune]") {

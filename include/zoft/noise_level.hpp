@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -84,28 +85,39 @@ inline noise_level noise_of(std::span<const double> values) {
 }
 
 /// The noise of f: double(double) around 0, from 9 values h apart, and from 9 others where these were too close
-/// together or too far apart: 6 tables at most, with spacings from h·2⁻³⁰ to h·2³⁰. Where all of them were too far
-/// apart, σ is the least upper bound; where all were too close, f is constant as far as could be seen.
+/// together or too far apart: 8 tables at most. A function that varies much within h looks noisy, too, but not from
+/// nearby: what is more than rounding is believed if it is as large h/64 apart, or if nothing at all is seen there, as
+/// it is with quanta. Where all tables were too far apart, σ is the least upper bound; where all were too close, f is
+/// constant as far as could be seen.
 template <class F>
 noise_level measure_noise(F&& f, double h) {
-  constexpr int points = 9, tables = 6;
+  constexpr int points = 9, tables = 8;
   double above = 0, below = 0;  // spacings known as too far, and as too close
   noise_level best;
+  std::optional<noise_level> claimed;
   for (int i = 0; i < tables; ++i) {
     std::array<double, points> values;
     for (int j = 0; j < points; ++j) values[static_cast<std::size_t>(j)] = f((j - points / 2) * h);
     noise_level now = noise_of(values);
     now.spacing = h;
-    const bool far = now.verdict == table_verdict::too_far;
-    if (now.verdict == table_verdict::noise || now.verdict == table_verdict::exact) return now;
+    const bool noisy = now.verdict == table_verdict::noise;
+    if (claimed && (now.constant() || (noisy && 4 * now.value > claimed->value))) return *claimed;
+    claimed.reset();
+    bool far = now.verdict == table_verdict::too_far;
+    if (noisy && now.value > 1e-6 * now.magnitude) {
+      claimed = now;
+      far = true;
+    } else if (noisy || now.verdict == table_verdict::exact) {
+      return now;
+    }
     const bool better = best.magnitude == 0 || best.constant() || (far && now.value < best.value);
     if (is_finite(now.magnitude) && (!far || now.value > 0) && better) best = now;
     (far ? above : below) = h;
-    if (above > 0 && below > 0 && above <= 4 * below) break;
-    const double next = above == 0 ? 64 * below : below == 0 ? above / 64 : std::sqrt(above * below);
+    if (!claimed && above > 0 && below > 0 && above <= 4 * below) break;
+    const double next = above == 0 ? 64 * below : below == 0 || claimed ? above / 64 : std::sqrt(above * below);
     h = std::exp2(std::round(std::log2(next)));
   }
-  return best;
+  return claimed ? *claimed : best;
 }
 
 }  // namespace zoft::inline ZOFT_ISA

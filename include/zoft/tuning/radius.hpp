@@ -137,8 +137,7 @@ class radius_search {
       for (int i = 0; i < 12; ++i) {
         look(levels_[lower].t / ratio);
         const std::optional<double> closer = bend(lower + 1, lower);
-        // From a smooth function it grows at most by the square of the ratio; what grows faster is noise.
-        if (!closer || (is_finite(*seen) && *closer > 1.5 * ratio * ratio * *seen)) break;
+        if (!closer) break;
         ++lower;
         const bool settled = is_finite(*seen) && *closer < 2 * *seen && *seen < 2 * *closer;
         seen = closer;
@@ -161,14 +160,15 @@ class radius_search {
 
   static bool usable(const level& l) { return is_finite(rms(l.slope)) && is_finite(rms(l.curvature)); }
 
-  /// The derivative that truncation is of, if it is three times what noise would make; infinite where a loss was not
+  /// The derivative that truncation is of, if it is 30 times what noise would make, as it is a little above the best ε:
+  /// the noise of parameters' rounding may be larger far from where it was measured. Infinite where a loss was not
   /// finite.
   std::optional<double> bend(std::size_t lower, std::size_t upper) const {
     const level &near = levels_[lower], &far = levels_[upper];
     if (!usable(near) || !usable(far)) return std::numeric_limits<double>::infinity();
     const double noise_of_curvature = std::sqrt(6.0) * sigma_ / (near.t * near.t);
     const auto significant = [](double value, double noise) {
-      return value > 3 * noise ? std::optional(value) : std::nullopt;
+      return value > 30 * noise ? std::optional(value) : std::nullopt;
     };
     if (!central_) return significant(rms(near.curvature), noise_of_curvature);
     const double squares = far.t * far.t - near.t * near.t;
