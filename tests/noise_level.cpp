@@ -3,9 +3,10 @@
 #include <zoft/sampler/gaussian.hpp>
 #include <zoft/sampler/uniform.hpp>
 
-#include "core_support.hpp"
+#include "autotune_support.hpp"
 
 using namespace core_test;
+using autotune_test::check_factor;
 
 namespace {
 
@@ -15,12 +16,6 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 double error(std::uint32_t k, bool uniform, std::uint64_t seed) {
   const zoft::direction d{seed, k, 0};
   return uniform ? noise<double>(zoft::uniform{}, d, 1)[0] : noise<double>(zoft::gaussian{}, d, 1)[0];
-}
-
-void check_factor(double found, double truth, double factor) {
-  CAPTURE(found, truth);
-  CHECK(found < factor * truth);
-  CHECK(found > truth / factor);
 }
 
 }  // namespace
