@@ -8,7 +8,9 @@ using io_test::check_refused;
 
 namespace {
 
-double as_multiplied(float x, dtype type) { return multiplied_narrow(type) ? static_cast<float>(zoft::bfloat16(x)) : x; }
+double as_multiplied(float x, dtype type) {
+  return multiplied_narrow(type) ? static_cast<float>(zoft::bfloat16(x)) : x;
+}
 
 // A row of weights as the type keeps it: the nearest value there is.
 std::vector<float> stored(std::span<const float> w, dtype type) {

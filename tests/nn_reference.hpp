@@ -76,12 +76,12 @@ class reference_model {
     std::vector<double> y(w.size() / x.size());
     for (std::size_t o = 0; o < y.size(); ++o) {
       const float* const row = w.data() + o * x.size();
-      const double* const of = x.data();
+      const double* const values = x.data();
       double sums[8] = {};  // that do not wait for one another
       std::size_t i = 0;
       for (; i + 8 <= x.size(); i += 8)
-        for (std::size_t j = 0; j < 8; ++j) sums[j] += double{row[i + j]} * of[i + j];
-      for (; i < x.size(); ++i) sums[0] += double{row[i]} * of[i];
+        for (std::size_t j = 0; j < 8; ++j) sums[j] += double{row[i + j]} * values[i + j];
+      for (; i < x.size(); ++i) sums[0] += double{row[i]} * values[i];
       for (const double sum : sums) y[o] += sum;
     }
     return y;
