@@ -8,7 +8,7 @@ set palette defined (-3 '#08519c', -1 '#6baed6', 0 '#f7f7f7', 1 '#fc9272', 3 '#a
 set cbrange [-3:3]
 set cblabel 'log10 of the loss over mezo''s'
 set xtics rotate by 25 right scale 0
-set ytics scale 0
+set ytics scale 0 noenhanced
 set xrange [-0.5:*]
 set yrange [-0.5:*]
 set autoscale xfix

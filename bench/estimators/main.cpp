@@ -22,7 +22,7 @@ struct plan {
   std::string model, text;                     ///< of a second language model, where it is there
   std::vector<std::string> finetune;           ///< more options of that program, for its tasks
   std::size_t seeds = 5, tuning_seeds = 2, forwards = 0, marks = 20;
-  double lowest = 1e-6, highest = 10;
+  double lowest = 1e-9, highest = 10;
   std::size_t per_decade = 2;
 };
 
