@@ -12,6 +12,7 @@
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/residual.hpp>
 #include <zoft/estimator/standardised.hpp>
+#include <zoft/estimator/standardised_per_example.hpp>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -196,12 +197,57 @@ TEST_CASE("evolution: the gradient's direction, whatever the losses' scale", "[s
   }
 }
 
-TEST_CASE("per_example: the mean gradient's direction, in a length that is known", "[statistics]") {
+TEST_CASE("standardised_per_example: the mean gradient's direction, in a length that is known", "[statistics]") {
   // All examples have the same loss: δᵦ = 2ε|g|u, over 2ε·σ.
   constexpr int trials = 2000;
   const double expected = mean_of_standardised(5, 5) / std::sqrt(squared_slope()) / (2 * 0.25);
-  check_mean(estimate(zoft::per_example{.epsilon = 0.25, .queries = 5, .stabiliser = 1e-12}, linear, trials), trials,
-             expected);
+  check_mean(
+      estimate(zoft::standardised_per_example{.epsilon = 0.25, .queries = 5, .stabiliser = 1e-12}, linear, trials),
+      trials, expected);
+}
+
+TEST_CASE("per_example: the mean gradient, with the variance of examples times directions", "[statistics]") {
+  // Example b's gradient is scale_b·g, plus what the examples' mean does not have. Of gaussian z, ĝᵢ of one direction
+  // has the variance |g_b|² + g_bᵢ², and ĝ's is the sum over all directions, over (Bq)².
+  constexpr std::size_t batch = 3, q = 4;
+  constexpr int trials = 4000;
+  const auto gradient = [](std::size_t b, std::size_t i) {
+    const double own = b == 0 ? 2.0 : b == 1 ? -2.0 : 0.0;
+    return slope[i] + own * static_cast<double>(i % 3);
+  };
+  std::vector<double> mean(n), variance(n);
+  for (int t = 0; t < trials; ++t) {
+    zoft::engine tuner{zoft::gaussian{},
+                       zoft::per_example<zoft::one_sided>{.each = {.epsilon = 0.25, .queries = q}, .examples = batch},
+                       zoft::full{}, zoft::sgd{.learning_rate = 1}, zoft::seed{static_cast<std::uint64_t>(t) + 1}};
+    std::vector<double> x(n, 0.0);
+    const auto report = tuner.step(std::span(x), [&](zoft::candidates<double> c, std::span<double> losses) {
+      for (std::size_t k = 0; k < c.size(); ++k) {
+        losses[k] = 5.0 * static_cast<double>(k % batch);
+        for (std::size_t i = 0; i < n; ++i) losses[k] += gradient(k % batch, i) * c[k][i];
+      }
+    });
+    CHECK(report.evaluations == q + 1);
+    for (std::size_t i = 0; i < n; ++i) {
+      mean[i] -= x[i] / trials;
+      variance[i] += (x[i] + slope[i]) * (x[i] + slope[i]) / trials;
+    }
+  }
+  double all = 0, expected = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    double own = 0;
+    for (std::size_t b = 0; b < batch; ++b) {
+      own += gradient(b, i) * gradient(b, i);
+      for (std::size_t j = 0; j < n; ++j) own += gradient(b, j) * gradient(b, j);
+    }
+    own /= static_cast<double>(batch * batch * q);
+    CHECK(std::abs(mean[i] - slope[i]) < 5 * std::sqrt(own / trials));
+    all += variance[i];
+    expected += own;
+  }
+  // Of one direction E|X|⁴ is 3(n + 4)(n + 6)/(n + 2)² ≈ 5 times (E|X|²)², so that of the mean of 12 the square's
+  // variance is at most 3 + 5/12 − 1 times its squared mean.
+  CHECK(std::abs(all - expected) < 5 * expected * std::sqrt(2.5 / trials));
 }
 
 TEST_CASE("estimators: exact slopes of a linear function, at any radius", "[estimator]") {

@@ -7,9 +7,9 @@
 #include <zoft/estimator/kernel.hpp>
 #include <zoft/estimator/leave_one_out.hpp>
 #include <zoft/estimator/one_sided.hpp>
-#include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/residual.hpp>
 #include <zoft/estimator/standardised.hpp>
+#include <zoft/estimator/standardised_per_example.hpp>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -252,7 +252,7 @@ TEST_CASE("estimators: a scheduled radius is that of the points and of the coeff
   check(zoft::kernel{.queries = 2});
   check(zoft::hessian_informed{.queries = 2});
   check(zoft::greedy{});
-  check(zoft::per_example{.queries = 3});
+  check(zoft::standardised_per_example{.queries = 3});
 
   // As the functor sees it: signs around 0.
   zoft::engine tuner{zoft::rademacher{}, zoft::two_point{.epsilon = 0.5, .radius = zoft::gain(1)}, zoft::full{},

@@ -1,10 +1,13 @@
-// Estimators that compare a step's losses with one another: leave_one_out, standardised, evolution, per_example.
+// Estimators that compare a step's losses with one another: leave_one_out, standardised, evolution, and those of
+// examples.
 #include <zoft/adapter/full.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/evolution.hpp>
 #include <zoft/estimator/leave_one_out.hpp>
+#include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
+#include <zoft/estimator/standardised_per_example.hpp>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -14,7 +17,8 @@
 using namespace core_test;
 
 static_assert(zoft::estimator<zoft::leave_one_out> && zoft::estimator<zoft::standardised> &&
-              zoft::estimator<zoft::evolution> && zoft::estimator<zoft::per_example>);
+              zoft::estimator<zoft::evolution> && zoft::estimator<zoft::standardised_per_example> &&
+              zoft::estimator<zoft::per_example<zoft::one_sided>>);
 
 namespace {
 
@@ -79,7 +83,7 @@ TEST_CASE("estimators of populations: of equal losses nothing is learnt, and not
   CHECK(coefficients_of(zoft::standardised{.queries = 2}, {3, 1, 1}) == numbers(2, 0.0));
   for (const auto fitness : {zoft::fitness::z_score, zoft::fitness::centred_rank})
     CHECK(coefficients_of(zoft::evolution{.queries = 7, .fitness = fitness}, equal(14)) == numbers(7, 0.0));
-  CHECK(coefficients_of(zoft::per_example{.queries = 7}, equal(14)) == numbers(7, 0.0));
+  CHECK(coefficients_of(zoft::standardised_per_example{.queries = 7}, equal(14)) == numbers(7, 0.0));
 
   std::vector<float> x(30, 1.0f);
   const auto before = bits(x);
@@ -123,8 +127,8 @@ TEST_CASE("evolution: antithetic members, coefficients that descend", "[estimato
   check_close(coefficients_of(scores, {4, 1, 2, 3}), {plain[0] / sigma, plain[1] / sigma});
 }
 
-TEST_CASE("per_example: losses of one example each, two forwards of the batch", "[estimator]") {
-  const zoft::per_example e{.epsilon = 0.25, .queries = 3, .stabiliser = 0.5};
+TEST_CASE("standardised_per_example: losses of one example each, two forwards of the batch", "[estimator]") {
+  const zoft::standardised_per_example e{.epsilon = 0.25, .queries = 3, .stabiliser = 0.5};
   REQUIRE(e.evaluations() == 6);
   CHECK(e.forwards() == 2);
   for (std::size_t i = 0; i < 6; ++i) {
@@ -136,9 +140,10 @@ TEST_CASE("per_example: losses of one example each, two forwards of the batch", 
   check_close(coefficients_of(e, {2, 4, 6, 1, 5, 3}), {1 / unit, -1 / unit, 3 / unit});
 }
 
-TEST_CASE("per_example: the report counts forwards of the batch, and an example has its own direction", "[estimator]") {
+TEST_CASE("standardised_per_example: the report counts forwards of the batch, and an example has its own direction",
+          "[estimator]") {
   constexpr std::size_t batch = 4;
-  zoft::engine tuner{zoft::gaussian{}, zoft::per_example{.queries = batch}, zoft::full{},
+  zoft::engine tuner{zoft::gaussian{}, zoft::standardised_per_example{.queries = batch}, zoft::full{},
                      zoft::sgd{.learning_rate = 1e-6}, zoft::seed{4}};
   std::vector<double> x(40, 1.0);
   // Only example 2 has a gradient: x moves along z₂ alone.
@@ -154,6 +159,36 @@ TEST_CASE("per_example: the report counts forwards of the batch, and an example 
   for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == Approx(before[i] - 1e-6 * c * z[i]).epsilon(1e-14));
 }
 
+TEST_CASE("per_example: an estimate of each example's own losses, and their mean", "[estimator]") {
+  const zoft::per_example<zoft::one_sided> e{.each = {.epsilon = 0.25, .queries = 2}, .examples = 3};
+  REQUIRE(e.queries == 6);
+  REQUIRE(e.evaluations() == 9);
+  CHECK(e.forwards() == 3);
+  for (std::size_t i = 0; i < 9; ++i) {
+    CHECK(e.at(i).scale == (i < 3 ? 0 : 0.25));
+    if (i >= 3) CHECK(e.at(i).query == i - 3);
+  }
+  // Bases 1, 2 and 4, then the examples' first directions, then their second.
+  check_close(coefficients_of(e, {1, 2, 4, 1.5, 1, 4, 2, 3, 7}), [] {
+    std::vector<double> c{0.5, -1, 0, 1, 1, 3};
+    for (double& v : c) v /= 0.25 * 2 * 3;
+    return c;
+  }());
+  // Of one example it is the estimator itself.
+  const std::vector<double> losses{3, 1, 2, 7};
+  const zoft::two_point alone{.epsilon = 0.5, .queries = 2};
+  CHECK(coefficients_of(zoft::per_example<>{.each = alone, .examples = 1}, losses) == coefficients_of(alone, losses));
+}
+
+TEST_CASE("per_example: what does not go together says so", "[estimator]") {
+  CHECK(message([] { zoft::per_example<>{.each = {.epsilon = 0}}.check(); }) ==
+        "zoft: two_point: epsilon is 0, and must be above 0");
+  CHECK(message([] { zoft::per_example<>{.examples = 0}.check(); }) ==
+        "zoft: per_example: examples is 0, and must be at least 1");
+  CHECK(message([] { zoft::per_example<>{.examples = 4, .queries = 5}.check(); }) ==
+        "zoft: per_example: queries is 5, and must be examples times those of each, 4");
+}
+
 TEST_CASE("estimators of populations: options out of range name the value", "[estimator]") {
   check_messages_of_radius<zoft::leave_one_out>("leave_one_out");
   check_messages_of_queries<zoft::leave_one_out>("leave_one_out", 2);
@@ -161,8 +196,8 @@ TEST_CASE("estimators of populations: options out of range name the value", "[es
   check_messages_of_queries<zoft::standardised>("standardised", 2);
   check_messages_of_radius<zoft::evolution>("evolution");
   check_messages_of_queries<zoft::evolution>("evolution", 1);
-  check_messages_of_radius<zoft::per_example>("per_example");
-  check_messages_of_queries<zoft::per_example>("per_example", 2);
-  CHECK(message([] { zoft::per_example{.stabiliser = 0}.check(); }) ==
-        "zoft: per_example: stabiliser is 0, and must be above 0");
+  check_messages_of_radius<zoft::standardised_per_example>("standardised_per_example");
+  check_messages_of_queries<zoft::standardised_per_example>("standardised_per_example", 2);
+  CHECK(message([] { zoft::standardised_per_example{.stabiliser = 0}.check(); }) ==
+        "zoft: standardised_per_example: stabiliser is 0, and must be above 0");
 }

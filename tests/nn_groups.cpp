@@ -1,5 +1,6 @@
 // A stacked forward is the forwards that it stands for, bit for bit.
 #include <functional>
+#include <numeric>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 
@@ -229,4 +230,43 @@ TEST_CASE("groups: a stack that adapts nothing has the model's loss in every pla
   std::vector<double> losses(4);
   model.losses(b, low_rank_stack(4), losses);
   CHECK(same_bits(losses, std::vector<double>(4, model.loss(b))));
+}
+
+TEST_CASE("groups: of examples, each on its own sequence, and their mean is the batch's loss", "[nn]") {
+  const batch b = ragged(51, 40);
+  const auto check = [&](const std::vector<transformer>& models, const auto& adapter, criterion of) {
+    auto tuner = zoft::prge({.queries = b.size(), .epsilon = 0.2, .seed = 5}, adapter);
+    tuner.attach(models[0]);
+    std::vector<double> losses(2 * b.size());
+    models[0].example_losses(b, tuner.ask(), losses, of);
+    for (const transformer& model : models) {
+      std::vector<double> by_threads(losses.size());
+      model.example_losses(b, tuner.ask(), by_threads, of);
+      CHECK(same_bits(by_threads, losses));
+    }
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const batch::sequence own = b[i % b.size()];
+      batch one;
+      one.add(own.tokens, own.labels);
+      const double weight = counted(of, one) * static_cast<double>(b.size()) / counted(of, b);
+      CHECK(losses[i] == (weight == 0 ? 0 : weight * models[0].loss(one, tuner.ask(i, 1), of)));
+    }
+    std::vector<double> few(4);
+    CHECK(io_test::message_of([&] { models[0].example_losses(b, tuner.ask(0, 4), few); }) ==
+          "zoft: transformer: there are 4 losses of 4 adapters on 5 sequences, and must be as many of each sequence");
+  };
+  const auto models = in_threads([](const load_options& o) {
+    return random_model(odd_shape(), {true, false, true}, 53, o);
+  });
+  for (const criterion of : {criterion::loss, criterion::accuracy, criterion::exact_match}) {
+    check(models, zoft::lora{.rank = 2}, of);
+    check(models, zoft::lora_fa{.rank = 3}, of);
+    check(models, zoft::prefix{}, of);
+    check(models, zoft::bias_only{}, of);
+    check(models, zoft::norm_only{}, of);
+    std::vector<double> losses(b.size());
+    models[0].example_losses(b, low_rank_stack(b.size()), losses, of);
+    CHECK(std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size()) ==
+          Approx(models[0].loss(b, low_rank_stack(1), of)).epsilon(1e-12));
+  }
 }

@@ -22,15 +22,18 @@ class tuner_of : public tuner {
     else
       return engine_.step(x, [&](std::span<const double> at) { return f.value(at); });
   }
-  zoft::step_report step(std::span<float> x, const losses& f) override {
+  zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if constexpr (exact_slopes)
       throw std::logic_error("a model gives no exact slopes");
     else
-      return engine_.step(x, f);
+      return engine_.step(x, of_examples ? f.of_examples : f.of_all);
   }
 
-  static constexpr bool exact_slopes = requires {
-    typename std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>::template argument<double>;
+  using estimator = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
+  static constexpr bool exact_slopes = requires { typename estimator::template argument<double>; };
+  static constexpr bool of_examples =
+      std::is_same_v<estimator, zoft::standardised_per_example> || requires(const estimator& e) {
+    e.examples;
   };
 
  private:
@@ -41,7 +44,7 @@ class tuner_of : public tuner {
 template <class Make>
 method line(const char* name, Make make) {
   using engine = decltype(make(settings{}));
-  return {name, tuner_of<engine>::exact_slopes,
+  return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples,
           [make](const settings& s) { return std::make_unique<tuner_of<engine>>(make(s)); }};
 }
 
@@ -112,7 +115,19 @@ const std::vector<method>& catalogue() {
       line("tezo", [](const S& s) { return tezo(given<tezo_options>(s), s.shape); }),
       line("tezo_adam", [](const S& s) { return tezo_adam(given<tezo_options>(s), s.shape); }),
       line("zo_muon", [](const S& s) { return zo_muon(given<zo_muon_options>(s, {.rank = rank(s, 4)}), s.shape); }),
+      line("grzo", [](const S& s) { return grzo(given<grzo_options>(s, {.examples = s.examples}), s.shape); }),
       // Compositions that no paper names.
+      line("per_example+adam",
+           [](const S& s) {
+             constexpr std::size_t q = 8;
+             return engine{gaussian{},
+                           per_example<one_sided>{.each = {.epsilon = s.epsilon, .queries = q}, .examples = s.examples},
+                           whole(s),
+                           adam{.learning_rate = s.rate,
+                                .beta1 = 0.8,
+                                .schedule = cosine(static_cast<std::uint32_t>(s.forwards / (q + 1) + 1))},
+                           seed{s.seed}};
+           }),
       line("one_sided+adam",
            [](const S& s) {
              return engine{rademacher{}, one_sided{.epsilon = s.epsilon, .queries = 8}, whole(s),

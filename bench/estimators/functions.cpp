@@ -30,8 +30,11 @@ class function_problem : public problem {
 
 template <class Function>
 problem_kind kind_of() {
-  return {Function::name, Function::epsilon, Function::forwards, true,
-          [](std::uint64_t) { return std::make_unique<function_problem<Function>>(); }};
+  // Exact slopes would leave out what noise there is.
+  constexpr bool noisy = requires(const Function& f, std::span<const double> x) { f.without_noise(x); };
+  return {Function::name, Function::epsilon, Function::forwards, !noisy, 0, [](std::uint64_t) {
+            return std::make_unique<function_problem<Function>>();
+          }};
 }
 
 }  // namespace
@@ -43,7 +46,12 @@ std::vector<problem_kind> functions() {
 
 curve run(const problem_kind& kind, const method& m, double rate, std::uint64_t seed, std::size_t marks) {
   const auto p = kind.make(seed);
-  const auto t = m.make({.epsilon = kind.epsilon, .rate = rate, .seed = seed, .shape = p->shape()});
+  const auto t = m.make({.epsilon = kind.epsilon,
+                         .rate = rate,
+                         .seed = seed,
+                         .forwards = kind.forwards,
+                         .examples = kind.examples,
+                         .shape = p->shape()});
   const double start = p->loss();
   curve result{{0, start}};
   std::size_t used = 0;

@@ -66,7 +66,8 @@ void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_poo
              std::FILE* summary) {
   std::vector<method> methods;
   for (const method& m : catalogue())
-    if (wanted(p.methods, m.name) && (kind.slopes || !m.exact_slopes)) methods.push_back(m);
+    if (wanted(p.methods, m.name) && (kind.slopes || !m.exact_slopes) && (kind.examples > 0 || !m.of_examples))
+      methods.push_back(m);
   const std::vector<double> grid = rates(p);
 
   // Tuning has seeds of its own: the figures are of runs that no rate was chosen by.

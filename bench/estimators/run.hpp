@@ -20,6 +20,8 @@ struct settings {
   double epsilon = 0;
   double rate = 0;
   std::uint64_t seed = 0;
+  std::size_t forwards = 0;  ///< the run's budget
+  std::size_t examples = 0;  ///< of a batch; 0: the loss is no mean over such
   zoft::layout shape;
 };
 
@@ -31,8 +33,11 @@ struct objective {
   std::function<number(std::span<const number>)> slope;
 };
 
-/// Losses of candidates: a model's, with a batch of the step.
+/// Losses of candidates: a model's, with a batch of the step; of all its examples, or candidate i's of example i mod B.
 using losses = std::function<void(zoft::candidates<float>, std::span<double>)>;
+struct batch_losses {
+  losses of_all, of_examples;
+};
 
 /// An engine of any policies.
 class tuner {
@@ -41,13 +46,14 @@ class tuner {
   virtual zoft::step_report step(std::span<double> x, const objective& f) = 0;
 
   /// Throws where the method needs more than losses.
-  virtual zoft::step_report step(std::span<float> x, const losses& f) = 0;
+  virtual zoft::step_report step(std::span<float> x, const batch_losses& f) = 0;
 };
 
 /// A method of the catalogue, by the name of its composition.
 struct method {
   std::string name;
   bool exact_slopes;  ///< needs a function of dual numbers
+  bool of_examples;   ///< needs losses of each example
   std::function<std::unique_ptr<tuner>(const settings&)> make;
 };
 
@@ -76,6 +82,7 @@ struct problem_kind {
   double epsilon;        ///< the radius of all methods
   std::size_t forwards;  ///< the budget
   bool slopes;           ///< whether exact slopes can be had
+  std::size_t examples;  ///< of a batch; 0: the loss is no mean over such
   std::function<std::unique_ptr<problem>(std::uint64_t seed)> make;
 };
 

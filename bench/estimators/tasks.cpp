@@ -30,9 +30,12 @@ class adapter_problem : public problem {
   double loss() override { return task_->evaluate(model_, adapter_.stack()).loss; }
   zoft::step_report step(tuner& t) override {
     const zoft::nn::batch batch = task_->batch(step_++);
-    return t.step(adapter_.parameters(), losses([&](zoft::candidates<float> c, std::span<double> losses) {
-                    model_.losses(batch, adapter_.show(c), losses);
-                  }));
+    return t.step(
+        adapter_.parameters(),
+        {.of_all = [&](zoft::candidates<float> c,
+                       std::span<double> losses) { model_.losses(batch, adapter_.show(c), losses); },
+         .of_examples = [&](zoft::candidates<float> c,
+                            std::span<double> losses) { model_.example_losses(batch, adapter_.show(c), losses); }});
   }
 
  private:
@@ -59,12 +62,14 @@ class weights_problem : public problem {
   }
   zoft::step_report step(tuner& t) override {
     const zoft::nn::batch batch = task_->batch(step_++);
-    return t.step(std::span(weights_), losses([&](zoft::candidates<float> c, std::span<double> losses) {
-                    for (std::size_t i = 0; i < c.size(); ++i) {
-                      model_.assign(c[i]);
-                      losses[i] = model_.loss(batch);
-                    }
-                  }));
+    return t.step(std::span(weights_), {.of_all =
+                                            [&](zoft::candidates<float> c, std::span<double> losses) {
+                                              for (std::size_t i = 0; i < c.size(); ++i) {
+                                                model_.assign(c[i]);
+                                                losses[i] = model_.loss(batch);
+                                              }
+                                            },
+                                        .of_examples = {}});
   }
 
  private:
@@ -90,12 +95,17 @@ problem_kind task(const std::string& name, std::vector<std::string> arguments, s
     return result;
   };
   if (o->adapter == "full")
-    return {name, o->epsilon, forwards, false,
-            [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); }};
+    return {name,     o->epsilon,
+            forwards, false,
+            0,        [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); }};
   // Runs go side by side, so each is on one thread.
   const auto model =
       std::make_shared<zoft::nn::transformer>(zoft::nn::load(o->model, {.weights = o->weights, .threads = 1}));
-  return {name, o->epsilon, forwards, false,
+  return {name,
+          o->epsilon,
+          forwards,
+          false,
+          o->batch,
           [=](std::uint64_t seed) { return std::make_unique<adapter_problem>(options_of(seed), *model, *tokens); }};
 }
 

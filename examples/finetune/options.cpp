@@ -111,6 +111,8 @@ void settle(options& o) {
     refuse("--objective exact_match goes with --labelled or --pairs: a text has no answers to be right as a whole");
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
+  if (o.adapter == "full" && o.method == "per-example")
+    refuse("--method per-example goes with adapters: --adapter full moves one buffer, which all sequences share");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
 
   const std::string folder = ZOFT_DEFAULT_TASK;
@@ -147,7 +149,7 @@ bool parse(int argc, char** argv, options& o) {
   c.apply(o);
   settle(o);
   const std::uint32_t warmup = o.warmup;
-  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.adapter, o.objective);
+  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.method, o.adapter, o.objective);
   c.apply(o);
   if (warmup > o.steps)
     refuse("--warmup is " + zoft::text(warmup) + ", and must be at most --steps, which is " + zoft::text(o.steps));

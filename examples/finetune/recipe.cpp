@@ -2,7 +2,8 @@
 
 namespace finetune {
 
-recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter, const std::string& objective) {
+recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
+                  const std::string& objective) {
   recipe r;
   if (kind == data_kind::text)
     r = {.learning_rate = 3e-3, .batch = 8, .usual_length = 128, .steps = 1000};
@@ -12,6 +13,12 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter, c
     r = {.learning_rate = 5e-2, .warmup = 50, .batch = 16, .usual_length = 256, .steps = 1500};
   else
     r = {.learning_rate = 1e-2, .batch = 16, .usual_length = 1024, .steps = 1000};
+  if (method == "adam" || method == "per-example") {  // a rate in units of the parameters
+    r.learning_rate = kind == data_kind::text ? 5e-3 : 3e-3;
+    r.queries = 8;
+    r.schedule = "cosine";
+  }
+  if (method == "fzoo") r.learning_rate /= 100;  // slopes are relative to losses' spread
   if (adapter == "bias_only") r.learning_rate *= 3;
   if (adapter == "norm_only") r.learning_rate *= 10;  // few parameters, and far from 0
   if (adapter == "prefix") r.learning_rate *= 30;

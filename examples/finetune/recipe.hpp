@@ -25,6 +25,7 @@ struct recipe {
   std::uint32_t steps = 1000;
 };
 
-recipe recipe_for(data_kind kind, bool is_default, const std::string& adapter, const std::string& objective);
+recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
+                  const std::string& objective);
 
 }  // namespace finetune

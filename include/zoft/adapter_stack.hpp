@@ -56,6 +56,20 @@ struct adapter_stack {
   adapter_stack(const Attached& a) : adapter_stack(a.stack()) {}
 
   std::size_t size() const { return linears.size(); }
+
+  /// The groups first, first + step, … as a stack of their own, which refers to the same numbers.
+  adapter_stack every(std::size_t step, std::size_t first) const {
+    adapter_stack result(linears.every(step, first));
+    result.biases = biases;
+    result.gains = gains;
+    result.prefixes = prefixes;
+    for (auto* const vectors : {&result.biases, &result.gains})
+      for (auto& [name, v] : *vectors) v = {v.of(first), v.stride * step, v.size};
+    for (auto& [name, p] : result.prefixes)
+      p = {p.keys_of(first), p.values_of(first), p.stride * step, p.length, p.width};
+    return result;
+  }
+
   bool empty() const { return linears.linears() == 0 && biases.empty() && gains.empty() && prefixes.empty(); }
 };
 

@@ -38,6 +38,21 @@ class low_rank_stack {
   void add(std::string_view linear, const low_rank& addition) { entries_.push_back({std::string(linear), addition}); }
   std::size_t size() const { return groups_; }
   std::size_t linears() const { return entries_.size(); }
+
+  /// The groups first, first + step, … as a stack of their own.
+  low_rank_stack every(std::size_t step, std::size_t first) const {
+    low_rank_stack result = *this;
+    result.groups_ = first < groups_ ? (groups_ - first - 1) / step + 1 : 0;
+    for (entry& e : result.entries_) {
+      low_rank& l = e.addition;
+      l.a = l.a_of(first);
+      l.b = l.b_of(first);
+      l.a_stride *= step;
+      l.b_stride *= step;
+    }
+    return result;
+  }
+
   std::string_view name(std::size_t i) const { return entries_[i].linear; }
 
   /// The addition to that linear, or none.

@@ -23,6 +23,7 @@
 #include "estimator/per_example.hpp"
 #include "estimator/residual.hpp"
 #include "estimator/standardised.hpp"
+#include "estimator/standardised_per_example.hpp"
 #include "estimator/two_point.hpp"
 #include "lozo.hpp"
 #include "method/adamezo.hpp"

@@ -4,7 +4,7 @@
 
 #include "../adapter/full.hpp"
 #include "../engine.hpp"
-#include "../estimator/per_example.hpp"
+#include "../estimator/standardised_per_example.hpp"
 #include "../optimizer/sgd.hpp"
 #include "../sampler/flipout.hpp"
 
@@ -22,7 +22,7 @@ struct grzo_options {
 /// θ ← θ − η(ĝ + λθ), ĝ = Σ aᵦzᵦ/2εB, aᵦ = δᵦ/(std δ + s), δᵦ = lᵦ(θ + εzᵦ) − lᵦ(θ − εzᵦ) the difference of example b's
 /// own losses, zᵦ = U ⊙ (rᵦsᵦᵀ) with U of the step and signs of the example.
 inline auto grzo(const grzo_options& o, layout shape) {
-  return engine{flipout{.layout = shape}, per_example{.epsilon = o.epsilon, .queries = o.examples},
+  return engine{flipout{.layout = shape}, standardised_per_example{.epsilon = o.epsilon, .queries = o.examples},
                 full{.layout = std::move(shape)},
                 sgd{.learning_rate = o.learning_rate, .decay = o.decay, .schedule = o.schedule}, seed{o.seed}};
 }

@@ -1,6 +1,7 @@
 /// What is minimised: one number of a batch's scores.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -19,11 +20,22 @@ enum class criterion {
   exact_match,  ///< 1 − the share of sequences all of whose labels are right, of those that have labels
 };
 
+/// How many of a batch's labels, or sequences, a criterion is the mean over.
+inline double counted(criterion c, const batch& b) {
+  if (c != criterion::exact_match) return static_cast<double>(b.predicted());
+  std::size_t with_labels = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const auto labels = b[i].labels.subspan(1);
+    with_labels += std::any_of(labels.begin(), labels.end(), [](std::int32_t l) { return l != ignored; });
+  }
+  return static_cast<double>(with_labels);
+}
+
 /// Of the batch's scores, one for each label that counts, in the batch's order. NaN where a score is of logits that are
 /// not numbers.
 inline double value_of(criterion c, const batch& b, std::span<const token_score> scores) {
   double sum = 0;
-  std::size_t counted = 0, at = 0;
+  std::size_t at = 0;
   for (std::size_t i = 0; i < b.size(); ++i) {
     const std::span<const std::int32_t> labels = b[i].labels;
     const std::size_t first = at;
@@ -38,9 +50,8 @@ inline double value_of(criterion c, const batch& b, std::span<const token_score>
       if (c == criterion::accuracy) sum += !right;
     }
     if (c == criterion::exact_match && at > first) sum += !all;
-    counted += c == criterion::exact_match ? at > first : at - first;
   }
-  return sum / static_cast<double>(counted);
+  return sum / counted(c, b);
 }
 
 }  // namespace zoft::inline ZOFT_ISA::nn

@@ -108,6 +108,26 @@ class transformer {
     for (std::size_t g = 0; g < losses.size(); ++g)
       losses[g] = value_of(of, b, std::span(all).subspan(g * b.predicted(), b.predicted()));
   }
+
+  /// Group g's loss on sequence g mod B of the batch's B alone, as per_example asks: losses (adapters.size()), a
+  /// multiple of B. Over the sequences their mean is the batch's loss: each is weighed by its labels.
+  void example_losses(const batch& b, const adapter_stack& adapters, std::span<double> losses,
+                      criterion of = criterion::loss) const {
+    require(losses.size() == adapters.size() && b.size() > 0 && losses.size() % b.size() == 0,
+            "transformer: there are " + text(losses.size()) + " losses of " + text(adapters.size()) + " adapters on " +
+                text(b.size()) + " sequences, and must be as many of each sequence");
+    check(b, 0);
+    const double all = counted(of, b);
+    std::vector<double> own(losses.size() / b.size());
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      batch one;
+      one.add(b[i].tokens, b[i].labels);
+      std::fill(own.begin(), own.end(), 0.0);
+      if (one.predicted() > 0) this->losses(one, adapters.every(b.size(), i), own, of);
+      const double weight = counted(of, one) * static_cast<double>(b.size()) / all;
+      for (std::size_t g = 0; g < own.size(); ++g) losses[g * b.size() + i] = own[g] * weight;
+    }
+  }
   double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
     double result = 0;
     losses(b, adapter, {&result, 1}, of);
