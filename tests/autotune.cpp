@@ -127,6 +127,42 @@ TEST_CASE("autotune: the loss' unit passes through, with plain and with sign-lik
   CHECK(sign_1024.learning_rate == Approx(sign.learning_rate));
 }
 
+namespace {
+
+/// An optimizer within another, as those that wrap one are made.
+struct wrapped {
+  zoft::sgd optimizer = {};
+  void check() const { optimizer.check(); }
+  double rate(std::uint32_t step) const { return optimizer.rate(step); }
+  template <zoft::number T>
+  void apply(std::span<T> x, std::span<zoft::arithmetic_t<T>> g, const zoft::update::piece& p) {
+    optimizer.apply<T>(x, g, p);
+  }
+};
+
+/// Central differences over ε in every other step, and over ε/4 in those between, the first of them.
+struct alternating : zoft::two_point {
+  zoft::point at(std::size_t i, const zoft::step_view& view) const {
+    const zoft::point p = i < queries ? zoft::point{i, epsilon} : zoft::point{i - queries, -epsilon};
+    return {p.query, view.name.step % 2 == 0 ? p.scale / 4 : p.scale};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("autotune: rates of wrapped optimizers, and radii that change from step to step", "[autotune]") {
+  const auto tune = [](auto estimator, auto optimizer) {
+    auto x = start<double>(40);
+    zoft::engine tuner{zoft::gaussian{}, estimator, zoft::full{}, optimizer, zoft::seed{2}};
+    const auto found = zoft::autotune(tuner, std::span(x), waves<double>{});
+    CHECK(tuner.optimizer().rate(0) == found.learning_rate);
+    return found;
+  };
+  const auto plain = tune(zoft::two_point{}, zoft::sgd{});
+  CHECK(tune(zoft::two_point{}, wrapped{}).why() == plain.why());
+  CHECK(tune(alternating{}, zoft::sgd{}).epsilon == plain.epsilon);
+}
+
 TEST_CASE("autotune: a schedule does not bend the trials", "[autotune]") {
   const auto rate = [](const zoft::schedule& over) {
     auto x = start<double>(40);

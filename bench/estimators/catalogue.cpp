@@ -36,16 +36,47 @@ class tuner_of : public tuner {
     e.examples;
   };
 
- private:
+ protected:
   Engine engine_;
+};
+
+/// One whose first step chooses its radius and rate, and moves nothing.
+template <class Engine>
+class tuner_of_itself : public tuner_of<Engine> {
+ public:
+  using tuner_of<Engine>::tuner_of;
+
+  zoft::step_report step(std::span<double> x, const objective& f) override {
+    if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
+    return tuning(zoft::autotune(this->engine_, x, [&](std::span<const double> at) { return f.value(at); }));
+  }
+  zoft::step_report step(std::span<float> x, const batch_losses& f) override {
+    if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
+    return tuning(zoft::autotune(this->engine_, x, f.of_all));
+  }
+
+ private:
+  static zoft::step_report tuning(const zoft::autotune_report& found) {
+    zoft::step_report report;
+    report.evaluations = found.evaluations;
+    return report;
+  }
+
+  bool tuned_ = false;
 };
 
 /// A line of the table. Make: settings -> engine.
 template <class Make>
 method line(const char* name, Make make) {
   using engine = decltype(make(settings{}));
-  return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples,
+  return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples, false,
           [make](const settings& s) { return std::make_unique<tuner_of<engine>>(make(s)); }};
+}
+template <class Make>
+method autotuned(const char* name, Make make) {
+  using engine = decltype(make(settings{}));
+  return {name, false, false, true,
+          [make](const settings& s) { return std::make_unique<tuner_of_itself<engine>>(make(s)); }};
 }
 
 zoft::full whole(const settings& s) { return {.layout = s.shape}; }
@@ -81,6 +112,7 @@ const std::vector<method>& catalogue() {
   // Each is given half a dozen numbers at most; what is not named here is the composition's own default.
   static const std::vector<method> all{
       line("mezo", [](const S& s) { return mezo(given<mezo_options>(s), s.shape); }),
+      autotuned("mezo_autotuned", [](const S& s) { return mezo({.seed = s.seed}, s.shape); }),
       line("prge", [](const S& s) { return prge(given<prge_options>(s, {.queries = 8}), whole(s)); }),
       line("mezo_momentum", [](const S& s) { return mezo_momentum(given<mezo_momentum_options>(s), s.shape); }),
       line("mezo_adam", [](const S& s) { return mezo_adam(given<mezo_adam_options>(s), s.shape); }),

@@ -74,10 +74,12 @@ void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_poo
   std::vector<double> found(methods.size() * grid.size() * p.tuning_seeds);
   threads.run(found.size(), [&](std::size_t i, std::size_t) {
     const std::size_t seed = i % p.tuning_seeds, rate = i / p.tuning_seeds % grid.size();
-    found[i] = judged(run(kind, methods[i / p.tuning_seeds / grid.size()], grid[rate], 1000 + seed, p.marks));
+    if (!methods[i / p.tuning_seeds / grid.size()].autotuned)
+      found[i] = judged(run(kind, methods[i / p.tuning_seeds / grid.size()], grid[rate], 1000 + seed, p.marks));
   });
   std::vector<double> best(methods.size());
   for (std::size_t m = 0; m < methods.size(); ++m) {
+    if (methods[m].autotuned) continue;  // rate 0: none of the grid's
     double lowest = HUGE_VAL;
     for (std::size_t r = 0; r < grid.size(); ++r) {
       const auto first = found.begin() + static_cast<std::ptrdiff_t>((m * grid.size() + r) * p.tuning_seeds);

@@ -54,6 +54,7 @@ struct method {
   std::string name;
   bool exact_slopes;  ///< needs a function of dual numbers
   bool of_examples;   ///< needs losses of each example
+  bool autotuned;     ///< takes neither rate nor radius
   std::function<std::unique_ptr<tuner>(const settings&)> make;
 };
 

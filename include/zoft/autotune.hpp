@@ -49,7 +49,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   autotune_report r;
   const auto& tuner = subject.engine();
   r.epsilon = tuner.estimator().epsilon;
-  r.learning_rate = tuner.optimizer().learning_rate;
+  r.learning_rate = rated(tuner.optimizer()).learning_rate;
   r.status = status::no_improvement;
   r.loss = subject.loss();
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
@@ -92,7 +92,7 @@ autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options
   subject<Engine, T, F> measured(tuner, x, f);
   const autotune_report r = run(measured, o);
   tuner.estimator().epsilon = r.epsilon;
-  tuner.optimizer().learning_rate = r.learning_rate;
+  rated(tuner.optimizer()).learning_rate = r.learning_rate;
   return r;
 }
 
@@ -100,7 +100,7 @@ autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options
 template <class Estimator, class Optimizer, class F, class Shown>
 constexpr void check() {
   constexpr bool has_epsilon = requires(Estimator & e) { e.epsilon = 1.0; };
-  constexpr bool has_rate = requires(Optimizer & o) { o.learning_rate = 1.0; };
+  constexpr bool has_rate = requires(Optimizer & o) { rated(o).learning_rate = 1.0; };
   static_assert(has_epsilon, "autotune: the estimator has no epsilon that could be chosen");
   static_assert(has_rate, "autotune: the optimizer has no learning_rate that could be chosen");
   static_assert(!has_epsilon || objective<F, Shown> || batch_objective<F, Shown>,

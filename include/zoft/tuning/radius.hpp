@@ -66,17 +66,20 @@ struct stencil {
   double reach = 0;
 };
 
+/// Seen over some steps, as the radius may be drawn.
 template <class Engine>
 stencil stencil_of(const Engine& tuner) {
   const auto& e = tuner.estimator();
-  const step_view view{tuner.direction(tuner.steps(), 0), tuner.optimizer().rate(tuner.steps()), {}};
-  std::vector<point> points;
-  for (std::size_t i = 0; i < estimation::ready(e, view); ++i) points.push_back(estimation::at(e, i, view));
   stencil result;
-  for (const point& p : points) {
-    const auto mirrors = [&](const point& o) { return o.query == p.query && o.scale == -p.scale; };
-    result.central = result.central && (p.scale == 0 || std::any_of(points.begin(), points.end(), mirrors));
-    result.reach = std::max(result.reach, std::abs(p.scale) / e.epsilon);
+  for (std::uint32_t step = tuner.steps(); step < tuner.steps() + 16; ++step) {
+    const step_view view{tuner.direction(step, 0), tuner.optimizer().rate(step), {}};
+    std::vector<point> points;
+    for (std::size_t i = 0; i < estimation::ready(e, view); ++i) points.push_back(estimation::at(e, i, view));
+    for (const point& p : points) {
+      const auto mirrors = [&](const point& o) { return o.query == p.query && o.scale == -p.scale; };
+      result.central = result.central && (p.scale == 0 || std::any_of(points.begin(), points.end(), mirrors));
+      result.reach = std::max(result.reach, std::abs(p.scale) / e.epsilon);
+    }
   }
   return result;
 }

@@ -35,6 +35,17 @@ struct counted {
   }
 };
 
+/// The part of an optimizer that has the rate: itself, or what it wraps.
+template <class Optimizer>
+auto& rated(Optimizer& o) {
+  if constexpr (requires { o.learning_rate; })
+    return o;
+  else if constexpr (requires { o.optimizer; })
+    return rated(o.optimizer);
+  else
+    return o;
+}
+
 template <class Engine>
 concept owning_engine = requires(Engine& e) {
   e.ask();
@@ -101,7 +112,7 @@ class subject {
     engine_ = tuner_;
     restore();
     engine_.estimator().epsilon = epsilon;
-    auto& optimizer = engine_.optimizer();
+    auto& optimizer = rated(engine_.optimizer());
     optimizer.learning_rate = rate;
     if constexpr (requires { optimizer.schedule = zoft::schedule{}; }) optimizer.schedule = zoft::schedule{};
   }
