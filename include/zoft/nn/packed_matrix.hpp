@@ -99,6 +99,10 @@ class packed_matrix {
   void row(std::size_t o, std::span<float> to) const {
     for (std::size_t i = 0; i < in_; ++i) to[i] = at(o, i);
   }
+  /// Rows [first, first + to.size()/in), widened.
+  void read(std::size_t first, std::span<float> to) const {
+    for (std::size_t from = 0; from < to.size(); from += in_, ++first) row(first, to.subspan(from, in_));
+  }
 
   /// What panel p holds.
   template <class T>
