@@ -227,7 +227,10 @@ class engine {
     static_assert(
         !requires(Optimizer o, std::span<const float> x, const layout& l) { o.template start<float>(x, l); },
         "this optimizer keeps numbers for each parameter, in one buffer: use sgd, a replayed or a factored one");
-    if (policy_.layout.empty()) policy_.layout = model.weights_layout();
+    const layout weights = model.weights_layout();
+    if (policy_.layout.empty()) policy_.layout = weights;
+    require(policy_.layout == weights,
+            "engine: the model's weights are not those of the layout, which must be its weights_layout()");
     return {model, policy_.layout};
   }
 
