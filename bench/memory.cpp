@@ -7,6 +7,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
 
@@ -66,6 +67,11 @@ void prge(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
   tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(batch, adapters, losses); });
 }
 
+void lozo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
+  auto tuner = zoft::lozo({.rank = 2, .queries = 4, .seed = 42}, model.weights_layout());
+  tuner.step(model, [&](const auto& candidates, std::span<double> losses) { model.losses(batch, candidates, losses); });
+}
+
 void mezo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
   std::vector<float> weights = model.weights();
   auto tuner = zoft::mezo({.seed = 42});
@@ -96,6 +102,7 @@ const bool registered = [] {
           ->Unit(benchmark::kMillisecond);
     };
     add("P-RGE q=4 LoRA-FA", prge, 1.10);
+    add("LOZO q=4 of all weights", lozo, 1.10);
     add("MeZO of all weights", mezo, 1.05);
   }
   return true;
