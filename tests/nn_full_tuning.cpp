@@ -1,12 +1,15 @@
 // All weights of the transformer, tuned without being written while losses are evaluated.
 #include <functional>
 #include <zoft/adapter/subset.hpp>
+#include <zoft/estimator/one_sided.hpp>
 #include <zoft/lozo.hpp>
 #include <zoft/method/eggroll.hpp>
 #include <zoft/method/mezo_bcd.hpp>
 #include <zoft/method/subzero.hpp>
 #include <zoft/method/tezo.hpp>
 #include <zoft/nn/transformer.hpp>
+#include <zoft/sampler/rademacher.hpp>
+#include <zoft/sampler/sphere.hpp>
 
 #include "core_support.hpp"
 #include "nn_support.hpp"
@@ -269,4 +272,63 @@ TEST_CASE("full tuning: what cannot be tuned is refused in a line", "[nn]") {
   transformer other = fixture_model("llama_untied_f32");
   CHECK(message([&] { tuner.ask(other); }).find("the model's weights are not those of the layout") !=
         std::string::npos);
+}
+
+namespace {
+
+/// Calls f(name, make), where make(layout) is a tuner, for methods whose directions are of no low rank.
+template <class F>
+void for_each_dense_method(F f) {
+  const auto with = [&](const char* name, auto sampler, auto estimator) {
+    f(name, [=](const zoft::layout& l) {
+      return zoft::engine{sampler, estimator, zoft::full{l}, zoft::sgd{.learning_rate = rate, .decay = 0.1},
+                          zoft::seed{16}};
+    });
+  };
+  with("mezo", zoft::gaussian{}, zoft::two_point{.epsilon = epsilon});
+  with("mezo, 3 queries", zoft::gaussian{}, zoft::two_point{.epsilon = epsilon, .queries = 3});
+  with("rademacher", zoft::rademacher{}, zoft::two_point{.epsilon = epsilon, .queries = 2});
+  with("one sided", zoft::gaussian{}, zoft::one_sided{.epsilon = epsilon, .queries = 2});
+  f("sphere", [](const zoft::layout& l) {
+    return zoft::engine{zoft::sphere{l.size()}, zoft::two_point{.epsilon = epsilon}, zoft::full{l},
+                        zoft::sgd{.learning_rate = rate}, zoft::seed{17}};
+  });
+}
+
+}  // namespace
+
+TEST_CASE("full tuning: a layer at a time is as in place, bit for bit", "[nn]") {
+  for (const dtype type : {dtype::f32, dtype::bf16})
+    for (const auto& [name, make_model] : models())
+      for_each_dense_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {
+        INFO(of << ", " << method << ", " << name_of(type));
+        transformer other = make({.weights = type});
+        const std::vector<float> before = other.weights();
+        const batch b = some_text(other.shape().vocabulary);
+        auto in_place = make_tuner(other.weights_layout());
+        std::vector<zoft::step_report> wanted;
+        for (int step = 0; step < 3; ++step) {
+          std::vector<float> buffer = other.weights();
+          wanted.push_back(in_place.step(std::span(buffer), [&](std::span<const float> w) {
+            other.assign(w);
+            return other.loss(b);
+          }));
+          other.assign(buffer);
+        }
+        const auto check = [&](std::size_t threads, auto functor_on) {
+          transformer model = make({.weights = type, .threads = threads});
+          auto layerwise = make_tuner(model.weights_layout());
+          for (const zoft::step_report& w : wanted) {
+            const zoft::step_report r = layerwise.step(model, functor_on(model, b));
+            REQUIRE(r.status == zoft::status::ok);
+            CHECK(r.probe_loss == w.probe_loss);
+            CHECK(same_bits(r.projected_gradients, w.projected_gradients));
+          }
+          CHECK(same_bits(model.weights(), other.weights()));
+          CHECK(!same_bits(model.weights(), before));
+        };
+        for (const std::size_t threads : sizes{1, 2, 7})
+          check(threads, [](const transformer& m, const batch& x) { return stacked(m, x); });
+        check(2, [](const transformer& m, const batch& x) { return alone(m, x); });
+      });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -24,6 +25,7 @@
 #include "report.hpp"
 #include "sampler/at.hpp"
 #include "sampler/step_directions.hpp"
+#include "weight_points.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -219,9 +221,6 @@ class engine {
 
   template <class Model>
   parameters::weights_of<Model> weights_of(Model& model) {
-    static_assert(low_rank_sampler<Sampler>,
-                  "a model's weights are tuned beside them, by directions of low rank: low_rank_gaussian, "
-                  "low_rank_orthonormal, low_rank_product, subspace or diagonal_subspace");
     static_assert(!learning_sampler<Sampler, typename Model::weight_type>,
                   "this sampler learns from parameters in one buffer, and a model's weights are in none");
     static_assert(
@@ -320,9 +319,19 @@ class engine {
       else
         return all;
     } else {
-      return low_rank_points_.show(shape(), trained(policy_, shape(), direction(step_, 0)),
-                                   directions_.of(sampler_, direction(step_, 0), estimator_.queries),
-                                   factored_sampler<Sampler>, direction(step_, 0), points);
+      const std::vector<bool> moves = trained(policy_, shape(), direction(step_, 0));
+      if constexpr (low_rank_sampler<Sampler>) {
+        return low_rank_points_.show(shape(), moves, directions_.of(sampler_, direction(step_, 0), estimator_.queries),
+                                     factored_sampler<Sampler>, direction(step_, 0), points);
+      } else {
+        using T = typename X::value_type;
+        const auto of_query = std::make_shared<std::vector<decltype(z(0))>>();
+        for (std::size_t query = 0; query < estimator_.queries; ++query) of_query->push_back(z(query));
+        return weight_points<T>{points, moves,
+                                [of_query](std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> to) {
+                                  (*of_query)[query].axpy(to, arithmetic_t<T>{1}, first);
+                                }};
+      }
     }
   }
 

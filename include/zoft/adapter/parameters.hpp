@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "../layout.hpp"
-#include "../number.hpp"
 #include "../optimizer/update.hpp"
+#include "../random/axpy.hpp"
 #include "extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {

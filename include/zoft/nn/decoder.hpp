@@ -74,6 +74,25 @@ class decoder {
     run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
+  /// Block b's halves, whatever it is a block of: s.stream (1, rows, dim), of all tokens of some sequences -> the
+  /// stream of those whose indices are wanted, which the second half goes on with.
+  void attend(const block& b, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+              workspace& s) const {
+    place(ends, s, 0);
+    s.kept.assign(wanted.begin(), wanted.end());
+    attend(b, 0, {}, ends, {}, s, nullptr);
+  }
+  void transform(const block& b, workspace& s) const {
+    s.groups = 1;
+    transform(b, {}, s.stream.size() / c_.dim, {}, s);
+  }
+
+  /// x (rows, dim) ← norm(x)
+  void norm(std::span<const float> gain, std::span<float> x) const {
+    for (std::size_t at = 0; at < x.size(); at += c_.dim)
+      rms_norm<Arch>(x.subspan(at, c_.dim), gain, c_.norm_epsilon, x.subspan(at, c_.dim));
+  }
+
   /// Logits of the stream, each norm(x)·Eᵀ: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
   void logits(workspace& s) const {
     norm(w_.final_norm, ends_.final_norm, {0, 1}, s);
@@ -155,15 +174,14 @@ class decoder {
     for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      attend(layer, extra, ends, g, s, past);
+      attend(w_.blocks[layer], layer, extra, ends, g, s, past);
       transform(w_.blocks[layer], extra, s.kept.size(), g, s);
     }
   }
 
   /// The stream loses the tokens that are not in s.kept.
-  void attend(std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends, group_range g,
-              workspace& s, cache* past) const {
-    const block& b = w_.blocks[layer];
+  void attend(const block& b, std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends,
+              group_range g, workspace& s, cache* past) const {
     const std::size_t normed = norm(b.attention_norm, extra.attention_norm, g, s), rows = ends.back();
     const std::size_t projected = apply<Arch>(b.qkv, extra.qkv, s.normed, normed, rows, g, s.projected);
     const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();

@@ -54,8 +54,14 @@ class packed_matrix {
 #endif
 
   packed_matrix() = default;
-  packed_matrix(std::size_t out, std::size_t in, dtype type)
-      : out_(out), in_(in), type_(type), width_(lanes * (out > lanes ? 2 : 1)) {
+  packed_matrix(std::size_t out, std::size_t in, dtype type) { reshape(out, in, type); }
+
+  /// Makes it a matrix of that shape, of whatever weights; memory that it has is used again.
+  void reshape(std::size_t out, std::size_t in, dtype type) {
+    out_ = out;
+    in_ = in;
+    type_ = type;
+    width_ = lanes * (out > lanes ? 2 : 1);
     constexpr std::size_t most = std::size_t{1} << 40;
     require(out > 0 && in > 0 && out <= most / in,
             "pack: a matrix of " + text(out) + " by " + text(in) + ", and must have from 1 to 2^40 weights");
@@ -92,7 +98,7 @@ class packed_matrix {
     else if (type_ == dtype::bf16)
       for_each_run(first, rows, [&](std::size_t row, std::size_t i, std::size_t count, std::size_t place) {
         const float* const from = w.data() + row * in_ + i;
-        auto* const words = reinterpret_cast<word*>(bytes_.data() + place);
+        auto* const words = reinterpret_cast<pair_of_bfloat16*>(bytes_.data() + place);
         std::uint32_t narrow[run] = {};
         for (std::size_t k = 0; k < count; ++k) narrow[k] = bfloat16(s * from[k]).bits;
         for (std::size_t k = 0; k < count; k += 2) words[k / 2 * width_] = narrow[k] | narrow[k + 1] << 16;
@@ -124,7 +130,7 @@ class packed_matrix {
         const auto* const words = reinterpret_cast<const float*>(bytes_.data() + place);
         for (std::size_t k = 0; k < count; ++k) at_row[k] = words[k * width_];
       } else if (type_ == dtype::bf16) {
-        const auto* const words = reinterpret_cast<const word*>(bytes_.data() + place);
+        const auto* const words = reinterpret_cast<const pair_of_bfloat16*>(bytes_.data() + place);
         for (std::size_t k = 0; k < count; ++k)
           at_row[k] = std::bit_cast<float>(words[k / 2 * width_] << (k % 2 == 0 ? 16 : 0) & 0xffff0000u);
       } else {
@@ -253,8 +259,8 @@ class packed_matrix {
 #endif
   }
 
-  using word [[gnu::may_alias]] = std::uint32_t;  // two bfloat16
-  static constexpr std::size_t run = 32;          // inputs of a row, which is an even number
+  using pair_of_bfloat16 [[gnu::may_alias]] = std::uint32_t;  // two bfloat16
+  static constexpr std::size_t run = 32;                      // inputs of a row, which is an even number
 
   /// Calls f(row, i, count, place) for inputs [i, i + count) of each of the rows [first + row, …), those of a panel in
   /// turn for the sake of cache. For f32 and bf16 their words of 4 bytes are width_ apart, from byte `place` on.

@@ -6,12 +6,15 @@
 
 #include "../io/checkpoint.hpp"
 #include "../layout.hpp"
+#include "../weight_points.hpp"
 #include "activation_cache.hpp"
 #include "batch.hpp"
 #include "criterion.hpp"
 #include "decoder.hpp"
+#include "layerwise.hpp"
 #include "model_additions.hpp"
 #include "start.hpp"
+#include "task.hpp"
 #include "thread_pool.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -110,13 +113,24 @@ class transformer {
               criterion of = criterion::loss) const {
     require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
                                                   " losses, and there are " + text(adapters.size()) + " adapters");
-    const std::vector<token_score> all = score(b, adapters);
-    for (std::size_t g = 0; g < losses.size(); ++g)
-      losses[g] = value_of(of, b, std::span(all).subspan(g * b.predicted(), b.predicted()));
+    write_values(of, b, score(b, adapters), losses);
   }
   double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
     double result = 0;
     losses(b, adapter, {&result, 1}, of);
+    return result;
+  }
+
+  /// The loss at each of some points around the weights: losses (points.size()).
+  void losses(const batch& b, const weight_points<float>& points, std::span<double> losses,
+              criterion of = criterion::loss) const {
+    require(losses.size() == points.size(), "transformer: there is room for " + text(losses.size()) +
+                                                " losses, and there are " + text(points.size()) + " points");
+    write_values(of, b, score(b, points), losses);
+  }
+  double loss(const batch& b, const weight_points<float>& point, criterion of = criterion::loss) const {
+    double result = 0;
+    losses(b, point, {&result, 1}, of);
     return result;
   }
 
@@ -127,15 +141,9 @@ class transformer {
     check(b, additions.prefix_length());
     // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
     // such tasks than threads, in some of the groups.
-    constexpr std::size_t most_rows = 512;
     const std::size_t workers = pool_.workers();
     const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
-    std::vector<task> tasks;
-    for (std::size_t i = 0, label = 0; i < b.size(); ++i) {
-      if (tasks.empty() || tasks.back().ends.back() + b[i].tokens.size() > most)
-        tasks.emplace_back().first_label = label;
-      label += tasks.back().add(b[i]);
-    }
+    const std::vector<task> tasks = tasks_of(b, most);
     const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
@@ -147,6 +155,15 @@ class transformer {
       });
     });
     return result;
+  }
+
+  /// (points, labels that count): the scores of a model whose weights are those of the point, rounded to what they are
+  /// kept as, bit for bit. They are made a half of a block at a time, for the points of one direction together.
+  std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
+    check(b, 0);
+    const std::size_t workers = pool_.workers();
+    return layerwise<>(c_, w_, angles_, pool_, points)
+        .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers)), b.predicted());
   }
 
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
@@ -187,29 +204,16 @@ class transformer {
   }
 
  private:
+  static constexpr std::size_t most_rows = 512;  // of a task, in all groups
+
+  static void write_values(criterion of, const batch& b, std::span<const token_score> scores,
+                           std::span<double> values) {
+    for (std::size_t g = 0; g < values.size(); ++g)
+      values[g] = value_of(of, b, scores.subspan(g * b.predicted(), b.predicted()));
+  }
+
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
   decoder<> run_decoder(const model_additions& additions) const { return {c_, w_, angles_, additions.ends}; }
-
-  /// Sequences one behind another, each without what comes after the last token that predicts a label.
-  struct task {
-    std::size_t first_label = 0;  // of all labels that count
-    std::vector<std::int32_t> tokens, labels;
-    std::vector<std::size_t> ends, predicting;  // of sequences; and the tokens before the labels
-
-    /// Returns how many labels it has.
-    std::size_t add(const batch::sequence& one) {
-      const std::size_t begin = tokens.size(), before = labels.size();
-      for (std::size_t t = 1; t < one.labels.size(); ++t)
-        if (one.labels[t] != ignored) {
-          predicting.push_back(begin + t - 1);
-          labels.push_back(one.labels[t]);
-        }
-      const std::size_t end = predicting.empty() || predicting.back() < begin ? begin : predicting.back() + 1;
-      tokens.insert(tokens.end(), one.tokens.begin(), one.tokens.begin() + static_cast<std::ptrdiff_t>(end - begin));
-      ends.push_back(end);
-      return labels.size() - before;
-    }
-  };
 
   template <class Place>
   void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
