@@ -90,36 +90,31 @@ measured prge_without_and_with_cache(const setting& s) {
   return {without / with, with};
 }
 
-/// All weights are trained, beside them.
-measured lozo_in_forwards(const setting& s) {
+/// All weights are trained, and none is written while losses are evaluated. Over the forwards that a step asks for, or
+/// over one.
+template <class Tuner>
+measured full_tuning(const setting& s, Tuner tuner, double forwards) {
   const auto batch = s.batch();
   zoft::nn::transformer& model = s.model();
-  auto tuner = zoft::lozo({.rank = 2, .learning_rate = 0, .queries = s.queries, .seed = 42}, model.weights_layout());
   const auto [forward, step] = beside([&] { benchmark::DoNotOptimize(model.loss(batch)); },
                                       [&] {
                                         tuner.step(model, [&](const auto& candidates, std::span<double> losses) {
                                           model.losses(batch, candidates, losses);
                                         });
                                       });
-  return {step / (static_cast<double>(2 * s.queries) * forward), step};
+  return {step / (forwards * forward), step};
 }
 
-/// All weights are trained, through a buffer of them that the model takes over at each point.
+measured lozo_in_forwards(const setting& s) {
+  return full_tuning(
+      s, zoft::lozo({.rank = 2, .learning_rate = 0, .queries = s.queries, .seed = 42}, s.model().weights_layout()),
+      static_cast<double>(2 * s.queries));
+}
+
 template <class Sampler>
 measured mezo_in_forwards(const setting& s) {
-  const auto batch = s.batch();
-  zoft::nn::transformer& model = s.model();
-  std::vector<float> weights = model.weights();
-  zoft::engine tuner{Sampler{}, zoft::two_point{.epsilon = 1e-3}, zoft::full{}, zoft::sgd{.learning_rate = 0},
-                     zoft::seed{42}};
-  const auto [forward, step] = beside([&] { benchmark::DoNotOptimize(model.loss(batch)); },
-                                      [&] {
-                                        tuner.step(std::span(weights), [&](std::span<const float> w) {
-                                          model.assign(w);
-                                          return model.loss(batch);
-                                        });
-                                      });
-  return {step / forward, step};
+  return full_tuning(
+      s, zoft::engine{Sampler{}, zoft::two_point{}, zoft::full{}, zoft::sgd{.learning_rate = 0}, zoft::seed{42}}, 1);
 }
 
 measured one_thread_over_two(const setting& s) {

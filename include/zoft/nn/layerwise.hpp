@@ -71,7 +71,6 @@ class layerwise {
     float scale;
     block b;
     std::vector<float> final_norm;
-    packed_matrix head;
     std::vector<std::vector<float>> streams;
   };
   /// Rows of a panel, which a thread makes for all candidates.
@@ -128,7 +127,7 @@ class layerwise {
   }
 
   /// Calls f(i, label, score) for candidate i's score at each label. The head is made a block of the vocabulary at a
-  /// time.
+  /// time, in the memory of qkv.
   template <class F>
   void for_each_score(std::span<const task> tasks, F f) {
     make(
@@ -144,11 +143,11 @@ class layerwise {
       const std::size_t n = std::min(outputs, w.out() - first);
       const place of = tensors_.at({&w, 0});
       make(w, first, n, {of.element + first * w.in(), of.moves},
-           [](candidate& c) -> packed_matrix* { return &c.head; });
+           [](candidate& c) -> packed_matrix* { return &c.b.qkv.weight; });
       make_rows();
       for_each_stream(tasks, [&](const task& t, candidate& c, workspace& s) {
         s.logits.resize(t.labels.size() * n);
-        matmul<Arch>(rows_of<const float>{s.stream.data(), w.in()}, t.labels.size(), c.head,
+        matmul<Arch>(rows_of<const float>{s.stream.data(), w.in()}, t.labels.size(), c.b.qkv.weight,
                      rows_of<float>{s.logits.data(), n});
         const std::size_t index = static_cast<std::size_t>(&c - candidates_.data()) * tasks.size() +
                                   static_cast<std::size_t>(&t - tasks.data());
@@ -196,7 +195,7 @@ class layerwise {
     }
   }
 
-  /// The candidates' vectors.
+  /// The candidates' vectors, whole or a part after another.
   template <class At>
   void make(const std::vector<float>& from, At at) {
     make(from, 0, from.size(), at);
@@ -208,8 +207,7 @@ class layerwise {
     draw(of, z);
     for (candidate& c : candidates_) {
       std::vector<float>& x = at(c);
-      x.resize(from.size());
-      std::copy_n(from.data() + first, n, x.data() + first);
+      if (first == 0) x = from;
       move(c, of, std::span(x).subspan(first, n), z);
     }
   }
