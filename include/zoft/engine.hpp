@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -14,18 +13,18 @@
 #include "adapter/copies.hpp"
 #include "adapter/extent.hpp"
 #include "adapter/in_place.hpp"
-#include "adapter/low_rank_points.hpp"
+#include "adapter/model_points.hpp"
 #include "adapter/moves.hpp"
 #include "adapter/parameters.hpp"
 #include "concepts.hpp"
-#include "estimator/step_view.hpp"
+#include "estimator/where.hpp"
 #include "number.hpp"
+#include "optimizer/descent.hpp"
 #include "optimizer/past.hpp"
 #include "random/drawn.hpp"
 #include "report.hpp"
 #include "sampler/at.hpp"
 #include "sampler/step_directions.hpp"
-#include "weight_points.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -139,7 +138,7 @@ class engine {
           ~guard() { buffer.restore(x, parts, sampler); }
         } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
         for (std::size_t i = 0; i < losses.size(); ++i) {
-          const std::optional<point> p = where<T>(i, std::span(losses).first(i));
+          const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
           if (!p) break;
           moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
           losses[i] = static_cast<double>(functor(std::span<const T>(x)));
@@ -221,11 +220,7 @@ class engine {
 
   template <class Model>
   parameters::weights_of<Model> weights_of(Model& model) {
-    static_assert(!learning_sampler<Sampler, typename Model::weight_type>,
-                  "this sampler learns from parameters in one buffer, and a model's weights are in none");
-    static_assert(
-        !requires(Optimizer o, std::span<const float> x, const layout& l) { o.template start<float>(x, l); },
-        "this optimizer keeps numbers for each parameter, in one buffer: use sgd, a replayed or a factored one");
+    parameters::check_without_buffer<Sampler, Optimizer>();
     const layout weights = model.weights_layout();
     if (policy_.layout.empty()) policy_.layout = weights;
     require(policy_.layout == weights,
@@ -282,24 +277,12 @@ class engine {
     size_ = x.size();
   }
 
-  /// Point i, given the losses of those before it; none where they have led to no finite one.
-  template <number T>
-  std::optional<point> where(std::size_t i, std::span<const double> losses) const {
-    const point p = estimation::at(estimator_, i, view(losses));
-    const auto rounded = static_cast<double>(static_cast<arithmetic_t<T>>(p.scale));
-    if (i >= estimation::ready(estimator_, view({}))) return is_finite(rounded) ? std::optional(p) : std::nullopt;
-    if ((p.scale != 0 && rounded == 0) || !is_finite(rounded))
-      fail("engine: the radius is " + text(p.scale) +
-           ", and must be neither 0 nor infinite in the parameters' arithmetic");
-    return p;
-  }
-
-  /// Points first … first + count − 1; none where one of them is not finite.
+  /// Points first … first + count − 1, given the losses of those before them; none where one of them is not finite.
   template <number T>
   std::vector<point> places(std::size_t first, std::size_t count, std::span<const double> losses) const {
     std::vector<point> result;
     for (std::size_t i = first; i < first + count; ++i) {
-      const std::optional<point> p = where<T>(i, losses);
+      const std::optional<point> p = estimation::where<T>(estimator_, i, view(losses));
       if (!p) return {};
       result.push_back(*p);
     }
@@ -319,19 +302,9 @@ class engine {
       else
         return all;
     } else {
-      const std::vector<bool> moves = trained(policy_, shape(), direction(step_, 0));
-      if constexpr (low_rank_sampler<Sampler>) {
-        return low_rank_points_.show(shape(), moves, directions_.of(sampler_, direction(step_, 0), estimator_.queries),
-                                     factored_sampler<Sampler>, direction(step_, 0), points);
-      } else {
-        using T = typename X::value_type;
-        const auto of_query = std::make_shared<std::vector<decltype(z(0))>>();
-        for (std::size_t query = 0; query < estimator_.queries; ++query) of_query->push_back(z(query));
-        return weight_points<T>{points, moves,
-                                [of_query](std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> to) {
-                                  (*of_query)[query].axpy(to, arithmetic_t<T>{1}, first);
-                                }};
-      }
+      return model_points_.template show<typename X::value_type>(
+          sampler_, directions_, direction(step_, 0), estimator_.queries, shape(),
+          trained(policy_, shape(), direction(step_, 0)), points);
     }
   }
 
@@ -407,7 +380,9 @@ class engine {
     if (applied) {
       estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      apply(x, c, report.learning_rate);
+      descend(x, moving(x.size()), optimizer_, sampler_, directions_, past_.replay(sampler_, policy_, shape(), seed_),
+              direction(step_, 0), c, report.learning_rate);
+      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
       if constexpr (learning_sampler<Sampler, T>)
         sampler_.template learn<T>(x.values, moving(x.size()), direction(step_, 0),
                                    estimation::curvatures(estimator_, view(losses)));
@@ -415,33 +390,6 @@ class engine {
     directions_.clear();
     ++step_;
     return report;
-  }
-
-  /// x ← optimizer(x, Σ cᵢzᵢ)
-  template <class X>
-  void apply(const X& x, const std::vector<double>& c, double rate) {
-    using T = typename X::value_type;
-    using A = arithmetic_t<T>;
-    const std::vector<extent> parts = moving(x.size());
-    if constexpr (factored_optimizer<Optimizer>) {
-      optimizer_.apply(x, parts, sampler_, direction(step_, 0), c, rate);
-    } else {
-      const auto& of_query = directions_.of(sampler_, direction(step_, 0), c.size());
-      const auto past = past_.replay(sampler_, policy_, shape(), seed_);
-      x.update(parts, [&](std::size_t first, std::span<T> piece, const tensor* owner) {
-        A sum[update::most];
-        const std::span<A> g(sum, piece.size());
-        std::fill(g.begin(), g.end(), A{0});
-        for (std::size_t i = 0; i < c.size(); ++i) of_query[i].axpy(g, static_cast<A>(c[i]), first);
-        const update::piece p{first, owner, rate, step_};
-        if constexpr (replaying_optimizer<Optimizer>)
-          optimizer_.template apply<T>(piece, g, p, past);
-        else
-          optimizer_.template apply<T>(piece, g, p);
-      });
-      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
-    }
-    if constexpr (requires { optimizer_.template finish<T>(x.values); }) optimizer_.template finish<T>(x.values);
   }
 
   Sampler sampler_;
@@ -457,7 +405,7 @@ class engine {
   std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> moved_;
   past_steps past_;
   step_directions<Sampler> directions_;
-  low_rank_points low_rank_points_;
+  model_points<Sampler> model_points_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

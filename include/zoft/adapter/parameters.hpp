@@ -77,6 +77,17 @@ struct weights_of {
   }
 };
 
+/// Refuses policies that look at parameters in one buffer, or keep a buffer of their size.
+template <class Sampler, class Optimizer>
+constexpr void check_without_buffer() {
+  static_assert(
+      !requires(Sampler s, std::span<const float> x, const layout& l) { s.template start<float>(x, l); },
+      "this sampler looks at parameters in one buffer, and a model's weights are in none");
+  static_assert(
+      !requires(Optimizer o, std::span<const float> x, const layout& l) { o.template start<float>(x, l); },
+      "this optimizer keeps numbers for each parameter, in one buffer: use sgd, a replayed or a factored one");
+}
+
 template <class X>
 inline constexpr bool is_buffer = requires(const X x) {
   x.values;
