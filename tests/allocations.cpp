@@ -197,7 +197,7 @@ constexpr zoft::nn::config wide_vocabulary{.dim = 64,
                                            .heads = 4,
                                            .kv_heads = 2,
                                            .head_dim = 16,
-                                           .vocabulary = 3000,
+                                           .vocabulary = 30000,
                                            .context = 32};
 
 template <class Make>
@@ -225,6 +225,7 @@ void check_full_tuning(const char* name, Make make) {
 }  // namespace
 
 TEST_CASE("memory: tuning all of a transformer's weights makes no buffer of their size", "[allocations]") {
+  check_full_tuning("mezo", [](const zoft::layout& l) { return zoft::mezo({.queries = 2}, l); });
   check_full_tuning("lozo", [](const zoft::layout& l) { return zoft::lozo({.rank = 1, .queries = 2}, l); });
   check_full_tuning("subzero", [](const zoft::layout& l) { return zoft::subzero({.rank = 1, .queries = 2}, l); });
   check_full_tuning("tezo_m", [](const zoft::layout& l) { return zoft::tezo_m({.rank = 1}, l); });

@@ -1,13 +1,17 @@
 // A model that keeps its weights itself, tuned beside them, by whoever evaluates it: here a net in double.
 #include <algorithm>
 #include <numeric>
+#include <zoft/estimator/one_sided.hpp>
 #include <zoft/lozo.hpp>
 #include <zoft/method/eggroll.hpp>
 #include <zoft/method/lozo_m.hpp>
+#include <zoft/method/mezo_bcd.hpp>
 #include <zoft/method/subzero.hpp>
 #include <zoft/method/tezo.hpp>
 #include <zoft/method/zo_muon.hpp>
+#include <zoft/mezo.hpp>
 #include <zoft/optimizer/replayed_momentum.hpp>
+#include <zoft/sampler/rademacher.hpp>
 
 #include "core_support.hpp"
 
@@ -66,6 +70,20 @@ class net {
   }
   double loss() const { return loss(zoft::adapter_stack(1), 0); }
 
+  /// At point g.
+  double loss(const zoft::weight_points<double>& points, std::size_t g) const {
+    net moved = *this;
+    const zoft::layout shape = shape_of_net();
+    for (std::size_t i = 0; i < points.moves.size(); ++i) {
+      const zoft::tensor& t = shape.tensors()[i];
+      numbers z(t.size(), 0.0);
+      if (points.moves[i]) points.noise(points.points[g].query, t.offset, z);
+      zoft::random::axpy<double>(std::span(moved.weights).subspan(t.offset, t.size()), points.points[g].scale,
+                                 z.data());
+    }
+    return moved.loss();
+  }
+
  private:
   static numbers input(std::size_t example) {
     numbers x(in, 0.0);
@@ -112,7 +130,7 @@ differences compared(Tuner beside, Tuner in_place, int steps) {
   net model = start(), other = start();
   differences result;
   for (int step = 0; step < steps; ++step) {
-    const zoft::step_report a = beside.step(model, [&](const zoft::adapter_stack& s, std::span<double> losses) {
+    const zoft::step_report a = beside.step(model, [&](const auto& s, std::span<double> losses) {
       for (std::size_t g = 0; g < losses.size(); ++g) losses[g] = model.loss(s, g);
     });
     const zoft::step_report b =
@@ -182,4 +200,20 @@ TEST_CASE("full tuning: beside the weights is as in place, in double", "[full_tu
                             zoft::full{.layout = shape}, zoft::replayed_momentum{.learning_rate = rate / 4}};
       },
       1e-12);
+}
+
+TEST_CASE("full tuning: dense directions are those of a buffer in place, bit for bit in double", "[full_tuning]") {
+  const auto check = [](auto make) {
+    const differences d = compared(make(), make(), 20);
+    CAPTURE(d.slopes, d.weights, d.moved);
+    CHECK(d.moved > 1e-3);
+    CHECK(d.slopes == 0);
+    CHECK(d.weights == 0);
+  };
+  check([] { return zoft::mezo({.epsilon = epsilon, .learning_rate = rate, .queries = 2}); });
+  check([] { return zoft::mezo_bcd({.epsilon = epsilon, .learning_rate = rate}, shape_of_net()); });
+  check([] {
+    return zoft::engine{zoft::rademacher{}, zoft::one_sided{.epsilon = epsilon}, zoft::full{},
+                        zoft::sgd{.learning_rate = rate}};
+  });
 }

@@ -7,6 +7,7 @@
 #include <zoft/method/mezo_bcd.hpp>
 #include <zoft/method/subzero.hpp>
 #include <zoft/method/tezo.hpp>
+#include <zoft/mezo.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/sampler/sphere.hpp>
@@ -189,26 +190,40 @@ TEST_CASE("full tuning: weights are as they were while losses are evaluated, and
 }
 
 TEST_CASE("full tuning: only what is trained moves, and noise is made for nothing else", "[nn]") {
+  const auto check = [](const auto& sampler, bool tied, bool (*trains)(const zoft::tensor&)) {
+    zoft::nn::config shape = odd_shape();
+    shape.tied_head = tied;
+    transformer model = random_model(shape, {true, true, true}, 83, {});
+    const batch b = some_text(model.shape().vocabulary);
+    const zoft::layout layout = model.weights_layout();
+    zoft::engine tuner{sampler, zoft::two_point{.epsilon = epsilon, .queries = 2}, zoft::subset{layout, trains},
+                       zoft::sgd{.learning_rate = rate}, zoft::seed{13}};
+    auto in_place = tuner;
+    const std::vector<float> before = model.weights();
+    std::vector<float> buffer = before;
+    transformer other = random_model(shape, {true, true, true}, 83, {});
+    for (int step = 0; step < steps; ++step) {
+      tuner.step(model, stacked(model, b));
+      in_place.step(std::span(buffer), [&](std::span<const float> w) {
+        other.assign(w);
+        return other.loss(b);
+      });
+    }
+    const std::vector<float> after = model.weights();
+    CHECK(distance(after, buffer) < relative * distance(after, before));
+    for (const zoft::tensor& t : layout) {
+      INFO(t.name);
+      const auto of = [&](const std::vector<float>& w) {
+        return std::vector<float>(w.begin() + static_cast<std::ptrdiff_t>(t.offset),
+                                  w.begin() + static_cast<std::ptrdiff_t>(t.offset + t.size()));
+      };
+      CHECK(same_bits(of(after), of(before)) != trains(t));
+    }
+  };
   for (const bool tied : {true, false})
     for (const auto trains : {zoft::vectors, zoft::biases, is_embedding, is_query_or_gain}) {
-      zoft::nn::config shape = odd_shape();
-      shape.tied_head = tied;
-      transformer model = random_model(shape, {true, true, true}, 83, {});
-      const batch b = some_text(model.shape().vocabulary);
-      const zoft::layout layout = model.weights_layout();
-      zoft::engine tuner{zoft::low_rank_gaussian{.layout = layout}, zoft::two_point{.epsilon = epsilon, .queries = 2},
-                         zoft::subset{layout, trains}, zoft::sgd{.learning_rate = rate}, zoft::seed{13}};
-      const std::vector<float> before = model.weights();
-      for (int step = 0; step < steps; ++step) tuner.step(model, stacked(model, b));
-      const std::vector<float> after = model.weights();
-      for (const zoft::tensor& t : layout) {
-        INFO(t.name);
-        const auto of = [&](const std::vector<float>& w) {
-          return std::vector<float>(w.begin() + static_cast<std::ptrdiff_t>(t.offset),
-                                    w.begin() + static_cast<std::ptrdiff_t>(t.offset + t.size()));
-        };
-        CHECK(same_bits(of(after), of(before)) != trains(t));
-      }
+      check(zoft::low_rank_gaussian{}, tied, trains);
+      check(zoft::gaussian{}, tied, trains);
     }
 }
 
@@ -269,6 +284,8 @@ TEST_CASE("full tuning: what cannot be tuned is refused in a line", "[nn]") {
         }) ==
         "zoft: transformer: 'model.embed_tokens.weight' is kept as I8, and must be F32 or BF16 to be trained: load the "
         "model so");
+  auto dense = zoft::mezo({});
+  CHECK(message([&] { dense.step(coded, stacked(coded, some_text(32))); }).find("is kept as I8") != std::string::npos);
   transformer other = fixture_model("llama_untied_f32");
   CHECK(message([&] { tuner.ask(other); }).find("the model's weights are not those of the layout") !=
         std::string::npos);

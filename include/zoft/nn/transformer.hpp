@@ -160,6 +160,7 @@ class transformer {
   /// (points, labels that count): the scores of a model whose weights are those of the point, rounded to what they are
   /// kept as, bit for bit. They are made a half of a block at a time, for the points of one direction together.
   std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
+    w_.check_trainable();
     check(b, 0);
     const std::size_t workers = pool_.workers();
     return layerwise<>(c_, w_, angles_, pool_, points)

@@ -53,12 +53,21 @@ struct weights {
     return result;
   }
 
+  /// Throws where a tensor is kept as neither f32 nor bf16: most of an update would be lost in codes.
+  void check_trainable() const {
+    for_each([](const std::string& name, const auto& at, std::size_t, std::size_t) {
+      if constexpr (requires { at.type(); })
+        if (at.type() != dtype::f32 && at.type() != dtype::bf16)
+          fail("transformer: '" + name + "' is kept as " + std::string(name_of(at.type())) +
+               ", and must be F32 or BF16 to be trained: load the model so");
+    });
+  }
+
   /// Calls f(first, w) for pieces w of each tensor i with moves[i], whose elements are the layout's from `first` on, in
-  /// order; w is then rounded to what the tensor is kept as. Throws, before anything is changed, where that is neither
-  /// f32 nor bf16: codes' scales are of rows, and most of an update would be lost in them.
+  /// order; w is then rounded to what the tensor is kept as. Throws as above, before anything is changed.
   template <class F>
   void update(const std::vector<bool>& moves, F f) {
-    for_each([](const std::string& name, const auto& at, std::size_t, std::size_t) { check_updated(name, at); });
+    check_trainable();
     std::size_t index = 0;
     std::uint64_t first = 0;
     std::vector<float> piece;
@@ -89,13 +98,6 @@ struct weights {
   }
 
  private:
-  static void check_updated(const std::string& name, const packed_matrix& m) {
-    if (m.type() != dtype::f32 && m.type() != dtype::bf16)
-      fail("transformer: '" + name + "' is kept as " + std::string(name_of(m.type())) +
-           ", and must be F32 or BF16 to be trained: load the model so");
-  }
-  static void check_updated(const std::string&, const std::vector<float>&) {}
-
   /// From that row on to the end of its panel.
   static std::size_t rows_together(const packed_matrix& m, std::size_t row) { return m.width() - row % m.width(); }
   static std::size_t rows_together(const std::vector<float>& v, std::size_t) { return v.size(); }
