@@ -7,6 +7,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
 
@@ -66,13 +67,17 @@ void prge(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
   tuner.step([&](const auto& adapters, std::span<double> losses) { model.losses(batch, adapters, losses); });
 }
 
+template <class Tuner>
+void full_tuning(zoft::nn::transformer& model, const zoft::nn::batch& batch, Tuner tuner) {
+  tuner.step(model, [&](const auto& candidates, std::span<double> losses) { model.losses(batch, candidates, losses); });
+}
+
+void lozo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
+  full_tuning(model, batch, zoft::lozo({.rank = 2, .queries = 4, .seed = 42}, model.weights_layout()));
+}
+
 void mezo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
-  std::vector<float> weights = model.weights();
-  auto tuner = zoft::mezo({.seed = 42});
-  tuner.step(std::span(weights), [&](std::span<const float> w) {
-    model.assign(w);
-    return model.loss(batch);
-  });
+  full_tuning(model, batch, zoft::mezo({.seed = 42}));
 }
 
 void compare(benchmark::State& state, const bench::shape& s, work tuning, double at_most) try {
@@ -96,6 +101,7 @@ const bool registered = [] {
           ->Unit(benchmark::kMillisecond);
     };
     add("P-RGE q=4 LoRA-FA", prge, 1.10);
+    add("LOZO q=4 of all weights", lozo, 1.10);
     add("MeZO of all weights", mezo, 1.05);
   }
   return true;

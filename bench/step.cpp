@@ -2,6 +2,7 @@
 // turns of what it is compared with, and makes one ratio, so that their median is little disturbed by what else the
 // machine does. A row's label says what the ratio is of; at_least or at_most is what it is meant to reach, or 0.
 #include <string>
+#include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
 #include <zoft/sampler/rademacher.hpp>
@@ -89,22 +90,31 @@ measured prge_without_and_with_cache(const setting& s) {
   return {without / with, with};
 }
 
-/// All weights are trained, through a buffer of them that the model takes over at each point.
-template <class Sampler>
-measured mezo_in_forwards(const setting& s) {
+/// All weights are trained, and none is written while losses are evaluated. Over the forwards that a step asks for, or
+/// over one.
+template <class Tuner>
+measured full_tuning(const setting& s, Tuner tuner, double forwards) {
   const auto batch = s.batch();
   zoft::nn::transformer& model = s.model();
-  std::vector<float> weights = model.weights();
-  zoft::engine tuner{Sampler{}, zoft::two_point{.epsilon = 1e-3}, zoft::full{}, zoft::sgd{.learning_rate = 0},
-                     zoft::seed{42}};
   const auto [forward, step] = beside([&] { benchmark::DoNotOptimize(model.loss(batch)); },
                                       [&] {
-                                        tuner.step(std::span(weights), [&](std::span<const float> w) {
-                                          model.assign(w);
-                                          return model.loss(batch);
+                                        tuner.step(model, [&](const auto& candidates, std::span<double> losses) {
+                                          model.losses(batch, candidates, losses);
                                         });
                                       });
-  return {step / forward, step};
+  return {step / (forwards * forward), step};
+}
+
+measured lozo_in_forwards(const setting& s) {
+  return full_tuning(
+      s, zoft::lozo({.rank = 2, .learning_rate = 0, .queries = s.queries, .seed = 42}, s.model().weights_layout()),
+      static_cast<double>(2 * s.queries));
+}
+
+template <class Sampler>
+measured mezo_in_forwards(const setting& s) {
+  return full_tuning(
+      s, zoft::engine{Sampler{}, zoft::two_point{}, zoft::full{}, zoft::sgd{.learning_rate = 0}, zoft::seed{42}}, 1);
 }
 
 measured one_thread_over_two(const setting& s) {
@@ -183,6 +193,7 @@ const bool registered = [] {
   add_model("P-RGE q=8", stacked, 5, {.at_least = 5}, {smol, 1, 8, 8}, prge_one_after_another);
   add_model("P-RGE q=8", stacked, 5, {.at_least = 2.5}, {smol, 1, 32, 8}, prge_one_after_another);
   add_model("forward", alone, 3, two_threads, {smol, 8, 64}, one_thread_over_two);
+  add_model("LOZO q=4", in_forwards, 3, {.at_most = 1.15}, {smol, 8, 64, 4}, lozo_in_forwards);
   add_model("MeZO gaussian", "step / forward", 1, {.at_most = 2.7}, {smol, 16, 128}, mezo_in_forwards<zoft::gaussian>);
   add_model("MeZO rademacher", "step / forward", 1, {.at_most = 2.4}, {smol, 16, 128},
             mezo_in_forwards<zoft::rademacher>);

@@ -23,6 +23,10 @@
 #include <zoft/mezo.hpp>
 #include <zoft/sampler/flipout.hpp>
 #include <zoft/sampler/low_rank_product.hpp>
+#if __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
+#define HAS_TRANSFORMER
+#include "nn_support.hpp"
+#endif
 
 #include "core_support.hpp"
 
@@ -181,3 +185,52 @@ TEST_CASE("memory: a dense buffer is noticed", "[allocations]") {
   CHECK(!within(none, steps(zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, zoft::momentum{}})));
   CHECK(!within(none, steps(zoft::engine{dense{}, zoft::two_point{}, zoft::full{}, zoft::sgd{}})));
 }
+
+#if defined(HAS_TRANSFORMER)
+namespace {
+
+// Most of its weights are the embedding's, and its forwards are of few tokens: what is as large as the weights stands
+// out.
+constexpr zoft::nn::config wide_vocabulary{.dim = 64,
+                                           .hidden = 128,
+                                           .layers = 2,
+                                           .heads = 4,
+                                           .kv_heads = 2,
+                                           .head_dim = 16,
+                                           .vocabulary = 30000,
+                                           .context = 32};
+
+template <class Make>
+void check_full_tuning(const char* name, Make make) {
+  for (const auto type : {zoft::nn::dtype::f32, zoft::nn::dtype::bf16}) {
+    INFO(name << ", " << zoft::nn::name_of(type));
+    auto model = nn_test::random_model(wide_vocabulary, {}, 5, {.weights = type, .threads = 1});
+    zoft::nn::batch b;
+    b.add(std::vector<std::int32_t>{1, 20, 300, 2999});
+    const std::size_t weights = model.weights_layout().size() * zoft::nn::bits_of(type) / 8;
+    auto tuner = make(model.weights_layout());
+    model.loss(b);  // the thread's own memory for products is made once
+    for (int step = 0; step < 3; ++step) {
+      const memory seen = counted([&] {
+        tuner.step(model,
+                   [&](const auto& candidates, std::span<double> losses) { model.losses(b, candidates, losses); });
+      });
+      CAPTURE(seen.largest, seen.sum, weights);
+      CHECK(seen.largest < weights / 8);
+      CHECK(seen.sum < weights);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("memory: tuning all of a transformer's weights makes no buffer of their size", "[allocations]") {
+  check_full_tuning("mezo", [](const zoft::layout& l) { return zoft::mezo({.queries = 2}, l); });
+  check_full_tuning("lozo", [](const zoft::layout& l) { return zoft::lozo({.rank = 1, .queries = 2}, l); });
+  check_full_tuning("subzero", [](const zoft::layout& l) { return zoft::subzero({.rank = 1, .queries = 2}, l); });
+  check_full_tuning("tezo_m", [](const zoft::layout& l) { return zoft::tezo_m({.rank = 1}, l); });
+  check_full_tuning("eggroll", [](const zoft::layout& l) {
+    return zoft::engine{zoft::low_rank_product{l, 1}, zoft::two_point{.queries = 2}, zoft::full{l}, zoft::sgd{}};
+  });
+}
+#endif

@@ -26,7 +26,8 @@ concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, d
   s.axpy(x, a, d, first);
 };
 
-/// A sampler whose z depends on what was learned so far. `start` is called before the first step, `learn` after each
+/// A sampler may have start(size, layout), called before the first step. One whose z depends on what was learned so far
+/// also has the following. `start` is called before the first step, `learn` after each
 /// update, with the extents that it moved, the step's name, and the curvature along each of its directions (0 where the
 /// estimator measures none): between the two its state must not change, so that what is applied is what was evaluated.
 template <class S, class T>
@@ -54,6 +55,19 @@ concept factored_sampler = sampler<S, float> &&
   s.core_axpy(y, 1.0f, d);
   s.basis(d).embed(read, y, std::uint64_t{0});
   { s.renewed(step) } -> std::same_as<bool>;
+};
+
+/// A sampler whose z(d) is of low rank in matrices, and says how: for matrix i (m, k) of its layout, z = left·right.
+///
+///     at(d).rank()        r
+///     at(d).left(i, to)   to (m, r) ← left
+///     at(d).right(i)      (r, k)
+template <class S>
+concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d, std::size_t i, std::span<float> to) {
+  { s.layout } -> std::convertible_to<const layout&>;
+  { s.at(d).rank() } -> std::convertible_to<std::size_t>;
+  s.at(d).left(i, to);
+  { s.at(d).right(i) } -> std::convertible_to<std::span<const float>>;
 };
 
 /// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ. Points may depend

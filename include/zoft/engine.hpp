@@ -10,16 +10,21 @@
 #include <utility>
 #include <vector>
 
+#include "adapter/copies.hpp"
 #include "adapter/extent.hpp"
 #include "adapter/in_place.hpp"
+#include "adapter/model_points.hpp"
 #include "adapter/moves.hpp"
+#include "adapter/parameters.hpp"
 #include "concepts.hpp"
-#include "estimator/step_view.hpp"
+#include "estimator/where.hpp"
 #include "number.hpp"
+#include "optimizer/descent.hpp"
 #include "optimizer/past.hpp"
 #include "random/drawn.hpp"
 #include "report.hpp"
 #include "sampler/at.hpp"
+#include "sampler/step_directions.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -97,61 +102,65 @@ class engine {
   template <class T, std::size_t N>
   requires(!owning && number<std::remove_const_t<T>>)
       candidates<std::remove_const_t<T>> ask(std::span<T, N> x, std::size_t first = 0, std::size_t count = all_points) {
-    return asked<std::remove_const_t<T>>(x, first, count);
+    return asked(parameters::buffer<const T>{x}, first, count);
   }
   template <class T, std::size_t N>
   requires(!owning &&
            number<std::remove_const_t<T>>) candidates<std::remove_const_t<T>> ask(std::span<T, N> x,
                                                                                   std::span<const double> told) {
-    return asked<std::remove_const_t<T>>(x, told);
+    return asked(parameters::buffer<const T>{x}, told);
   }
 
   /// Updates x by the losses of all points of the step, in the order of the points.
   template <number T, std::size_t N>
-  requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) { return update<T>(x, losses); }
+  requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) {
+    return update(parameters::buffer<T>{x}, losses);
+  }
 
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
   /// void(candidates<T>, std::span<double>), which sees copies. x comes back exactly as it was if F throws.
   template <number T, std::size_t N, class F>
   requires(!owning && !tangent_estimator<Estimator> &&
            (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
-      step(std::span<T, N> parameters, F&& functor) {
-    const std::span<T> x = parameters;
-    begin<T>(x);
-    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
+      step(std::span<T, N> x, F&& functor) {
+    const parameters::buffer<T> all{x};
     if constexpr (batch_objective<F, candidates<T>>) {
-      evaluate_copies<T>(x, losses, functor, [](const candidates<T>& c) -> const candidates<T>& { return c; });
+      return stacked_step(all, functor);
     } else {
-      struct guard {
-        in_place<T>& buffer;
-        std::span<T> x;
-        std::vector<extent> parts;
-        const Sampler& sampler;
-        ~guard() { buffer.restore(x, parts, sampler); }
-      } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
-      for (std::size_t i = 0; i < losses.size(); ++i) {
-        const std::optional<point> p = where<T>(i, std::span(losses).first(i));
-        if (!p) break;
-        moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
-        losses[i] = static_cast<double>(functor(std::span<const T>(x)));
+      begin(all);
+      std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
+      {
+        struct guard {
+          in_place<T>& buffer;
+          std::span<T> x;
+          std::vector<extent> parts;
+          const Sampler& sampler;
+          ~guard() { buffer.restore(x, parts, sampler); }
+        } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
+        for (std::size_t i = 0; i < losses.size(); ++i) {
+          const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
+          if (!p) break;
+          moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
+          losses[i] = static_cast<double>(functor(std::span<const T>(x)));
+        }
       }
+      return update(all, losses);
     }
-    return update<T>(x, losses);
   }
 
   /// One step on x by exact slopes. F takes std::span<const dual<T>>, numbers that carry their derivative along z, and
   /// returns its loss as one.
   template <number T, std::size_t N, class F>
-  requires(!owning && tangent_objective<Estimator, F, T>) step_report step(std::span<T, N> parameters, F&& functor) {
-    const std::span<T> x = parameters;
-    begin<T>(x);
+  requires(!owning && tangent_objective<Estimator, F, T>) step_report step(std::span<T, N> x, F&& functor) {
+    const parameters::buffer<T> all{x};
+    begin(all);
     using dual = typename Estimator::template argument<T>;
     std::vector<dual> moving_x(x.begin(), x.end());
     std::vector<double> slopes, losses;
     for (std::size_t query = 0; query < estimator_.queries; ++query) {
       const auto of_query = z(query);
-      for_each_piece(moving(x.size()), chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-        T piece[chunk] = {};
+      for_each_piece(moving(x.size()), update::most, [&](std::size_t first, std::size_t n, const tensor*) {
+        T piece[update::most] = {};
         of_query.axpy(std::span<T>(piece, n), T{1}, first);
         for (std::size_t j = 0; j < n; ++j) moving_x[first + j].derivative = piece[j];
       });
@@ -159,51 +168,67 @@ class engine {
       losses.push_back(static_cast<double>(loss.value));
       slopes.push_back(is_finite(losses.back()) ? static_cast<double>(loss.derivative) : losses.back());
     }
-    step_report report = update<T>(x, slopes);
+    step_report report = update(all, slopes);
     report.probe_loss = estimation::mean(losses);
     return report;
   }
+
+  // The weights of a model that keeps them itself: they are written by the update only, a piece at a time, and no
+  // buffer of their size is made. The adapter is full, subset or blocks, of the model's weights_layout(); full's may be
+  // empty.
+
+  /// Candidates of the coming step as what is added beside the weights, which live until the next ask.
+  template <weighted_model Model>
+  requires(!owning) auto ask(Model& model, std::size_t first = 0, std::size_t count = all_points) {
+    return asked(weights_of(model), first, count);
+  }
+  template <weighted_model Model>
+  requires(!owning) auto ask(Model& model, std::span<const double> told) { return asked(weights_of(model), told); }
+
+  template <weighted_model Model>
+  requires(!owning) step_report tell(Model& model, std::span<const double> losses) {
+    return update(weights_of(model), losses);
+  }
+
+  /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is an
+  /// adapter_stack.
+  template <weighted_model Model, class F>
+  requires(!owning) step_report step(Model& model, F&& functor) { return stacked_step(weights_of(model), functor); }
 
   // Parameters that the adapter owns.
 
   /// Candidates of the coming step as the adapter shows them, which live until the next ask.
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning {
-    return own().show(asked<float>(own().parameters(), first, count));
+    return asked(owned(), first, count);
   }
-  auto ask(std::span<const double> told) requires owning { return own().show(asked<float>(own().parameters(), told)); }
+  auto ask(std::span<const double> told) requires owning { return asked(owned(), told); }
 
-  step_report tell(std::span<const double> losses) requires owning { return update<float>(own().parameters(), losses); }
+  step_report tell(std::span<const double> losses) requires owning { return update(owned(), losses); }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is what
   /// the adapter shows: of lora and lora_fa a low_rank_stack, of the others an adapter_stack.
   template <class F>
-  requires owning step_report step(F&& functor) {
-    const auto show = [this](const candidates<float>& c) { return own().show(c); };
-    using shown = decltype(show(std::declval<candidates<float>>()));
-    static_assert(batch_objective<F, shown> || objective<F, shown>,
-                  "the functor must take (shown, std::span<double>), or (shown) and return its loss");
-    const std::span<float> x = own().parameters();
-    begin<float>(x);
-    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
-    if constexpr (batch_objective<F, shown>) {
-      evaluate_copies<float>(x, losses, functor, show);
-    } else {
-      const auto one = [&](const shown& s, std::span<double> loss) { loss[0] = static_cast<double>(functor(s)); };
-      evaluate_copies<float>(x, losses, one, show, 1);
-    }
-    return update<float>(x, losses);
-  }
+  requires owning step_report step(F&& functor) { return stacked_step(owned(), functor); }
 
  private:
   static constexpr std::size_t all_points = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t chunk = update::most;  // elements of z, and of ĝ, that exist at a time
 
-  auto& own() {
+  parameters::buffer<float> owned() {
     require(adapter_.has_value(), "engine: the adapter is not attached to a model yet: call attach first");
-    return *adapter_;
+    return {adapter_->parameters()};
   }
 
-  /// z of a query of the coming step, and of an earlier step.
+  template <class Model>
+  parameters::weights_of<Model> weights_of(Model& model) {
+    parameters::check_without_buffer<Sampler, Optimizer>();
+    const layout weights = model.weights_layout();
+    if (policy_.layout.empty()) policy_.layout = weights;
+    require(policy_.layout == weights,
+            "engine: the model's weights are not those of the layout, which must be its weights_layout()");
+    return {model, policy_.layout};
+  }
+
+  /// z of a query of the coming step.
   auto z(std::size_t query) const { return zoft::at(sampler_, direction(step_, static_cast<std::uint32_t>(query))); }
 
   const layout& shape() const {
@@ -225,109 +250,115 @@ class engine {
   }
 
   /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
-  template <number T>
-  void begin(std::span<const T> x) {
+  template <class X>
+  void begin(const X& x) {
+    using T = typename X::value_type;
     check();
-    if (x.empty()) fail("engine: the parameters are an empty span, and must be at least one number");
+    if (x.size() == 0) fail("engine: the parameters are an empty span, and must be at least one number");
     if (!shape().empty() && shape().size() != x.size())
       fail("engine: the parameters are " + text(x.size()) + " numbers, and the layout has " + text(shape().size()));
     if (size_ != 0 && size_ != x.size())
       fail("engine: the parameters are " + text(x.size()) + " numbers, and were " + text(size_) + " before");
     if (size_ != 0) return;
-    if constexpr (requires { sampler_.template start<T>(x, shape()); }) sampler_.template start<T>(x, shape());
+    if constexpr (requires { sampler_.start(x.size(), shape()); }) sampler_.start(x.size(), shape());
+    if constexpr (parameters::is_buffer<X>)
+      if constexpr (requires { sampler_.template start<T>(std::span<const T>(x.values), shape()); })
+        sampler_.template start<T>(std::span<const T>(x.values), shape());
     const std::uint64_t elements = random::elements_of(z(0));
     if (elements < x.size())
       fail("engine: the parameters are " + text(x.size()) + " numbers, and the sampler has " + text(elements));
-    if constexpr (requires { optimizer_.template start<T>(x, shape()); }) optimizer_.template start<T>(x, shape());
-    require_moves<T>(x, moving(x.size()), places<T>(0, estimation::ready(estimator_, view({})), {}),
-                     [this](std::size_t query) { return z(query); });
+    if constexpr (parameters::is_buffer<X>) {
+      const std::span<const T> values = x.values;
+      if constexpr (requires { optimizer_.template start<T>(values, shape()); })
+        optimizer_.template start<T>(values, shape());
+      require_moves<T>(values, moving(x.size()), places<T>(0, estimation::ready(estimator_, view({})), {}),
+                       [this](std::size_t query) { return z(query); });
+    }
     size_ = x.size();
   }
 
-  /// Point i, given the losses of those before it; none where they have led to no finite one.
-  template <number T>
-  std::optional<point> where(std::size_t i, std::span<const double> losses) const {
-    const point p = estimation::at(estimator_, i, view(losses));
-    const auto rounded = static_cast<double>(static_cast<arithmetic_t<T>>(p.scale));
-    if (i >= estimation::ready(estimator_, view({}))) return is_finite(rounded) ? std::optional(p) : std::nullopt;
-    if ((p.scale != 0 && rounded == 0) || !is_finite(rounded))
-      fail("engine: the radius is " + text(p.scale) +
-           ", and must be neither 0 nor infinite in the parameters' arithmetic");
-    return p;
-  }
-
-  template <number T, class F, class Show>
-  void evaluate_copies(std::span<const T> x, std::span<double> losses, F& functor, Show show,
-                       std::size_t limit = all_points) {
-    const std::size_t most = std::min(limit, limit_ == 0 ? all_points : limit_);
-    std::size_t first = 0;
-    while (first < losses.size()) {
-      const std::size_t end = estimation::ready(estimator_, view(losses.first(first)));
-      for (; first < end; first += std::min(most, end - first)) {
-        const auto points = places<T>(first, std::min(most, end - first), losses.first(first));
-        if (points.empty()) return;
-        functor(show(copies<T>(x, points)), losses.subspan(first, points.size()));
-      }
-    }
-  }
-
-  /// Points first … first + count − 1; none where one of them is not finite.
+  /// Points first … first + count − 1, given the losses of those before them; none where one of them is not finite.
   template <number T>
   std::vector<point> places(std::size_t first, std::size_t count, std::span<const double> losses) const {
     std::vector<point> result;
     for (std::size_t i = first; i < first + count; ++i) {
-      const std::optional<point> p = where<T>(i, losses);
+      const std::optional<point> p = estimation::where<T>(estimator_, i, view(losses));
       if (!p) return {};
       result.push_back(*p);
     }
     return result;
   }
 
-  template <number T>
-  candidates<T> asked(std::span<const T> x, std::size_t first, std::size_t count) {
-    begin<T>(x);
-    const std::size_t known = estimation::ready(estimator_, view({}));
-    if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
-    return copies<T>(x, places<T>(first, std::min(count, known - first), {}));
+  /// What a functor is shown of the points.
+  template <class X>
+  auto shown(const X& x, const std::vector<point>& points) {
+    if constexpr (parameters::is_buffer<X>) {
+      using T = typename X::value_type;
+      const candidates<T> all = copies(
+          std::span<const T>(x.values), joined(moving(x.size())), points,
+          [this](std::size_t query) { return z(query); }, stacks_.template of<T>());
+      if constexpr (owning)
+        return adapter_->show(all);
+      else
+        return all;
+    } else {
+      return model_points_.template show<typename X::value_type>(
+          sampler_, directions_, direction(step_, 0), estimator_.queries, shape(),
+          trained(policy_, shape(), direction(step_, 0)), points);
+    }
   }
 
-  template <number T>
-  candidates<T> asked(std::span<const T> x, std::span<const double> told) {
-    begin<T>(x);
+  template <class X, class F>
+  step_report stacked_step(const X& x, F& functor) {
+    using shown_type = decltype(shown(x, {}));
+    static_assert(batch_objective<F, shown_type> || objective<F, shown_type>,
+                  "the functor must take (shown, std::span<double>), or (shown) and return its loss");
+    begin(x);
+    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
+    if constexpr (batch_objective<F, shown_type>) {
+      evaluate(x, losses, functor, limit_ == 0 ? all_points : limit_);
+    } else {
+      const auto one = [&](const shown_type& s, std::span<double> loss) { loss[0] = static_cast<double>(functor(s)); };
+      evaluate(x, losses, one, 1);
+    }
+    return update(x, losses);
+  }
+
+  /// Calls the functor for the points of a step, at most so many at a time.
+  template <class X, class F>
+  void evaluate(const X& x, std::span<double> losses, F& functor, std::size_t most) {
+    std::size_t first = 0;
+    while (first < losses.size()) {
+      const std::size_t end = estimation::ready(estimator_, view(losses.first(first)));
+      for (; first < end; first += std::min(most, end - first)) {
+        const auto points = places<typename X::value_type>(first, std::min(most, end - first), losses.first(first));
+        if (points.empty()) return;
+        functor(shown(x, points), losses.subspan(first, points.size()));
+      }
+    }
+  }
+
+  template <class X>
+  auto asked(const X& x, std::size_t first, std::size_t count) {
+    begin(x);
+    const std::size_t known = estimation::ready(estimator_, view({}));
+    if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
+    return shown(x, places<typename X::value_type>(first, std::min(count, known - first), {}));
+  }
+
+  template <class X>
+  auto asked(const X& x, std::span<const double> told) {
+    begin(x);
     if (told.size() > evaluations())
       fail("engine: " + text(told.size()) + " losses were told, and a step has " + text(evaluations()));
     const std::size_t end = estimation::ready(estimator_, view(told));
-    return copies<T>(x, places<T>(told.size(), end - told.size(), told));
+    return shown(x, places<typename X::value_type>(told.size(), end - told.size(), told));
   }
 
-  /// The points' copies, made a chunk at a time so that each direction's noise is made once for all its points.
-  template <number T>
-  candidates<T> copies(std::span<const T> x, const std::vector<point>& points) {
-    std::vector<T>& stack = stacks_.template of<T>();
-    stack.resize(points.size() * x.size());
-    for (std::size_t i = 0; i < points.size(); ++i) std::copy(x.begin(), x.end(), stack.data() + i * x.size());
-    using A = arithmetic_t<T>;
-    const std::vector<extent> parts = joined(moving(x.size()));
-    for (std::size_t query = 0; query < estimator_.queries; ++query) {
-      const auto of_this = [&](const point& p) { return p.query == query && p.scale != 0; };
-      if (std::none_of(points.begin(), points.end(), of_this)) continue;
-      const auto of_query = z(query);
-      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-        A piece[chunk];
-        std::fill_n(piece, n, A{0});
-        of_query.axpy(std::span<A>(piece, n), A{1}, first);
-        for (std::size_t i = 0; i < points.size(); ++i)
-          if (of_this(points[i]))
-            random::axpy<T>(std::span<T>(stack.data() + i * x.size() + first, n), static_cast<A>(points[i].scale),
-                            piece);
-      });
-    }
-    return {stack.data(), points.size(), x.size()};
-  }
-
-  template <number T>
-  step_report update(std::span<T> x, std::span<const double> losses) {
-    begin<T>(x);
+  template <class X>
+  step_report update(const X& x, std::span<const double> losses) {
+    using T = typename X::value_type;
+    begin(x);
     if (losses.size() != evaluations())
       fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
     step_report report;
@@ -349,40 +380,16 @@ class engine {
     if (applied) {
       estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      apply<T>(x, c, report.learning_rate);
+      descend(x, moving(x.size()), optimizer_, sampler_, directions_, past_.replay(sampler_, policy_, shape(), seed_),
+              direction(step_, 0), c, report.learning_rate);
+      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
       if constexpr (learning_sampler<Sampler, T>)
-        sampler_.template learn<T>(x, moving(x.size()), direction(step_, 0),
+        sampler_.template learn<T>(x.values, moving(x.size()), direction(step_, 0),
                                    estimation::curvatures(estimator_, view(losses)));
     }
+    directions_.clear();
     ++step_;
     return report;
-  }
-
-  /// x ← optimizer(x, Σ cᵢzᵢ)
-  template <number T>
-  void apply(std::span<T> x, const std::vector<double>& c, double rate) {
-    using A = arithmetic_t<T>;
-    const std::vector<extent> parts = moving(x.size());
-    if constexpr (factored_optimizer<Optimizer>) {
-      optimizer_.template apply<T>(x, parts, sampler_, direction(step_, 0), c, rate);
-    } else {
-      std::vector<decltype(zoft::applied(sampler_, direction(0, 0)))> of_query;
-      for (std::uint32_t i = 0; i < c.size(); ++i) of_query.push_back(zoft::applied(sampler_, direction(step_, i)));
-      const auto past = past_.replay(sampler_, policy_, shape(), seed_);
-      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
-        A piece[chunk];
-        const std::span<A> g(piece, n);
-        std::fill_n(piece, n, A{0});
-        for (std::size_t i = 0; i < c.size(); ++i) of_query[i].axpy(g, static_cast<A>(c[i]), first);
-        const update::piece p{first, owner, rate, step_};
-        if constexpr (replaying_optimizer<Optimizer>)
-          optimizer_.template apply<T>(x.subspan(first, n), g, p, past);
-        else
-          optimizer_.template apply<T>(x.subspan(first, n), g, p);
-      });
-      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
-    }
-    if constexpr (requires { optimizer_.template finish<T>(x); }) optimizer_.template finish<T>(x);
   }
 
   Sampler sampler_;
@@ -397,6 +404,8 @@ class engine {
   update::buffers stacks_;
   std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> moved_;
   past_steps past_;
+  step_directions<Sampler> directions_;
+  model_points<Sampler> model_points_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -18,6 +18,7 @@ struct tensor {
 
   std::size_t size() const { return rows * columns; }
   bool is_matrix() const { return columns > 1; }
+  bool operator==(const tensor&) const = default;
 };
 
 // Which tensors: those that decay, or are trained. Any function of a tensor will do.
@@ -47,6 +48,7 @@ class layout {
   const std::vector<tensor>& tensors() const { return tensors_; }
   auto begin() const { return tensors_.begin(); }
   auto end() const { return tensors_.end(); }
+  bool operator==(const layout&) const = default;
 
  private:
   std::vector<tensor> tensors_;

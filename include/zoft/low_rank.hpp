@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config.hpp"
+#include "candidates.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -15,19 +15,31 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     y_g += s·(x_g A_gᵀ) B_gᵀ        x (rows, in), A_g (r, in), B_g (out, r), y (rows, out), all row-major
 ///
+/// Where groups are points θ + scale·z(query), those of one query share its A and B, times each point's scale.
+///
 /// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et al. 2023, arXiv:2308.03303 (LoRA-FA).
 struct low_rank {
   const float* a = nullptr;
   const float* b = nullptr;
-  std::size_t a_stride = 0;  ///< elements from A_g to A_{g+1}; 0 where all groups share one A
-  std::size_t b_stride = 0;  ///< elements from B_g to B_{g+1}
+  std::size_t a_stride = 0;  ///< elements from an A to the next; 0 where all groups share one A
+  std::size_t b_stride = 0;  ///< elements from a B to the next
   std::size_t rank = 0;
   std::size_t in = 0;
   std::size_t out = 0;
-  float scale = 1;  ///< s = α/r
+  float scale = 1;                ///< s = α/r
+  const point* points = nullptr;  ///< one a group, or none: then group g has A_g and B_g
+  std::size_t points_stride = 1;  ///< points from a group's to the next one's
 
-  const float* a_of(std::size_t group) const { return a + group * a_stride; }
-  const float* b_of(std::size_t group) const { return b + group * b_stride; }
+  const float* a_of(std::size_t group) const { return a + number_of(group) * a_stride; }
+  const float* b_of(std::size_t group) const { return b + number_of(group) * b_stride; }
+  float scale_of(std::size_t group) const {
+    return points == nullptr ? scale : scale * static_cast<float>(points[group * points_stride].scale);
+  }
+
+ private:
+  std::size_t number_of(std::size_t group) const {
+    return points == nullptr ? group : points[group * points_stride].query;
+  }
 };
 
 /// The additions to the linears of one model, for size() groups; a linear that is not named has none.
@@ -45,10 +57,15 @@ class low_rank_stack {
     result.groups_ = first < groups_ ? (groups_ - first - 1) / step + 1 : 0;
     for (entry& e : result.entries_) {
       low_rank& l = e.addition;
-      l.a = l.a_of(first);
-      l.b = l.b_of(first);
-      l.a_stride *= step;
-      l.b_stride *= step;
+      if (l.points != nullptr) {
+        l.points += first * l.points_stride;
+        l.points_stride *= step;
+      } else {
+        l.a = l.a_of(first);
+        l.b = l.b_of(first);
+        l.a_stride *= step;
+        l.b_stride *= step;
+      }
     }
     return result;
   }

@@ -1,85 +1,21 @@
-/// The decoder's blocks: weights, the memory that a forward works in, and the forward of one sequence in G groups.
+/// The decoder: the memory that a forward works in, and the forward of some sequences in G groups.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <iterator>
 #include <numeric>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "additions.hpp"
 #include "attention.hpp"
 #include "config.hpp"
 #include "cross_entropy.hpp"
 #include "elementwise.hpp"
-#include "linear.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
-
-/// x += o(attention(qkv(norm(x)))), x += down(swiglu(gate_up(norm(x)))): pre-norm, as in Llama.
-struct block {
-  std::vector<float> attention_norm, mlp_norm;
-  linear qkv, output, gate_up, down;
-  std::string attention = {}, attention_norm_name = {}, mlp_norm_name = {};  ///< by which adapters know them
-};
-
-struct weights {
-  packed_matrix embedding;  ///< (vocabulary, dim), and the head's where that is tied
-  std::vector<block> blocks;
-  std::vector<float> final_norm;
-  packed_matrix head;  ///< (vocabulary, dim), empty where tied
-
-  const packed_matrix& output() const { return head.out() > 0 ? head : embedding; }
-};
-
-/// The gains of a norm in each of G groups, g + δ; or none, where a stack adds nothing to them.
-class group_gains {
- public:
-  group_gains() = default;
-  group_gains(std::span<const float> gain, const std::string& norm, const adapter_stack& stack) : size_(gain.size()) {
-    const auto found = stack.gains.find(norm);
-    if (found == stack.gains.end()) return;
-    if (found->second.size != size_)
-      fail("adapter: " + text(found->second.size) + " gains are added to '" + norm + "', which has " + text(size_));
-    for (std::size_t g = 0; g < stack.size(); ++g)
-      std::transform(gain.begin(), gain.end(), found->second.of(g), std::back_inserter(values_), std::plus{});
-  }
-
-  bool empty() const { return values_.empty(); }
-  std::span<const float> of(std::size_t group) const { return std::span(values_).subspan(group * size_, size_); }
-
- private:
-  std::size_t size_ = 0;
-  std::vector<float> values_;
-};
-
-/// The additions to one block.
-struct block_additions {
-  addition qkv, output, gate_up, down;
-  group_gains attention_norm, mlp_norm;
-  group_prefixes prefix;
-
-  block_additions() = default;
-  /// The stack's numbers must stay alive.
-  block_additions(const block& to, const adapter_stack& stack)
-      : qkv(to.qkv, stack),
-        output(to.output, stack),
-        gate_up(to.gate_up, stack),
-        down(to.down, stack),
-        attention_norm(to.attention_norm, to.attention_norm_name, stack),
-        mlp_norm(to.mlp_norm, to.mlp_norm_name, stack) {
-    const auto found = stack.prefixes.find(to.attention);
-    if (found != stack.prefixes.end()) prefix = found->second;
-  }
-
-  bool empty() const {
-    return qkv.empty() && output.empty() && gate_up.empty() && down.empty() && attention_norm.empty() &&
-           mlp_norm.empty() && prefix.length == 0;
-  }
-};
 
 /// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated. A prefix is such
 /// tokens: they are to begin with it.
@@ -103,7 +39,8 @@ struct workspace {
 template <class Arch = simd::arch>
 class decoder {
  public:
-  decoder(const config& shape, const weights& w, const rotary& angles) : c_(shape), w_(w), angles_(angles) {}
+  decoder(const config& shape, const weights& w, const rotary& angles, const end_additions& ends = none_at_the_ends())
+      : c_(shape), w_(w), angles_(angles), ends_(ends) {}
 
   /// tokens -> s.stream (s.groups, wanted, dim), before the final norm, of the tokens whose indices are wanted, in
   /// ascending order. The tokens are those of several sequences, one behind another, each ending where `ends` says.
@@ -126,7 +63,7 @@ class decoder {
   void run_below(std::size_t layer, std::span<const std::int32_t> tokens, std::span<const std::size_t> ends,
                  workspace& s) const {
     place(ends, s, 0);
-    embed(tokens, s);
+    embed(tokens, {}, s);
     run_blocks(0, layer, ends, {}, {}, {}, s, nullptr);
   }
 
@@ -137,32 +74,47 @@ class decoder {
     run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
-  /// Logits of the stream, each norm(x)·Eᵀ: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
-  void logits(workspace& s, const group_gains& gains = {}) const {
-    norm(w_.final_norm, gains, {0, 1}, s);
-    const std::size_t rows = s.normed.size() / c_.dim;
-    s.logits.resize(rows * c_.vocabulary);
-    matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, rows, w_.output(),
-                 rows_of<float>{s.logits.data(), c_.vocabulary});
+  /// Block b's halves, whatever it is a block of: s.stream (1, rows, dim), of all tokens of some sequences -> the
+  /// stream of those whose indices are wanted, which the second half goes on with.
+  void attend(const block& b, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+              workspace& s) const {
+    place(ends, s, 0);
+    s.kept.assign(wanted.begin(), wanted.end());
+    attend(b, 0, {}, ends, {}, s, nullptr);
+  }
+  void transform(const block& b, workspace& s) const {
+    s.groups = 1;
+    transform(b, {}, s.stream.size() / c_.dim, {}, s);
   }
 
-  /// The score of each row of the stream (s.groups, labels), or of (g.count, labels) where gains are added to those of
-  /// the final norm. Its logits are never all there: a block of the vocabulary after another.
-  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, const group_gains& gains = {},
-                                  group_range g = {}) const {
-    norm(w_.final_norm, gains, g, s);
+  /// x (rows, dim) ← norm(x)
+  void norm(std::span<const float> gain, std::span<float> x) const {
+    for (std::size_t at = 0; at < x.size(); at += c_.dim)
+      rms_norm<Arch>(x.subspan(at, c_.dim), gain, c_.norm_epsilon, x.subspan(at, c_.dim));
+  }
+
+  /// Logits of the stream, each norm(x)·Eᵀ: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
+  void logits(workspace& s) const {
+    norm(w_.final_norm, ends_.final_norm, {0, 1}, s);
     const packed_matrix& w = w_.output();
-    const std::size_t rows = s.normed.size() / c_.dim, panels = 1024 / w.width();
+    apply<Arch>(w, {}, ends_.head, {0, w.panels()}, s.normed, 1, s.normed.size() / c_.dim, {0, 1}, s.logits);
+  }
+
+  /// The score of each row of the stream (s.groups, labels), or of (g.count, labels) where groups first differ behind
+  /// it. Its logits are never all there: a block of the vocabulary after another.
+  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, group_range g = {}) const {
+    const std::size_t normed = norm(w_.final_norm, ends_.final_norm, g, s);
+    const packed_matrix& w = w_.output();
+    const std::size_t rows = labels.size(), panels = 1024 / w.width();
     std::vector<running_cross_entropy> running;
-    for (std::size_t row = 0; row < rows; ++row)
-      running.emplace_back(static_cast<std::size_t>(labels[row % labels.size()]));
     for (std::size_t p = 0; p < w.panels(); p += panels) {
-      const std::size_t first = p * w.width(), columns = std::min(panels * w.width(), w.out() - first);
-      s.logits.resize(rows * columns);
-      matmul<Arch>(rows_of<const float>{s.normed.data(), c_.dim}, rows, w, {p, std::min(panels, w.panels() - p)},
-                   {s.logits.data(), columns});
-      for (std::size_t row = 0; row < rows; ++row)
-        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, first);
+      const panel_range range{p, std::min(panels, w.panels() - p)};
+      const std::size_t groups = apply<Arch>(w, {}, ends_.head, range, s.normed, normed, rows, g, s.logits);
+      for (std::size_t row = running.size(); row < groups * rows; ++row)
+        running.emplace_back(static_cast<std::size_t>(labels[row % rows]));
+      const std::size_t columns = s.logits.size() / running.size();
+      for (std::size_t row = 0; row < running.size(); ++row)
+        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, p * w.width());
     }
     std::vector<token_score> result;
     for (const running_cross_entropy& r : running) result.push_back(r.result());
@@ -176,7 +128,7 @@ class decoder {
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
     place(ends, s, past == nullptr ? prefix_length(additions) : past->length);
-    embed(tokens, s);
+    embed(tokens, g, s);
     run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past);
     if (past != nullptr) past->length += tokens.size();
   }
@@ -197,10 +149,21 @@ class decoder {
     std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
   }
 
-  void embed(std::span<const std::int32_t> tokens, workspace& s) const {
-    s.stream.resize(tokens.size() * c_.dim);
-    for (std::size_t t = 0; t < tokens.size(); ++t)
-      w_.embedding.row(static_cast<std::size_t>(tokens[t]), std::span(s.stream).subspan(t * c_.dim, c_.dim));
+  /// tokens -> the stream, in g.count groups where these have rows of their own.
+  void embed(std::span<const std::int32_t> tokens, group_range g, workspace& s) const {
+    const std::size_t rows = tokens.size();
+    s.groups = ends_.embedding.empty() ? 1 : g.count;
+    s.stream.resize(s.groups * rows * c_.dim);
+    const auto row = [&](std::size_t group, std::size_t t) {
+      return std::span(s.stream).subspan((group * rows + t) * c_.dim, c_.dim);
+    };
+    for (std::size_t t = 0; t < rows; ++t) {
+      const auto token = static_cast<std::size_t>(tokens[t]);
+      w_.embedding.row(token, row(0, t));
+      for (std::size_t i = 1; i < s.groups; ++i) std::copy_n(row(0, t).data(), c_.dim, row(i, t).data());
+      for (std::size_t i = 0; i < s.groups && !ends_.embedding.empty(); ++i)
+        ends_.embedding.add(g.first + i, token, row(i, t));
+    }
   }
 
   /// Blocks [first, end).
@@ -211,15 +174,14 @@ class decoder {
     for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      attend(layer, extra, ends, g, s, past);
+      attend(w_.blocks[layer], layer, extra, ends, g, s, past);
       transform(w_.blocks[layer], extra, s.kept.size(), g, s);
     }
   }
 
   /// The stream loses the tokens that are not in s.kept.
-  void attend(std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends, group_range g,
-              workspace& s, cache* past) const {
-    const block& b = w_.blocks[layer];
+  void attend(const block& b, std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends,
+              group_range g, workspace& s, cache* past) const {
     const std::size_t normed = norm(b.attention_norm, extra.attention_norm, g, s), rows = ends.back();
     const std::size_t projected = apply<Arch>(b.qkv, extra.qkv, s.normed, normed, rows, g, s.projected);
     const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();
@@ -327,9 +289,15 @@ class decoder {
     add<Arch>(s.stream, s.branch);
   }
 
+  static const end_additions& none_at_the_ends() {
+    static const end_additions none;
+    return none;
+  }
+
   const config& c_;
   const weights& w_;
   const rotary& angles_;
+  const end_additions& ends_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn

@@ -16,7 +16,7 @@ namespace zoft::inline ZOFT_ISA::nn {
 /// y = xWᵀ + b, where W is the linears' weights one behind another, and so is b, or nothing.
 struct linear {
   struct part {
-    std::string name;       ///< the linear's
+    std::string name;       ///< the linear's, by which adapters know it
     std::size_t first = 0;  ///< its first output
     std::size_t out = 0;
   };
@@ -36,15 +36,16 @@ class addition {
 
   /// None of the linear's parts may be in the stack; then empty() holds. The stack's numbers must stay alive. Throws
   /// where shapes do not fit the linear's.
-  addition(const linear& to, const adapter_stack& stack) {
-    kernel::with_unit<simd::arch>(to.weight.type(), [&]<class Unit>(Unit) { fill<Unit>(to, stack.linears); });
-    fill_biases(to, stack);
+  addition(const linear& to, const adapter_stack& stack) : addition(to.weight, to.parts, stack) {}
+  addition(const packed_matrix& weight, std::span<const linear::part> parts, const adapter_stack& stack) {
+    kernel::with_unit<simd::arch>(weight.type(), [&]<class Unit>(Unit) { fill<Unit>(weight, parts, stack.linears); });
+    fill_biases(parts, stack);
   }
 
   bool empty() const { return parts_.empty() && biases_.empty(); }
   bool has_pairs() const { return !parts_.empty(); }  ///< whether any A and B are added
   bool shares_a() const { return a_.size() == 1; }
-  const packed_matrix& a(std::size_t group) const { return a_[shares_a() ? 0 : group]; }
+  const packed_matrix& a(std::size_t group) const { return a_[shares_a() ? 0 : which_a_[group]]; }
   std::size_t steps() const { return steps_; }  ///< that `expand` makes of a row
 
   /// A row of x Aᵀ (a(g).out()), which is changed -> what add_panel multiplies
@@ -77,8 +78,8 @@ class addition {
     panel.assign(steps * width, 0);
     for (auto p = begin; p != parts_.end() && has_outputs(*p); ++p) {
       const std::size_t from = std::max(first, p->first), to = std::min(end, p->first + p->of.out);
-      Unit::expand_w(p->of.b_of(group) + (from - p->first) * p->of.rank, p->of.rank, to - from, p->of.scale, split_,
-                     width, panel.data() + (p->step - begin->step) * width + from - first);
+      Unit::expand_w(p->of.b_of(group) + (from - p->first) * p->of.rank, p->of.rank, to - from, p->of.scale_of(group),
+                     split_, width, panel.data() + (p->step - begin->step) * width + from - first);
     }
     if (width == packed_matrix::lanes)
       Unit::template add_panel<1>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
@@ -99,15 +100,15 @@ class addition {
   };
 
   template <class Unit>
-  void fill(const linear& to, const low_rank_stack& stack) {
+  void fill(const packed_matrix& weight, std::span<const linear::part> parts, const low_rank_stack& stack) {
     constexpr bool narrow = Unit::inputs > 1;
     bool shared = true;
-    for (const linear::part& p : to.parts) {
+    for (const linear::part& p : parts) {
       const low_rank* l = stack.find(p.name);
       if (l == nullptr) continue;
-      if (l->in != to.weight.in() || l->out != p.out)
+      if (l->in != weight.in() || l->out != p.out)
         fail("adapter: '" + p.name + "' is adapted as " + text(l->out) + " by " + text(l->in) + ", and is " +
-             text(p.out) + " by " + text(to.weight.in()));
+             text(p.out) + " by " + text(weight.in()));
       parts_.push_back({p.first, columns_, 0, *l});
       columns_ += l->rank;
       shared = shared && l->a_stride == 0;
@@ -117,12 +118,20 @@ class addition {
       p.step = steps_;
       steps_ += Unit::steps_of(p.of.rank, split_);
     }
-    for (std::size_t g = 0; has_pairs() && g < (shared ? 1 : stack.size()); ++g)
-      pack_a(to.weight.in(), g, narrow ? dtype::bf16 : dtype::f32);
+    for (std::size_t g = 0; has_pairs() && g < (shared ? 1 : stack.size()); ++g) {
+      const auto same = [&](std::size_t other) {
+        return std::all_of(parts_.begin(), parts_.end(),
+                           [&](const part& p) { return p.of.a_of(other) == p.of.a_of(g); });
+      };
+      std::size_t first = 0;
+      while (!same(first)) ++first;
+      which_a_.push_back(first < g ? which_a_[first] : a_.size());
+      if (first == g) pack_a(weight.in(), g, narrow ? dtype::bf16 : dtype::f32);
+    }
   }
 
-  void fill_biases(const linear& to, const adapter_stack& stack) {
-    for (const linear::part& p : to.parts) {
+  void fill_biases(std::span<const linear::part> parts, const adapter_stack& stack) {
+    for (const linear::part& p : parts) {
       const auto found = stack.biases.find(p.name);
       if (found == stack.biases.end()) continue;
       if (found->second.size != p.out)
@@ -147,7 +156,8 @@ class addition {
 
   bool split_ = false;                   // whether A and u are sums of an upper and a lower part
   std::size_t columns_ = 0, steps_ = 0;  // of u, and of the expanded row
-  std::vector<packed_matrix> a_;         // one, or one a group
+  std::vector<packed_matrix> a_;         // one, or one for all groups that have the same
+  std::vector<std::size_t> which_a_;     // of a group
   std::vector<part> parts_;
   std::vector<bias> biases_;
 };
@@ -159,14 +169,14 @@ struct group_range {
 
 namespace kernel {
 
-/// x (groups, rows, in) -> y (groups·copies, rows, out), where copies is 1, or groups is.
+/// x (groups, rows, in) -> y (groups·copies, rows, columns of the panels), where copies is 1, or groups is.
 template <class Unit>
-void multiply_linear(const linear& l, const addition& extra, rows_of<const float> x, std::size_t groups,
-                     std::size_t rows, std::size_t first_group, std::size_t copies, rows_of<float> y) {
+void multiply_linear(const packed_matrix& w, std::span<const float> bias, const addition& extra, panel_range panels,
+                     rows_of<const float> x, std::size_t groups, std::size_t rows, std::size_t first_group,
+                     std::size_t copies, rows_of<float> y) {
   using element = typename Unit::element;
   static thread_local std::vector<float> u;
   static thread_local std::vector<element> expanded;
-  const packed_matrix& w = l.weight;
   const std::size_t reduced = extra.has_pairs() ? extra.a(0).out() : 0, steps = extra.steps();
   // One x of a block in each set: all copies have the same, unless their As differ.
   const std::size_t sets = !extra.has_pairs() ? 0 : extra.shares_a() ? 1 : copies;
@@ -199,15 +209,15 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
       for (std::size_t r = 0; block.last && r < block.rows; ++r)
         extra.template expand<Unit>(to.at(r).data, expanded_of(set).at(r).data);
     }
-    for (std::size_t p = 0; p < w.panels(); ++p) {
+    for (std::size_t p = panels.first; p < panels.first + panels.count; ++p) {
       const std::size_t columns = w.columns(p), column = p * w.width();
-      const rows_of<float> first = y.at(block.row, column);
+      const rows_of<float> first = y.at(block.row, column - panels.first * w.width());
       block.multiply_panel(0, block.rows, w, p, first, false);
       if (!block.last) continue;
       // What else becomes of the panel's columns, while they are in cache.
-      if (!l.bias.empty())
+      if (!bias.empty())
         for (std::size_t r = 0; r < block.rows; ++r)
-          for (std::size_t c = 0; c < columns; ++c) first.at(r).data[c] += l.bias[column + c];
+          for (std::size_t c = 0; c < columns; ++c) first.at(r).data[c] += bias[column + c];
       for (std::size_t copy = 1; copy < copies; ++copy)
         for (std::size_t r = 0; r < block.rows; ++r)
           std::copy_n(first.at(r).data, columns, first.at(copy * rows + r).data);
@@ -225,18 +235,28 @@ void multiply_linear(const linear& l, const addition& extra, rows_of<const float
 
 }  // namespace kernel
 
-/// x (groups, rows, in), groups being 1 or g.count -> y (groups', rows, out); returns groups'. An input of one group
-/// that meets an addition becomes g.count groups: the base product, which they share, is computed once.
+/// x (groups, rows, in), groups being 1 or g.count -> y (groups', rows, columns of the panels of w); returns groups'.
+/// An input of one group that meets an addition becomes g.count groups: the base product, which they share, is computed
+/// once.
+template <class Arch>
+std::size_t apply(const packed_matrix& w, std::span<const float> bias, const addition& extra, panel_range panels,
+                  std::span<const float> x, std::size_t groups, std::size_t rows, group_range g,
+                  std::vector<float>& y) {
+  const std::size_t result = extra.empty() ? groups : g.count;
+  const std::size_t columns = std::min(panels.count * w.width(), w.out() - panels.first * w.width());
+  y.resize(result * rows * columns);
+  kernel::with_unit<Arch>(w.type(), [&]<class Unit>(Unit) {
+    kernel::multiply_linear<Unit>(w, bias, extra, panels, {x.data(), w.in()}, groups, rows, g.first, result / groups,
+                                  {y.data(), columns});
+  });
+  return result;
+}
+
+/// The same of all of a linear's outputs.
 template <class Arch>
 std::size_t apply(const linear& l, const addition& extra, std::span<const float> x, std::size_t groups,
                   std::size_t rows, group_range g, std::vector<float>& y) {
-  const std::size_t result = extra.empty() ? groups : g.count, out = l.weight.out();
-  y.resize(result * rows * out);
-  kernel::with_unit<Arch>(l.weight.type(), [&]<class Unit>(Unit) {
-    kernel::multiply_linear<Unit>(l, extra, {x.data(), l.weight.in()}, groups, rows, g.first, result / groups,
-                                  {y.data(), out});
-  });
-  return result;
+  return apply<Arch>(l.weight, l.bias, extra, {0, l.weight.panels()}, x, groups, rows, g, y);
 }
 
 }  // namespace zoft::inline ZOFT_ISA::nn

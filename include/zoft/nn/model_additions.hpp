@@ -13,24 +13,25 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The name by which adapters know the norm before the head.
-inline constexpr const char* final_norm_name = "model.norm";
-
 struct model_additions {
   std::vector<block_additions> blocks;  ///< one a block, or none where nothing is added
-  group_gains final_norm;
+  end_additions ends;
 
   /// The stack's numbers must stay alive. Throws where there are no groups, or the model has no such linear, norm or
   /// attention, or not of that shape, or some attentions have a prefix and others none, or another length.
   model_additions(const weights& w, const layout& linears, const layout& norms, const adapter_stack& stack) {
     require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
     if (stack.empty()) return;
-    for (std::size_t i = 0; i < stack.linears.linears(); ++i) check_known(stack.linears.name(i), linears, "linear");
+    for (std::size_t i = 0; i < stack.linears.linears(); ++i) {
+      const std::string_view name = stack.linears.name(i);
+      if (name == embedding_name || (name == head_name && !w.has_tied_head())) continue;
+      check_known(name, linears, "linear");
+    }
     for (const auto& [name, bias] : stack.biases) check_known(name, linears, "linear");
     for (const auto& [name, gains] : stack.gains) check_known(name, norms, "norm");
     if (!stack.prefixes.empty()) check_prefixes(w, stack);
     for (const block& b : w.blocks) blocks.emplace_back(b, stack);
-    final_norm = group_gains(w.final_norm, final_norm_name, stack);
+    ends = end_additions(w, stack);
   }
 
   std::size_t prefix_length() const { return blocks.empty() ? 0 : blocks[0].prefix.length; }
@@ -49,6 +50,7 @@ struct model_additions {
 
   /// The number of blocks below all additions, the last block being never below; 0 where there are none.
   std::size_t first_adapted() const {
+    if (!ends.embedding.empty()) return 0;
     const auto first = std::find_if(blocks.begin(), blocks.end(), [](const auto& a) { return !a.empty(); });
     if (first == blocks.end()) return blocks.empty() ? 0 : blocks.size() - 1;
     return static_cast<std::size_t>(first - blocks.begin());

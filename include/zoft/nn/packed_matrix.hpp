@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -53,8 +54,14 @@ class packed_matrix {
 #endif
 
   packed_matrix() = default;
-  packed_matrix(std::size_t out, std::size_t in, dtype type)
-      : out_(out), in_(in), type_(type), width_(lanes * (out > lanes ? 2 : 1)) {
+  packed_matrix(std::size_t out, std::size_t in, dtype type) { reshape(out, in, type); }
+
+  /// Makes it a matrix of that shape, of whatever weights; memory that it has is used again.
+  void reshape(std::size_t out, std::size_t in, dtype type) {
+    out_ = out;
+    in_ = in;
+    type_ = type;
+    width_ = lanes * (out > lanes ? 2 : 1);
     constexpr std::size_t most = std::size_t{1} << 40;
     require(out > 0 && in > 0 && out <= most / in,
             "pack: a matrix of " + text(out) + " by " + text(in) + ", and must have from 1 to 2^40 weights");
@@ -81,7 +88,23 @@ class packed_matrix {
     require(w.size() % in_ == 0 && first + w.size() / in_ <= out_,
             "packed_matrix: " + text(w.size()) + " numbers from row " + text(first) + " do not fit " + text(out_) +
                 " by " + text(in_));
-    for (std::size_t from = 0; from < w.size(); from += in_, ++first) assign_row(w.subspan(from, in_), first, s);
+    const std::size_t rows = w.size() / in_;
+    if (type_ == dtype::f32)
+      for_each_run(first, rows, [&](std::size_t row, std::size_t i, std::size_t count, std::size_t place) {
+        const float* const from = w.data() + row * in_ + i;
+        auto* const words = reinterpret_cast<float*>(bytes_.data() + place);
+        for (std::size_t k = 0; k < count; ++k) words[k * width_] = s * from[k];
+      });
+    else if (type_ == dtype::bf16)
+      for_each_run(first, rows, [&](std::size_t row, std::size_t i, std::size_t count, std::size_t place) {
+        const float* const from = w.data() + row * in_ + i;
+        auto* const words = reinterpret_cast<pair_of_bfloat16*>(bytes_.data() + place);
+        std::uint32_t narrow[run] = {};
+        for (std::size_t k = 0; k < count; ++k) narrow[k] = bfloat16(s * from[k]).bits;
+        for (std::size_t k = 0; k < count; k += 2) words[k / 2 * width_] = narrow[k] | narrow[k + 1] << 16;
+      });
+    else
+      for (std::size_t row = 0; row < rows; ++row) assign_codes(w.subspan(row * in_, in_), first + row, s);
   }
 
   float at(std::size_t o, std::size_t i) const {
@@ -98,6 +121,22 @@ class packed_matrix {
   /// Row o, widened: what an embedding looks up.
   void row(std::size_t o, std::span<float> to) const {
     for (std::size_t i = 0; i < in_; ++i) to[i] = at(o, i);
+  }
+  /// Rows [first, first + to.size()/in), widened.
+  void read(std::size_t first, std::span<float> to) const {
+    for_each_run(first, to.size() / in_, [&](std::size_t row, std::size_t i, std::size_t count, std::size_t place) {
+      float* const at_row = to.data() + row * in_ + i;
+      if (type_ == dtype::f32) {
+        const auto* const words = reinterpret_cast<const float*>(bytes_.data() + place);
+        for (std::size_t k = 0; k < count; ++k) at_row[k] = words[k * width_];
+      } else if (type_ == dtype::bf16) {
+        const auto* const words = reinterpret_cast<const pair_of_bfloat16*>(bytes_.data() + place);
+        for (std::size_t k = 0; k < count; ++k)
+          at_row[k] = std::bit_cast<float>(words[k / 2 * width_] << (k % 2 == 0 ? 16 : 0) & 0xffff0000u);
+      } else {
+        for (std::size_t k = 0; k < count; ++k) at_row[k] = at(first + row, i + k);
+      }
+    });
   }
 
   /// What panel p holds.
@@ -220,6 +259,23 @@ class packed_matrix {
 #endif
   }
 
+  using pair_of_bfloat16 [[gnu::may_alias]] = std::uint32_t;  // two bfloat16
+  static constexpr std::size_t run = 32;                      // inputs of a row, which is an even number
+
+  /// Calls f(row, i, count, place) for inputs [i, i + count) of each of the rows [first + row, …), those of a panel in
+  /// turn for the sake of cache. For f32 and bf16 their words of 4 bytes are width_ apart, from byte `place` on.
+  template <class F>
+  void for_each_run(std::size_t first, std::size_t rows, F f) const {
+    for (std::size_t begin = 0, end; begin < rows; begin = end) {
+      end = std::min(rows, begin + width_ - (first + begin) % width_);
+      const std::size_t panel = (first + begin) / width_ * panel_bytes();
+      for (std::size_t i = 0; i < in_; i += run)
+        for (std::size_t row = begin; row < end; ++row)
+          f(row, i, std::min(run, in_ - i),
+            panel + ((type_ == dtype::f32 ? i : i / 2) * width_ + (first + row) % width_) * 4);
+    }
+  }
+
   std::size_t panel_bytes() const {
     const std::size_t together = inputs_together(type_);
     return width_ * ((in_ + together - 1) / together * together) * bits_of(type_) / 8;
@@ -260,38 +316,31 @@ class packed_matrix {
     return code;
   }
 
-  void assign_row(std::span<const float> w, std::size_t o, float s) {
+  /// Row o of what is neither f32 nor bf16.
+  void assign_codes(std::span<const float> w, std::size_t o, float s) {
     std::byte* panel = bytes_.data() + o / width_ * panel_bytes();
-    const std::size_t c = o % width_;
-    if (type_ == dtype::f32) {
-      for (std::size_t i = 0; i < in_; ++i) reinterpret_cast<float*>(panel)[i * width_ + c] = s * w[i];
-    } else if (type_ == dtype::bf16) {
-      for (std::size_t i = 0; i < in_; ++i)
-        reinterpret_cast<bfloat16*>(panel)[(i / 2 * width_ + c) * 2 + i % 2] = bfloat16(s * w[i]);
-    } else {
-      const std::size_t together = type_ == dtype::i8 ? in_ : group;
-      for (std::size_t first = 0; first < in_; first += together) {
-        const std::size_t end = std::min(in_, first + together);
-        float greatest = 0;
-        for (std::size_t i = first; i < end; ++i) {
-          const float value = s * w[i];
-          if (!is_finite(value))
-            fail("pack: the weight of row " + text(o) + ", column " + text(i) + " is " + text(value) +
-                 ", and must be finite to be kept as " + std::string(name_of(type_)));
-          greatest = std::max(greatest, std::abs(value));
-        }
-        const float most = type_ == dtype::i8 ? 127.0f : type_ == dtype::i4 ? 7.0f : 1.0f;
-        const float unit = greatest / most;
-        scales_[scale_place(o, first)] = unit;
-        for (std::size_t i = first; i < end; ++i) {
-          const float value = unit > 0 ? std::clamp(s * w[i] / unit, -most, most) : 0.0f;
-          std::byte& code = panel[place(i, c)];
-          if (type_ == dtype::i8) {
-            code = code_of_integer(static_cast<int>(std::nearbyint(value)));
-          } else {
-            const std::size_t shift = nibble_shift(i) % 8;
-            code = (code & std::byte{0xf0} >> shift) | static_cast<std::byte>(code_of(value) << shift);
-          }
+    const std::size_t c = o % width_, together = type_ == dtype::i8 ? in_ : group;
+    for (std::size_t first = 0; first < in_; first += together) {
+      const std::size_t end = std::min(in_, first + together);
+      float greatest = 0;
+      for (std::size_t i = first; i < end; ++i) {
+        const float value = s * w[i];
+        if (!is_finite(value))
+          fail("pack: the weight of row " + text(o) + ", column " + text(i) + " is " + text(value) +
+               ", and must be finite to be kept as " + std::string(name_of(type_)));
+        greatest = std::max(greatest, std::abs(value));
+      }
+      const float most = type_ == dtype::i8 ? 127.0f : type_ == dtype::i4 ? 7.0f : 1.0f;
+      const float unit = greatest / most;
+      scales_[scale_place(o, first)] = unit;
+      for (std::size_t i = first; i < end; ++i) {
+        const float value = unit > 0 ? std::clamp(s * w[i] / unit, -most, most) : 0.0f;
+        std::byte& code = panel[place(i, c)];
+        if (type_ == dtype::i8) {
+          code = code_of_integer(static_cast<int>(std::nearbyint(value)));
+        } else {
+          const std::size_t shift = nibble_shift(i) % 8;
+          code = (code & std::byte{0xf0} >> shift) | static_cast<std::byte>(code_of(value) << shift);
         }
       }
     }

@@ -6,12 +6,15 @@
 
 #include "../io/checkpoint.hpp"
 #include "../layout.hpp"
+#include "../weight_points.hpp"
 #include "activation_cache.hpp"
 #include "batch.hpp"
 #include "criterion.hpp"
 #include "decoder.hpp"
+#include "layerwise.hpp"
 #include "model_additions.hpp"
 #include "start.hpp"
+#include "task.hpp"
 #include "thread_pool.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -38,10 +41,11 @@ class transformer {
         kept_(o.activation_cache) {
     make_room(from, o.weights);
     std::vector<float> values;
-    for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto set, auto) {
+    w_.for_each([&](const std::string& name, auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t columns = nn::weights::columns(at);
       values.resize(rows * columns);
       from.read(name, columns == 1 ? std::vector{rows} : std::vector{rows, columns}, values);
-      set(values);
+      nn::weights::write(at, first, values);
     });
   }
 
@@ -74,29 +78,34 @@ class transformer {
   }
 
   /// All weights as one buffer, row-major, by Hugging Face's names: what training them all needs.
-  zoft::layout weights_layout() const {
-    zoft::layout result;
-    for_each_tensor([&](const std::string& name, std::size_t rows, std::size_t columns, auto, auto) {
-      result.add(name, rows, columns);
-    });
-    return result;
-  }
+  zoft::layout weights_layout() const { return w_.layout(); }
   std::vector<float> weights() const {
     std::vector<float> result;
-    for_each_tensor([&](const std::string&, std::size_t, std::size_t, auto, auto get) { get(result); });
+    w_.for_each([&](const std::string&, const auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t size = rows * nn::weights::columns(at);
+      result.resize(result.size() + size);
+      nn::weights::read(at, first, std::span(result).last(size));
+    });
     return result;
   }
   /// Takes over the buffer's numbers. No forward may be running.
   void assign(std::span<const float> all) {
-    std::size_t at = 0, size = 0;
-    for_each_tensor(
-        [&](const std::string&, std::size_t rows, std::size_t columns, auto, auto) { size += rows * columns; });
+    const std::size_t size = weights_layout().size();
     require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
     kept_.clear();
-    for_each_tensor([&](const std::string&, std::size_t rows, std::size_t columns, auto set, auto) {
-      set(all.subspan(at, rows * columns));
-      at += rows * columns;
+    w_.for_each([&](const std::string&, auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t n = rows * nn::weights::columns(at);
+      nn::weights::write(at, first, all.first(n));
+      all = all.subspan(n);
     });
+  }
+
+  /// Changes the weights where they are, a piece at a time; see nn::weights::update. No forward may be running.
+  using weight_type = float;
+  template <class F>
+  void update_weights(const std::vector<bool>& moves, F f) {
+    kept_.clear();
+    w_.update(moves, f);
   }
 
   /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).
@@ -104,9 +113,7 @@ class transformer {
               criterion of = criterion::loss) const {
     require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
                                                   " losses, and there are " + text(adapters.size()) + " adapters");
-    const std::vector<token_score> all = score(b, adapters);
-    for (std::size_t g = 0; g < losses.size(); ++g)
-      losses[g] = value_of(of, b, std::span(all).subspan(g * b.predicted(), b.predicted()));
+    write_values(of, b, score(b, adapters), losses);
   }
 
   /// Group g's loss on sequence g mod B of the batch's B alone, as per_example asks: losses (adapters.size()), a
@@ -134,6 +141,19 @@ class transformer {
     return result;
   }
 
+  /// The loss at each of some points around the weights: losses (points.size()).
+  void losses(const batch& b, const weight_points<float>& points, std::span<double> losses,
+              criterion of = criterion::loss) const {
+    require(losses.size() == points.size(), "transformer: there is room for " + text(losses.size()) +
+                                                " losses, and there are " + text(points.size()) + " points");
+    write_values(of, b, score(b, points), losses);
+  }
+  double loss(const batch& b, const weight_points<float>& point, criterion of = criterion::loss) const {
+    double result = 0;
+    losses(b, point, {&result, 1}, of);
+    return result;
+  }
+
   /// (groups, labels that count): each label's −ln p, and the most probable token in its place.
   std::vector<token_score> score(const batch& b, const adapter_stack& adapters = adapter_stack(1)) const {
     const std::size_t groups = adapters.size();
@@ -141,15 +161,9 @@ class transformer {
     check(b, additions.prefix_length());
     // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
     // such tasks than threads, in some of the groups.
-    constexpr std::size_t most_rows = 512;
     const std::size_t workers = pool_.workers();
     const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
-    std::vector<task> tasks;
-    for (std::size_t i = 0, label = 0; i < b.size(); ++i) {
-      if (tasks.empty() || tasks.back().ends.back() + b[i].tokens.size() > most)
-        tasks.emplace_back().first_label = label;
-      label += tasks.back().add(b[i]);
-    }
+    const std::vector<task> tasks = tasks_of(b, most);
     const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
@@ -163,6 +177,16 @@ class transformer {
     return result;
   }
 
+  /// (points, labels that count): the scores of a model whose weights are those of the point, rounded to what they are
+  /// kept as, bit for bit. They are made a half of a block at a time, for the points of one direction together.
+  std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
+    w_.check_trainable();
+    check(b, 0);
+    const std::size_t workers = pool_.workers();
+    return layerwise<>(c_, w_, angles_, pool_, points)
+        .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers)), b.predicted());
+  }
+
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
   std::vector<float> logits(std::span<const std::int32_t> tokens,
                             const adapter_stack& adapter = adapter_stack(1)) const {
@@ -172,8 +196,8 @@ class transformer {
     workspace s;
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
-    run_decoder().run(tokens, rows, additions.blocks, {0, 1}, s);
-    run_decoder().logits(s, additions.final_norm);
+    run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
+    run_decoder(additions).logits(s);
     return std::move(s.logits);
   }
 
@@ -190,8 +214,8 @@ class transformer {
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
-      run_decoder().run(next, last, additions.blocks, {0, 1}, s, &past);
-      run_decoder().logits(s, additions.final_norm);
+      run_decoder(additions).run(next, last, additions.blocks, {0, 1}, s, &past);
+      run_decoder(additions).logits(s);
       const std::int32_t token = cross_entropy(s.logits, 0).best;
       if (token < 0 || token == stop) break;
       result.push_back(token);
@@ -201,28 +225,16 @@ class transformer {
   }
 
  private:
+  static constexpr std::size_t most_rows = 512;  // of a task, in all groups
+
+  static void write_values(criterion of, const batch& b, std::span<const token_score> scores,
+                           std::span<double> values) {
+    for (std::size_t g = 0; g < values.size(); ++g)
+      values[g] = value_of(of, b, scores.subspan(g * b.predicted(), b.predicted()));
+  }
+
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
-
-  /// Sequences one behind another, each without what comes after the last token that predicts a label.
-  struct task {
-    std::size_t first_label = 0;  // of all labels that count
-    std::vector<std::int32_t> tokens, labels;
-    std::vector<std::size_t> ends, predicting;  // of sequences; and the tokens before the labels
-
-    /// Returns how many labels it has.
-    std::size_t add(const batch::sequence& one) {
-      const std::size_t begin = tokens.size(), before = labels.size();
-      for (std::size_t t = 1; t < one.labels.size(); ++t)
-        if (one.labels[t] != ignored) {
-          predicting.push_back(begin + t - 1);
-          labels.push_back(one.labels[t]);
-        }
-      const std::size_t end = predicting.empty() || predicting.back() < begin ? begin : predicting.back() + 1;
-      tokens.insert(tokens.end(), one.tokens.begin(), one.tokens.begin() + static_cast<std::ptrdiff_t>(end - begin));
-      ends.push_back(end);
-      return labels.size() - before;
-    }
-  };
+  decoder<> run_decoder(const model_additions& additions) const { return {c_, w_, angles_, additions.ends}; }
 
   template <class Place>
   void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
@@ -234,11 +246,11 @@ class transformer {
         return std::span<const float>(s.stream);
       });
       s.stream.swap(s.entering);
-      run_decoder().run_from(first, t.ends, t.predicting, additions.blocks, g, s);
+      run_decoder(additions).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder().run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
+      run_decoder(additions).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
     }
-    const std::vector<token_score> scores = run_decoder().scores(t.labels, s, additions.final_norm, g);
+    const std::vector<token_score> scores = run_decoder(additions).scores(t.labels, s, g);
     const bool shared = scores.size() == t.labels.size();
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t i = 0; i < t.labels.size(); ++i)
@@ -311,61 +323,6 @@ class transformer {
     }
     norms_.add(final_norm_name, c_.dim);
   }
-
-  /// Calls f(name, rows, columns, set, get) for every tensor in Hugging Face's order; set takes its numbers, get
-  /// appends them.
-  template <class Self, class F>
-  static void visit(Self& self, F f) {
-    const auto matrix = [&](const std::string& name, auto& m, std::size_t first, std::size_t rows) {
-      f(
-          name, rows, m.in(), [&m, first](std::span<const float> v) { assign_rows(m, v, first); },
-          [&m, first, rows](std::vector<float>& to) {
-            for (std::size_t o = 0; o < rows; ++o) {
-              to.resize(to.size() + m.in());
-              m.row(first + o, std::span(to).last(m.in()));
-            }
-          });
-    };
-    const auto vector = [&](const std::string& name, auto& v, std::size_t first, std::size_t rows) {
-      f(
-          name, rows, std::size_t{1}, [&v, first](std::span<const float> from) { assign_vector(v, from, first); },
-          [&v, first, rows](std::vector<float>& to) {
-            to.insert(to.end(), v.data() + first, v.data() + first + rows);
-          });
-    };
-    const auto all_of = [&](auto& l) {
-      for (const linear::part& p : l.parts) {
-        matrix(p.name + ".weight", l.weight, p.first, p.out);
-        if (!l.bias.empty()) vector(p.name + ".bias", l.bias, p.first, p.out);
-      }
-    };
-    matrix("model.embed_tokens.weight", self.w_.embedding, 0, self.c_.vocabulary);
-    for (std::size_t layer = 0; layer < self.c_.layers; ++layer) {
-      auto& b = self.w_.blocks[layer];
-      vector(b.attention_norm_name + ".weight", b.attention_norm, 0, self.c_.dim);
-      all_of(b.qkv);
-      all_of(b.output);
-      vector(b.mlp_norm_name + ".weight", b.mlp_norm, 0, self.c_.dim);
-      all_of(b.gate_up);
-      all_of(b.down);
-    }
-    vector(final_norm_name + std::string(".weight"), self.w_.final_norm, 0, self.c_.dim);
-    if (!self.c_.tied_head) matrix("lm_head.weight", self.w_.head, 0, self.c_.vocabulary);
-  }
-  template <class F>
-  void for_each_tensor(F f) {
-    visit(*this, f);
-  }
-  template <class F>
-  void for_each_tensor(F f) const {
-    visit(*this, f);
-  }
-  static void assign_rows(packed_matrix& m, std::span<const float> v, std::size_t first) { m.assign(v, first); }
-  static void assign_rows(const packed_matrix&, std::span<const float>, std::size_t) {}
-  static void assign_vector(std::vector<float>& v, std::span<const float> from, std::size_t first) {
-    std::copy(from.begin(), from.end(), v.begin() + static_cast<std::ptrdiff_t>(first));
-  }
-  static void assign_vector(const std::vector<float>&, std::span<const float>, std::size_t) {}
 
   config c_;
   rotary angles_;

@@ -72,10 +72,11 @@ struct factored {
     }
   }
 
-  /// x (n), of which the parts are moved.
-  template <number T, class Sampler>
-  void apply(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, direction d,
-             std::span<const double> c, double rate) {
+  /// x, of which the parts are moved: see parameters::buffer.
+  template <class X, class Sampler>
+  void apply(const X& x, std::span<const extent> parts, const Sampler& sampler, direction d, std::span<const double> c,
+             double rate) {
+    using T = typename X::value_type;
     using A = arithmetic_t<T>;
     const auto basis = sampler.basis(d);
     std::vector<A>& e = estimate.of<A>();
@@ -89,6 +90,7 @@ struct factored {
     std::fill(e.begin(), e.end(), A{0});
     for (std::uint32_t i = 0; i < c.size(); ++i)
       sampler.core_axpy(std::span<A>(e), static_cast<A>(c[i]), direction{d.seed, d.step, i});
+    std::vector<extent> moved;
     for (std::size_t i = 0; i < core.tensors().size(); ++i) {
       const tensor& owner = sampler.layout.tensors()[i];
       const auto holds = [&](const extent& part) {
@@ -96,19 +98,17 @@ struct factored {
       };
       if (std::none_of(parts.begin(), parts.end(), holds)) continue;
       turn<A>(basis, i, {core.tensors()[i].offset, &owner, rate, d.step});
-      const extent whole{owner.offset, owner.size(), &owner};
-      for_each_piece(std::span(&whole, 1), chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-        A g[chunk] = {};
-        basis.embed(std::span<const A>(e), std::span<A>(g, n), first);
-        update::descend<T>(x.subspan(first, n), std::span<A>(g, n), {first, &owner, rate, d.step}, optimizer.decay,
-                           optimizer.decays);
-      });
+      moved.push_back({owner.offset, owner.size(), &owner});
     }
+    x.update(moved, [&](std::size_t first, std::span<T> piece, const tensor* owner) {
+      A g[update::most] = {};
+      const std::span<A> made(g, piece.size());
+      basis.embed(std::span<const A>(e), made, first);
+      update::descend<T>(piece, made, {first, owner, rate, d.step}, optimizer.decay, optimizer.decays);
+    });
   }
 
  private:
-  static constexpr std::size_t chunk = 2048;  // elements of P(e) that exist at a time
-
   template <class A, class Basis>
   void turn(const Basis& basis, std::size_t index, const update::piece& p) {
     const tensor& of_core_tensor = core.tensors()[index];

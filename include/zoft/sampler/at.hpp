@@ -45,6 +45,7 @@ template <class Sampler>
 concept stateless_sampler = !requires(Sampler s, std::span<const float> x, const layout& shape) {
   s.template start<float>(x, shape);
 }
+&&!requires(Sampler s, std::size_t size, const layout& shape) { s.start(size, shape); }
 &&!requires(const Sampler s, direction d) { s.applied(d); };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -15,9 +15,8 @@ struct diagonal_subspace {
   std::size_t rank = 24;  ///< r ≥ 1
 
   /// Called before the first step.
-  template <number T>
-  void start(std::span<const T> x, const zoft::layout& shape) {
-    low_rank_parts::start("diagonal_subspace", layout, shape, x.size());
+  void start(std::size_t size, const zoft::layout& shape) {
+    low_rank_parts::start("diagonal_subspace", layout, size, shape);
   }
 
   zoft::layout core() const { return low_rank_parts::core<core_shape::diagonal>(layout, rank); }

@@ -17,10 +17,7 @@ struct flipout {
   zoft::layout layout = {};
 
   /// Called before the first step.
-  template <number T>
-  void start(std::span<const T> x, const zoft::layout& shape) {
-    low_rank_parts::start("flipout", layout, shape, x.size());
-  }
+  void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("flipout", layout, size, shape); }
 
   /// z(d), which refers to this sampler. Throws std::invalid_argument where the layout is empty.
   auto at(direction d) const {

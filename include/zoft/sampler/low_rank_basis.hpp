@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -121,7 +122,7 @@ inline void check_columns(const char* who, const tensor& t, std::size_t rows, st
 }
 
 /// Without a layout of its own, a sampler takes the parameters'; with one, it must be theirs.
-inline void start(const char* who, layout& own, const layout& parameters, std::size_t size) {
+inline void start(const char* who, layout& own, std::size_t size, const layout& parameters) {
   if (own.empty()) own = parameters;
   const auto equal = [](const tensor& a, const tensor& b) { return a.rows == b.rows && a.columns == b.columns; };
   const bool same =
@@ -215,6 +216,19 @@ class low_rank_basis {
     }
   }
 
+  /// z of matrix `index` is left·right. to (m, r) ← left, where z has the cores `words`.
+  void left(std::size_t index, const float* words, std::span<float> to) const {
+    const part& p = parts_[index];
+    for (std::size_t row = 0; row < p.owner->rows; ++row)
+      left_row(p, words + p.words, row, 0, to.subspan(row * rank_, rank_));
+  }
+  /// (r, k)
+  std::span<const float> right(std::size_t index) const {
+    const part& p = parts_[index];
+    return std::span(right_).subspan(p.right, rank_ * p.owner->columns);
+  }
+  std::size_t rank() const { return rank_; }
+
   /// x[i] += a · z[first + i] for the matrices, where z has the cores `words`, one matrix' behind another; what is of
   /// vectors, f(piece, element) does.
   template <number T, class F>
@@ -303,29 +317,40 @@ class low_rank_basis {
   std::vector<float> left_, right_;
 };
 
-/// z(d) of such a basis: its matrices' cores, made once, and gaussians for vectors, made as they are wanted.
+/// z(d) of such a basis, which several may share: its matrices' cores, made once, and gaussians for vectors, made as
+/// they are wanted.
 template <core_shape Shape, bool Orthonormal>
 class low_rank_direction {
  public:
-  low_rank_direction(low_rank_basis<Shape, Orthonormal> basis, direction d)
-      : basis_(std::move(basis)), core_(basis_.core_words(), 0.0f), vectors_(gaussian{}.at(d)) {
+  using basis_type = low_rank_basis<Shape, Orthonormal>;
+
+  low_rank_direction(basis_type basis, direction d)
+      : low_rank_direction(std::make_shared<const basis_type>(std::move(basis)), d) {}
+  low_rank_direction(std::shared_ptr<const basis_type> basis, direction d)
+      : basis_(std::move(basis)), core_(basis_->core_words(), 0.0f), vectors_(gaussian{}.at(d)) {
     random::drawn<random::normal>(d, low_rank_parts::words_of<Shape>)
         .axpy(std::span(core_), 1.0f, low_rank_parts::first_word<Shape>);
   }
 
-  std::uint64_t elements() const { return basis_.elements(); }
+  std::uint64_t elements() const { return basis_->elements(); }
+
+  // z of matrix `index` of the layout is left·right.
+
+  std::size_t rank() const { return basis_->rank(); }
+  void left(std::size_t index, std::span<float> to) const { basis_->left(index, core_.data(), to); }  ///< to (m, r)
+  std::span<const float> right(std::size_t index) const { return basis_->right(index); }              ///< (r, k)
 
   /// x[i] += a · z[first + i], z in the arithmetic of x; a = 0 and errors as in random::drawn::axpy.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     random::check_axpy(x.size(), a, first, elements());
     if (a == 0 || x.empty()) return;
-    basis_.axpy(x, a, first, core_.data(),
-                [&](std::span<T> piece, std::uint64_t element) { vectors_.axpy(piece, a, element); });
+    basis_->axpy(x, a, first, core_.data(),
+                 [&](std::span<T> piece, std::uint64_t element) { vectors_.axpy(piece, a, element); });
   }
 
  private:
-  low_rank_basis<Shape, Orthonormal> basis_;
+  std::shared_ptr<const basis_type> basis_;
   std::vector<float> core_;
   random::drawn<random::normal> vectors_;
 };

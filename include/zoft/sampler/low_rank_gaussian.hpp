@@ -36,10 +36,7 @@ struct low_rank_rows {
   }
 
   /// Called before the first step.
-  template <number T>
-  void start(std::span<const T> x, const zoft::layout& shape) {
-    low_rank_parts::start(name, layout, shape, x.size());
-  }
+  void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start(name, layout, size, shape); }
 
   zoft::layout core() const { return low_rank_parts::core<core_shape::rows>(layout, rank); }
 

@@ -12,9 +12,8 @@ struct low_rank_product {
   std::size_t rank = 1;  ///< r ≥ 1
 
   /// Called before the first step.
-  template <number T>
-  void start(std::span<const T> x, const zoft::layout& shape) {
-    low_rank_parts::start("low_rank_product", layout, shape, x.size());
+  void start(std::size_t size, const zoft::layout& shape) {
+    low_rank_parts::start("low_rank_product", layout, size, shape);
   }
 
   /// z(d), which refers to this sampler. Throws std::invalid_argument where an option is out of its range.

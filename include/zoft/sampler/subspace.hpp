@@ -21,10 +21,7 @@ struct subspace {
   }
 
   /// Called before the first step.
-  template <number T>
-  void start(std::span<const T> x, const zoft::layout& shape) {
-    low_rank_parts::start("subspace", layout, shape, x.size());
-  }
+  void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("subspace", layout, size, shape); }
 
   zoft::layout core() const { return low_rank_parts::core<core_shape::square>(layout, rank); }
 

@@ -1,0 +1,97 @@
+/// What an engine trains, as it walks over it: a buffer, or the weights that a model keeps in its own way.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "../layout.hpp"
+#include "../optimizer/update.hpp"
+#include "../random/axpy.hpp"
+#include "extent.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// A model that keeps weights of its own, and can be trained without a buffer of them:
+///
+///     weight_type                  what they are widened to: float or double
+///     weights_layout()             their names, and where each would be in one buffer
+///     update_weights(moves, f)     for each tensor i with moves[i], calls f(first, w) for all its elements in order, a
+///                                  piece w from element `first` of the buffer at a time; what f makes of w it keeps
+template <class M>
+concept weighted_model = requires(M& model, const M& read, const std::vector<bool>& moves,
+                                  void (*f)(std::uint64_t, std::span<typename M::weight_type>)) {
+  requires number<typename M::weight_type>;
+  { read.weights_layout() } -> std::convertible_to<layout>;
+  model.update_weights(moves, f);
+};
+
+namespace parameters {
+
+/// A buffer's numbers. T may be const.
+template <class T>
+struct buffer {
+  using value_type = std::remove_const_t<T>;
+  std::span<T> values;
+
+  std::size_t size() const { return values.size(); }
+
+  /// Calls f(first, x, owner) for pieces x of the parts, of at most update::most elements, which f may change.
+  template <class F>
+  void update(std::span<const extent> parts, F f) const {
+    for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor* owner) {
+      f(first, values.subspan(first, n), owner);
+    });
+  }
+};
+
+/// A model's weights, of which `size` are what its layout has.
+template <weighted_model Model>
+struct weights_of {
+  using value_type = typename Model::weight_type;
+  Model& model;
+  const layout& shape;
+
+  std::size_t size() const { return shape.size(); }
+
+  /// The same; parts are tensors of the layout, in its order.
+  template <class F>
+  void update(std::span<const extent> parts, F f) const {
+    std::vector<bool> moves;
+    auto part = parts.begin();
+    for (const tensor& t : shape) {
+      moves.push_back(part != parts.end() && part->first == t.offset);
+      part += moves.back();
+    }
+    part = parts.begin();
+    model.update_weights(moves, [&](std::uint64_t first, std::span<value_type> w) {
+      while (first >= part->first + part->size) ++part;
+      for (std::size_t done = 0; done < w.size(); done += update::most)
+        f(static_cast<std::size_t>(first) + done, w.subspan(done, std::min(update::most, w.size() - done)),
+          part->owner);
+    });
+  }
+};
+
+/// Refuses policies that look at parameters in one buffer, or keep a buffer of their size.
+template <class Sampler, class Optimizer>
+constexpr void check_without_buffer() {
+  static_assert(
+      !requires(Sampler s, std::span<const float> x, const layout& l) { s.template start<float>(x, l); },
+      "this sampler looks at parameters in one buffer, and a model's weights are in none");
+  static_assert(
+      !requires(Optimizer o, std::span<const float> x, const layout& l) { o.template start<float>(x, l); },
+      "this optimizer keeps numbers for each parameter, in one buffer: use sgd, a replayed or a factored one");
+}
+
+template <class X>
+inline constexpr bool is_buffer = requires(const X x) {
+  x.values;
+};
+
+}  // namespace parameters
+}  // namespace zoft::inline ZOFT_ISA
