@@ -12,6 +12,7 @@
 #include <zoft/optimizer/adam.hpp>
 #include <zoft/optimizer/momentum.hpp>
 #include <zoft/prge.hpp>
+#include <zoft/sampler/low_rank_gaussian.hpp>
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/schedule/cosine.hpp>
 #include <zoft/schedule/linear.hpp>
@@ -90,6 +91,11 @@ const std::tuple methods{
              const zoft::per_example<zoft::one_sided> of_each{.each = one_sided_of(o), .examples = o.batch};
              return zoft::engine{zoft::gaussian{}, of_each, a, adam_of(o), zoft::seed{o.seed}};
            }},
+    choice{"lozo", "as prge, along directions of rank 2, from bases that 50 steps share",
+           [](const auto& o, auto a) {
+             return zoft::engine{zoft::low_rank_gaussian{.rank = 2, .interval = 50}, two_point_of(o), a, sgd_of(o),
+                                 zoft::seed{o.seed}};
+           }},
     choice{"fzoo", "one-sided, along random signs, relative to the spread of the losses",
            [](const auto& o, auto a) {
              const zoft::standardised relative{.epsilon = o.epsilon, .queries = o.queries};
@@ -160,37 +166,54 @@ class owning_trainer : public trainer {
   const zoft::nn::transformer& model_;
 };
 
-/// All weights: they are kept in fp32, moved to each candidate in place, and given to the model, which rounds them
-/// where it is loaded in bf16.
+/// All weights, which are the model's own: candidates are evaluated beside them. Optimizers with numbers for each
+/// parameter want a buffer, and bfloat16 would lose small updates; then a buffer in fp32 is moved to each candidate in
+/// place, and given to the model.
 template <class Engine>
 class full_trainer : public trainer {
  public:
   full_trainer(Engine engine, const options& o, zoft::nn::transformer& model)
-      : engine_(std::move(engine)), o_(o), model_(model), weights_(model.weights()) {}
+      : engine_(std::move(engine)), o_(o), model_(model) {
+    if (needs_buffer || o.weights != zoft::nn::dtype::f32) weights_ = model.weights();
+  }
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
+    if constexpr (!needs_buffer)
+      if (weights_.empty())
+        return engine_.step(model_, [&](const auto& points, std::span<double> losses) {
+          model_.losses(batch, points, losses, criterion_of(o_));
+        });
     return engine_.step(std::span(weights_), [&](std::span<const float> w) {
       model_.assign(w);
       return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
     });
   }
   zoft::adapter_stack current() override {
-    model_.assign(weights_);
+    if (!weights_.empty()) model_.assign(weights_);
     return zoft::adapter_stack(1);
   }
-  std::size_t parameters() const override { return weights_.size(); }
-  std::string description() const override { return "all weights, in place, one candidate at a time"; }
+  std::size_t parameters() const override { return model_.weights_layout().size(); }
+  std::string description() const override {
+    return weights_.empty() ? "all weights, where the model keeps them"
+                            : "all weights, a copy in place, one candidate at a time";
+  }
   std::vector<std::string> files() const override { return {"weights.safetensors"}; }
   void save(const std::string& folder) const override {
     const zoft::layout shape = model_.weights_layout();
+    const std::vector<float> all = weights_.empty() ? model_.weights() : weights_;
     std::vector<zoft::io::named_tensor> tensors;
     for (const zoft::tensor& t : shape)
       tensors.push_back({t.name, t.is_matrix() ? std::vector{t.rows, t.columns} : std::vector{t.rows},
-                         std::span(weights_).subspan(t.offset, t.size())});
+                         std::span(all).subspan(t.offset, t.size())});
     zoft::io::write_safetensors(folder + "/weights.safetensors", tensors, {{"format", "pt"}});
   }
 
  private:
+  using optimizer = std::remove_cvref_t<decltype(std::declval<Engine&>().optimizer())>;
+  static constexpr bool needs_buffer = requires(optimizer o, std::span<const float> x, const zoft::layout& shape) {
+    o.template start<float>(x, shape);
+  };
+
   Engine engine_;
   const options& o_;
   zoft::nn::transformer& model_;
