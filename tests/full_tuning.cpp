@@ -44,7 +44,7 @@ class net {
   zoft::layout weights_layout() const { return shape_of_net(); }
 
   template <class F>
-  void update_weights(const std::vector<bool>& moves, F f) {
+  void update_weights(const std::vector<bool>& moves, F f, bool) {
     const zoft::layout shape = shape_of_net();
     for (std::size_t i = 0; i < moves.size(); ++i) {
       const zoft::tensor& t = shape.tensors()[i];

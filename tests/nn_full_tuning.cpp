@@ -287,6 +287,16 @@ TEST_CASE("full tuning: what cannot be tuned is refused in a line", "[nn]") {
         "model so");
   auto dense = zoft::mezo({});
   CHECK(message([&] { dense.step(coded, stacked(coded, some_text(32))); }).find("is kept as I8") != std::string::npos);
+  transformer narrow = fixture_model("llama_tied_f32", {.weights = dtype::bf16});
+  const batch b = some_text(32);
+  auto too_near = zoft::mezo({.epsilon = 1e-7});
+  CHECK(message([&] { too_near.step(narrow, stacked(narrow, b)); }).find("must be larger: rounding") !=
+        std::string::npos);
+  zoft::engine vectors{zoft::gaussian{}, zoft::two_point{.epsilon = 1e-7},
+                       zoft::subset{narrow.weights_layout(), zoft::vectors}, zoft::sgd{}};
+  CHECK(vectors.step(narrow, stacked(narrow, b)).status == zoft::status::ok);
+  auto beside = zoft::lozo({.epsilon = 1e-7}, narrow.weights_layout());
+  CHECK(beside.step(narrow, stacked(narrow, b)).status == zoft::status::ok);
   transformer other = fixture_model("llama_untied_f32");
   CHECK(message([&] { tuner.ask(other); }).find("the model's weights are not those of the layout") !=
         std::string::npos);

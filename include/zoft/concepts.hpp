@@ -99,6 +99,12 @@ concept replaying_optimizer = requires(const O o) {
   { o.replays() } -> std::convertible_to<std::size_t>;
 };
 
+/// One that keeps nothing, so that pieces may be applied in any order, and several at a time.
+template <class O>
+concept elementwise_optimizer = dense_optimizer<O> && requires {
+  requires O::elementwise;
+};
+
 /// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate).
 template <class O>
 concept factored_optimizer = requires {

@@ -191,7 +191,7 @@ class engine {
   }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is an
-  /// adapter_stack.
+  /// adapter_stack where directions are of low rank, and else weight_points.
   template <weighted_model Model, class F>
   requires(!owning) step_report step(Model& model, F&& functor) { return stacked_step(weights_of(model), functor); }
 

@@ -18,16 +18,18 @@ namespace zoft::inline ZOFT_ISA {
 
 /// A model that keeps weights of its own, and can be trained without a buffer of them:
 ///
-///     weight_type                  what they are widened to: float or double
-///     weights_layout()             their names, and where each would be in one buffer
-///     update_weights(moves, f)     for each tensor i with moves[i], calls f(first, w) for all its elements in order, a
-///                                  piece w from element `first` of the buffer at a time; what f makes of w it keeps
+///     weight_type                         what they are widened to: float or double
+///     weights_layout()                    their names, and where each would be in one buffer
+///     update_weights(moves, f, together)  for each tensor i with moves[i], calls f(first, w) for all its elements, a
+///                                         piece w from element `first` of the buffer at a time; what f makes of w it
+///                                         keeps. Pieces come in order; or, where `together`, in any, and from several
+///                                         threads at a time
 template <class M>
 concept weighted_model = requires(M& model, const M& read, const std::vector<bool>& moves,
                                   void (*f)(std::uint64_t, std::span<typename M::weight_type>)) {
   requires number<typename M::weight_type>;
   { read.weights_layout() } -> std::convertible_to<layout>;
-  model.update_weights(moves, f);
+  model.update_weights(moves, f, true);
 };
 
 namespace parameters {
@@ -42,7 +44,7 @@ struct buffer {
 
   /// Calls f(first, x, owner) for pieces x of the parts, of at most update::most elements, which f may change.
   template <class F>
-  void update(std::span<const extent> parts, F f) const {
+  void update(std::span<const extent> parts, bool, F f) const {
     for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor* owner) {
       f(first, values.subspan(first, n), owner);
     });
@@ -58,22 +60,23 @@ struct weights_of {
 
   std::size_t size() const { return shape.size(); }
 
-  /// The same; parts are tensors of the layout, in its order.
+  /// The same; parts are tensors of the layout, in its order. Together: see weighted_model.
   template <class F>
-  void update(std::span<const extent> parts, F f) const {
+  void update(std::span<const extent> parts, bool together, F f) const {
     std::vector<bool> moves;
-    auto part = parts.begin();
+    auto next = parts.begin();
     for (const tensor& t : shape) {
-      moves.push_back(part != parts.end() && part->first == t.offset);
-      part += moves.back();
+      moves.push_back(next != parts.end() && next->first == t.offset);
+      next += moves.back();
     }
-    part = parts.begin();
-    model.update_weights(moves, [&](std::uint64_t first, std::span<value_type> w) {
-      while (first >= part->first + part->size) ++part;
+    const auto change = [&](std::uint64_t first, std::span<value_type> w) {
+      const auto behind = [](std::uint64_t element, const extent& part) { return element < part.first; };
+      const auto part = std::upper_bound(parts.begin(), parts.end(), first, behind) - 1;
       for (std::size_t done = 0; done < w.size(); done += update::most)
         f(static_cast<std::size_t>(first) + done, w.subspan(done, std::min(update::most, w.size() - done)),
           part->owner);
-    });
+    };
+    model.update_weights(moves, change, together);
   }
 };
 

@@ -40,8 +40,9 @@ class layerwise {
     });
   }
 
-  /// (points, labels), those of all tasks in order
+  /// (points, labels), those of all tasks in order. Throws where the first point that is not θ is lost in rounding.
   std::vector<token_score> score(std::span<const task> tasks, std::size_t labels) {
+    check_moves();
     std::vector<token_score> result(points_.size() * labels);
     std::vector<bool> done(points_.size(), false);
     for (std::size_t next = 0; next < points_.size(); ++next) {
@@ -261,6 +262,37 @@ class layerwise {
       }
     });
     rows_.clear();
+  }
+
+  /// Of the first row of each of the blocks' matrices, more than one weight in 100 must move: what is measured has
+  /// little to do with z otherwise.
+  void check_moves() {
+    const auto p =
+        std::find_if(points_.points.begin(), points_.points.end(), [](const point& q) { return q.scale != 0; });
+    if (p == points_.points.end()) return;
+    query_ = p->query;
+    candidate there;
+    there.scale = static_cast<float>(p->scale);
+    std::size_t asked = 0, moved = 0;
+    for (const block& b : w_.blocks)
+      for (const linear* l : {&b.qkv, &b.output, &b.gate_up, &b.down}) {
+        const place of = tensors_.at({&l->weight, 0});
+        if (!of.moves) continue;
+        std::vector<float> w(l->weight.in()), z(w.size());
+        l->weight.row(0, w);
+        draw(of, z);
+        std::vector<float> x = w;
+        move(there, of, x, z);
+        packed_matrix kept = pack(x, 1, x.size(), l->weight.type());
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          asked += z[i] != 0;
+          moved += kept.at(0, i) != w[i];
+        }
+      }
+    if (100 * moved < asked)
+      fail("transformer: the radius is " + text(p->scale) +
+           ", and must be larger: rounding to what weights are kept as leaves " + text(asked - moved) + " of " +
+           text(asked) + " where they are");
   }
 
   /// z ← the direction's from element `of` on.

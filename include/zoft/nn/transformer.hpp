@@ -100,12 +100,15 @@ class transformer {
     });
   }
 
-  /// Changes the weights where they are, a piece at a time; see nn::weights::update. No forward may be running.
+  /// Changes the weights where they are, a piece at a time: see weighted_model. No forward may be running.
   using weight_type = float;
   template <class F>
-  void update_weights(const std::vector<bool>& moves, F f) {
+  void update_weights(const std::vector<bool>& moves, F f, bool together = false) {
     kept_.clear();
-    w_.update(moves, f);
+    if (together)
+      w_.update(pool_, moves, f);
+    else
+      w_.update(serial{}, moves, f);
   }
 
   /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).

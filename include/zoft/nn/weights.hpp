@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../executor.hpp"
 #include "../layout.hpp"
 #include "linear.hpp"
 
@@ -63,25 +64,28 @@ struct weights {
     });
   }
 
-  /// Calls f(first, w) for pieces w of each tensor i with moves[i], whose elements are the layout's from `first` on, in
-  /// order; w is then rounded to what the tensor is kept as. Throws as above, before anything is changed.
-  template <class F>
-  void update(const std::vector<bool>& moves, F f) {
+  /// Calls f(first, w) for pieces w of each tensor i with moves[i], whose elements are the layout's from `first` on; w
+  /// is then rounded to what the tensor is kept as. With `threads` of one worker in order. Throws as above, before
+  /// anything is changed.
+  template <executor Executor, class F>
+  void update(const Executor& threads, const std::vector<bool>& moves, F f) {
     check_trainable();
     std::size_t index = 0;
-    std::uint64_t first = 0;
-    std::vector<float> piece;
-    for_each([&](const std::string&, auto& at, std::size_t begin, std::size_t rows) {
-      const std::size_t width = columns(at);
-      for (std::size_t row = 0; moves[index] && row < rows;) {
-        const std::size_t n = std::min(rows - row, rows_together(at, begin + row));
-        piece.resize(n * width);
-        read(at, begin + row, piece);
-        f(first + row * width, std::span<float>(piece));
-        write(at, begin + row, piece);
-        row += n;
-      }
-      first += rows * width;
+    std::uint64_t element = 0;
+    for_each([&](const std::string&, auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t width = columns(at), together = rows_together(at);
+      // Pieces end where panels do: no two have a word in common.
+      const std::size_t begin = first / together, end = (first + rows - 1) / together + 1;
+      if (moves[index])
+        threads.run(end - begin, [&](std::size_t task, std::size_t) {
+          const std::size_t from = std::max(first, (begin + task) * together);
+          static thread_local std::vector<float> piece;
+          piece.resize((std::min(first + rows, (begin + task + 1) * together) - from) * width);
+          read(at, from, piece);
+          f(element + (from - first) * width, std::span<float>(piece));
+          write(at, from, piece);
+        });
+      element += rows * width;
       ++index;
     });
   }
@@ -98,9 +102,9 @@ struct weights {
   }
 
  private:
-  /// From that row on to the end of its panel.
-  static std::size_t rows_together(const packed_matrix& m, std::size_t row) { return m.width() - row % m.width(); }
-  static std::size_t rows_together(const std::vector<float>& v, std::size_t) { return v.size(); }
+  /// The rows of a panel.
+  static std::size_t rows_together(const packed_matrix& m) { return m.width(); }
+  static std::size_t rows_together(const std::vector<float>& v) { return v.size(); }
 
   template <class Self, class F>
   static void visit(Self& self, F& f) {

@@ -24,7 +24,7 @@ void descend(const X& x, std::span<const extent> parts, Optimizer& optimizer, co
     optimizer.apply(x, parts, sampler, step, c, rate);
   } else {
     const auto& of_query = directions.of(sampler, step, c.size());
-    x.update(parts, [&](std::size_t first, std::span<T> piece, const tensor* owner) {
+    x.update(parts, elementwise_optimizer<Optimizer>, [&](std::size_t first, std::span<T> piece, const tensor* owner) {
       A sum[update::most];
       const std::span<A> g(sum, piece.size());
       std::fill(g.begin(), g.end(), A{0});

@@ -12,6 +12,8 @@ struct sgd {
   bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
   zoft::schedule schedule = {};         ///< η over the run
 
+  static constexpr bool elementwise = true;
+
   void check() const { update::check("sgd", learning_rate, decay, schedule); }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 
