@@ -1,36 +1,37 @@
-/// A buffer that is moved to θ + a·z and comes back exactly, in every number type.
+/// A buffer that is moved to θ + a·z and comes back, in every number type.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
-#include <limits>
+#include <cstring>
 #include <optional>
 #include <span>
-#include <type_traits>
-#include <vector>
 
 #include "../candidates.hpp"
 #include "../random/axpy.hpp"
 #include "../random/direction.hpp"
 #include "../sampler/at.hpp"
 #include "extent.hpp"
+#include "misses.hpp"
+#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
 /// Adding a·z and subtracting it again does not give back what was there: each rounding may lose the last bits of θ,
 /// more of them where |θ| is small beside |a·z|. After some hundred such cycles a bfloat16 weight has drifted by
-/// several per cent. So a byte a parameter keeps what the subtraction misses, counted in representable numbers:
+/// several per cent. Where `restore` is exact, what the subtraction misses is kept (see misses), and any sequence of
+/// points leaves no trace; where it is drifting, nothing is.
 ///
-///     x' = round(θ + a·z)    θ̂ = round(x' − a·z)    code = ordinal(θ) − ordinal(θ̂)
-///
-/// and the few θ whose code does not fit a byte are kept themselves. Any sequence of points leaves no trace.
+/// A sweep goes over the buffer once, and makes the noise of each direction that it needs once: that which the buffer
+/// comes from, and that which it goes to. From θ + a·z to θ − a·z these are one.
 template <number T>
 class in_place {
   using A = arithmetic_t<T>;
 
  public:
   static constexpr std::size_t chunk = 2048;
+
+  explicit in_place(zoft::restore how = zoft::restore::exact) : how_(how) {}
 
   /// x (n) from wherever it is to θ + p.scale·z(d), or to θ itself where p.scale is 0. One sweep.
   template <class Sampler>
@@ -42,31 +43,7 @@ class in_place {
   /// The same within these extents of x, in order, and nowhere else. They stay the same until x is back at θ.
   template <class Sampler>
   void move(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, const point& p, direction d) {
-    std::size_t moved = 0, slot = 0;
-    for (const extent& part : parts) moved += part.size;
-    codes_.resize(moved);
-    std::vector<kept> before;
-    before.swap(kept_);
-    const place from = at_, to{d, static_cast<A>(p.scale)};
-    std::size_t cursor = 0;
-    const bool recovers = from.scale != 0, another = to.scale != 0 && !(recovers && from.d == to.d);
-    std::optional<decltype(zoft::at(sampler, d))> z_from, z_to;
-    if (recovers) z_from.emplace(zoft::at(sampler, from.d));
-    if (another) z_to.emplace(zoft::at(sampler, to.d));
-    for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-      const std::span<T> piece = x.subspan(first, n);
-      A z[chunk];
-      if (recovers) {
-        make(*z_from, std::span<A>(z, n), first);
-        recover(piece, slot, from.scale, z, before, cursor);
-      }
-      if (to.scale != 0) {
-        if (another) make(*z_to, std::span<A>(z, n), first);
-        perturb(piece, slot, to.scale, z);
-      }
-      slot += n;
-    });
-    at_ = to;
+    sweep(x, parts, sampler, {d, static_cast<A>(p.scale)}, [](auto&&...) {});
   }
 
   /// x back to θ.
@@ -79,23 +56,54 @@ class in_place {
     if (at_.scale != 0) move(x, parts, sampler, point{}, at_.d);
   }
 
- private:
-  using bits =
-      std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
-  static constexpr int out_of_range = -128;
+  /// x back to θ, and on to what `update` makes of it, in the same sweep: update(first, n, owner, z) is called for each
+  /// piece when it is back; z (n) is that of direction d, which it came from.
+  template <class Sampler, class F>
+  void leave(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, F update) {
+    sweep(x, parts, sampler, {at_.d, 0}, update);
+  }
 
+  /// Where x is: at θ + a·z of this direction; none where it is at θ.
+  std::optional<direction> away() const { return at_.scale != 0 ? std::optional(at_.d) : std::nullopt; }
+
+ private:
   struct place {
     direction d;
     A scale = 0;
   };
-  struct kept {
-    std::size_t slot;
-    T value;
-  };
 
-  /// Counts the representable numbers in order: neighbours differ by 1, −0 is one below +0. Its own inverse.
-  static bits ordinal(bits pattern) {
-    return pattern < 0 ? static_cast<bits>(pattern ^ std::numeric_limits<bits>::max()) : pattern;
+  template <class Sampler, class F>
+  void sweep(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, const place& to, F arrived) {
+    const place from = at_;
+    const bool keeps = how_ == zoft::restore::exact, one_way = from.d == to.d;
+    if (keeps) {
+      std::size_t bytes = 0, moved = 0;
+      for_each_piece(parts, chunk, [&](std::size_t, std::size_t n, const tensor*) {
+        bytes += (n + 7) / 8;
+        moved += n;
+      });
+      misses_.begin(bytes, to.scale != 0 ? moved : 0);
+    }
+    std::optional<decltype(zoft::at(sampler, to.d))> z_from, z_to;
+    if (from.scale != 0) z_from.emplace(zoft::at(sampler, from.d));
+    if (to.scale != 0 && !(from.scale != 0 && one_way)) z_to.emplace(zoft::at(sampler, to.d));
+    std::size_t byte = 0;
+    for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
+      const std::span<T> piece = x.subspan(first, n);
+      alignas(64) A z[chunk];
+      if (z_from) make(*z_from, std::span<A>(z, n), first);
+      if (!keeps && one_way) {
+        if (z_to) make(*z_to, std::span<A>(z, n), first);
+        random::axpy<T>(piece, to.scale - from.scale, z);
+      } else {
+        if (z_from) recover(piece, from.scale, z, byte);
+        if (z_to) make(*z_to, std::span<A>(z, n), first);
+        if (to.scale != 0) perturb(piece, to.scale, z, byte);
+      }
+      arrived(first, n, owner, z);
+      byte += (n + 7) / 8;
+    });
+    at_ = to;
   }
 
   template <class Z>
@@ -104,40 +112,34 @@ class in_place {
     z.axpy(to, A{1}, first);
   }
 
-  // `slot` counts the elements of the extents: it is where a piece's codes begin.
+  using pattern = ordinal_t<T>;
+  static constexpr std::size_t group = misses<T>::group;
 
-  void perturb(std::span<T> x, std::size_t slot, A scale, const A* z) {
-    T theta[chunk], back[chunk];
-    std::copy(x.begin(), x.end(), theta);
-    random::axpy<T>(x, scale, z);
-    std::copy(x.begin(), x.end(), back);
-    random::axpy<T>(std::span<T>(back, x.size()), -scale, z);
-    bool fits = true;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const auto missed = static_cast<std::int64_t>(static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(theta[i]))) -
-                                                    static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(back[i]))));
-      const bool in_range = missed >= -127 && missed <= 127;
-      codes_[slot + i] = static_cast<std::int8_t>(in_range ? missed : out_of_range);
-      fits = fits && in_range;
+  /// θ -> θ + a·z. The bits of what is missed begin at `byte`.
+  void perturb(std::span<T> x, A a, const A* z, std::size_t byte) {
+    if (how_ == zoft::restore::drifting) return random::axpy<T>(x, a, z);
+    for (std::size_t i = 0; i < x.size(); i += group, byte += group / 8) {
+      const std::span<T> some = x.subspan(i, std::min(group, x.size() - i));
+      T theta[group] = {}, back[group] = {};
+      std::copy(some.begin(), some.end(), theta);
+      random::axpy<T>(some, a, z + i);
+      std::copy(some.begin(), some.end(), back);
+      random::axpy<T>(std::span<T>(back, some.size()), -a, z + i);
+      misses_.push(theta, back, some.size(), byte);
     }
-    if (fits) return;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      if (codes_[slot + i] == out_of_range) kept_.push_back({slot + i, theta[i]});
   }
 
-  void recover(std::span<T> x, std::size_t slot, A scale, const A* z, const std::vector<kept>& exceptions,
-               std::size_t& cursor) {
-    random::axpy<T>(x, -scale, z);
-    for (std::size_t i = 0; i < x.size(); ++i)
-      x[i] = std::bit_cast<T>(
-          ordinal(static_cast<bits>(ordinal(std::bit_cast<bits>(x[i])) + static_cast<bits>(codes_[slot + i]))));
-    for (; cursor < exceptions.size() && exceptions[cursor].slot < slot + x.size(); ++cursor)
-      x[exceptions[cursor].slot - slot] = exceptions[cursor].value;
+  /// θ + a·z -> θ
+  void recover(std::span<T> x, A a, const A* z, std::size_t byte) {
+    random::axpy<T>(x, -a, z);
+    if (how_ == zoft::restore::drifting) return;
+    for (std::size_t i = 0; i < x.size(); i += group, byte += group / 8)
+      misses_.pop(x.data() + i, std::min(group, x.size() - i), byte);
   }
 
+  zoft::restore how_;
   place at_;
-  std::vector<std::int8_t> codes_;
-  std::vector<kept> kept_;
+  misses<T> misses_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA
