@@ -75,8 +75,7 @@ class in_place {
   template <class Sampler, class F>
   void sweep(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, const place& to, F arrived) {
     const place from = at_;
-    const bool keeps = how_ == zoft::restore::exact, one_way = from.d == to.d;
-    if (keeps) {
+    if (how_ == zoft::restore::exact) {
       std::size_t bytes = 0, moved = 0;
       for_each_piece(parts, chunk, [&](std::size_t, std::size_t n, const tensor*) {
         bytes += (n + 7) / 8;
@@ -84,23 +83,24 @@ class in_place {
       });
       misses_.begin(bytes, to.scale != 0 ? moved : 0);
     }
-    std::optional<decltype(zoft::at(sampler, to.d))> z_from, z_to;
-    if (from.scale != 0) z_from.emplace(zoft::at(sampler, from.d));
-    if (to.scale != 0 && !(from.scale != 0 && one_way)) z_to.emplace(zoft::at(sampler, to.d));
+    using made = std::optional<decltype(zoft::at(sampler, to.d))>;
+    const bool leaves = from.scale != 0, arrives = to.scale != 0, turns = leaves && arrives && from.d == to.d;
+    const made z_from = leaves ? made(zoft::at(sampler, from.d)) : made();
+    const made z_to = arrives && !turns ? made(zoft::at(sampler, to.d)) : made();
     std::size_t byte = 0;
     for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
       const std::span<T> piece = x.subspan(first, n);
-      alignas(64) A z[chunk];
-      if (z_from) make(*z_from, std::span<A>(z, n), first);
-      if (!keeps && one_way) {
-        if (z_to) make(*z_to, std::span<A>(z, n), first);
-        random::axpy<T>(piece, to.scale - from.scale, z);
+      alignas(64) A noise[chunk];
+      const std::span<A> z(noise, n);
+      if (leaves) make(*z_from, z, first);
+      if (turns && how_ == zoft::restore::drifting) {
+        random::axpy<T>(piece, to.scale - from.scale, noise);
       } else {
-        if (z_from) recover(piece, from.scale, z, byte);
-        if (z_to) make(*z_to, std::span<A>(z, n), first);
-        if (to.scale != 0) perturb(piece, to.scale, z, byte);
+        if (leaves) recover(piece, from.scale, noise, byte);
+        if (z_to) make(*z_to, z, first);
+        if (arrives) perturb(piece, to.scale, noise, byte);
       }
-      arrived(first, n, owner, z);
+      arrived(first, n, owner, noise);
       byte += (n + 7) / 8;
     });
     at_ = to;
@@ -112,29 +112,54 @@ class in_place {
     z.axpy(to, A{1}, first);
   }
 
-  using pattern = ordinal_t<T>;
-  static constexpr std::size_t group = misses<T>::group;
+  // Of a piece, whose bits of what is missed begin at `byte`.
 
-  /// θ -> θ + a·z. The bits of what is missed begin at `byte`.
+  /// θ -> θ + a·z
   void perturb(std::span<T> x, A a, const A* z, std::size_t byte) {
     if (how_ == zoft::restore::drifting) return random::axpy<T>(x, a, z);
-    for (std::size_t i = 0; i < x.size(); i += group, byte += group / 8) {
-      const std::span<T> some = x.subspan(i, std::min(group, x.size() - i));
-      T theta[group] = {}, back[group] = {};
-      std::copy(some.begin(), some.end(), theta);
-      random::axpy<T>(some, a, z + i);
-      std::copy(some.begin(), some.end(), back);
-      random::axpy<T>(std::span<T>(back, some.size()), -a, z + i);
-      misses_.push(theta, back, some.size(), byte);
-    }
+    for_each_group(x, z, byte, [&](T* some, const A* of_some, std::size_t n, std::size_t at) {
+      alignas(64) pattern_t<T> missed[group];
+      for (std::size_t i = 0; i < group; i += step) {
+        T theta[step], back[step];
+        std::memcpy(static_cast<void*>(theta), some + i, sizeof theta);
+        random::axpy(some + i, a, of_some + i);
+        std::memcpy(static_cast<void*>(back), some + i, sizeof back);
+        random::axpy(back, -a, of_some + i);
+        misses<T>::subtract(theta, back, missed + i);
+      }
+      misses_.push(missed, n, at);
+    });
   }
 
   /// θ + a·z -> θ
   void recover(std::span<T> x, A a, const A* z, std::size_t byte) {
-    random::axpy<T>(x, -a, z);
-    if (how_ == zoft::restore::drifting) return;
-    for (std::size_t i = 0; i < x.size(); i += group, byte += group / 8)
-      misses_.pop(x.data() + i, std::min(group, x.size() - i), byte);
+    if (how_ == zoft::restore::drifting) return random::axpy<T>(x, -a, z);
+    for_each_group(x, z, byte, [&](T* some, const A* of_some, std::size_t n, std::size_t at) {
+      alignas(64) pattern_t<T> missed[group];
+      misses_.pop(missed, n, at);
+      for (std::size_t i = 0; i < group; i += step) {
+        random::axpy(some + i, -a, of_some + i);
+        misses<T>::add(some + i, missed + i);
+      }
+    });
+  }
+
+  static constexpr std::size_t group = misses<T>::group, step = random::axpy_step;
+
+  /// Calls f(x, z, n, byte) for groups of 64, of which n are of the piece: the last is a copy, padded with 0. All of
+  /// them go through the same instructions then, on the way there and back.
+  template <class F>
+  static void for_each_group(std::span<T> x, const A* z, std::size_t byte, F f) {
+    std::size_t i = 0;
+    for (; i + group <= x.size(); i += group, byte += group / 8) f(x.data() + i, z + i, group, byte);
+    if (i == x.size()) return;
+    const std::size_t left = x.size() - i;
+    T padded[group] = {};
+    A noise[group] = {};
+    std::copy_n(x.data() + i, left, padded);
+    std::copy_n(z + i, left, noise);
+    f(padded, noise, left, byte);
+    std::copy_n(padded, left, x.data() + i);
   }
 
   zoft::restore how_;

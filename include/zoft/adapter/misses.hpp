@@ -15,9 +15,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The integers that hold a number's pattern, and count the representable numbers in order.
+/// The integers that hold a number's pattern. Those of neighbours differ by 1, but for 0 and −0.
 template <number T>
-using ordinal_t =
+using pattern_t =
     std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
 
 /// A queue in one piece of memory, which is read and written in sweeps: what a sweep has read makes room for what it
@@ -75,24 +75,20 @@ class swept_queue {
 
 /// For each element of a buffer, how many representable numbers lie between what it was and what it came back to.
 /// Nearly all are 0: where x' = round(x + y) and x̂ = round(x' − y) with |y| ≪ |x|, x̂ is x but for ties and where x'
-/// is in a higher binade, and its distance is the rounding of x' in units of x's spacing: 2ᵏ with probability ∝ 2⁻ᵏ, as
-/// only x with |x| < 2⁻ᵏ|y| lose so much. By counting alone no invertible rounding can do without such a list: there
-/// are more numbers near 0 than around y.
+/// is in a higher binade, and its distance is the rounding of x' in units of x's spacing: above 2ᵏ with probability
+/// ∝ 2⁻ᵏ, as only x with |x| < 2⁻ᵏ|y| lose so much. (Rounding that could be undone without any memory, on a grid of
+/// integers say, there is not: more numbers lie near 0 than around y, and they cannot all be told apart there.)
 ///
-/// So each element has a bit, whether it is 0; each that is not a byte; and each that a byte does not hold an integer
-/// of the number's size besides. For weights of deviation 0.02 and perturbations of 0.001 that is 1.5 bits an element
-/// in every type, the entropy of the distances 0.4 to 0.5. At worst, where all weights are tiny beside their
-/// perturbation, it is 1/8 + 1 + sizeof(T) bytes an element.
+/// So an element has a bit, whether it is 0; a byte if it is not; and an integer of its number's size if it is not
+/// within ±126. For weights of deviation 0.02 and perturbations of 0.001 this is 1.4 to 1.7 bits an element in every
+/// type, where the entropy of the distances is 0.3 to 0.5. At worst, where all weights are tiny beside their
+/// perturbation, it is 9/8 + sizeof(T) bytes an element.
 ///
-/// A fixed code of 2 bits with a list was no smaller, and codes of a width chosen by block were twice as large: a block
-/// of 64 hardly ever is without one that is not 0.
+/// Two bits for each element, one pattern of them for `look in a list`, would be more than this; and codes as wide as
+/// the largest of their block twice as much, as hardly any block of 64 has none that is not 0.
 template <number T>
 class misses {
-  using I = ordinal_t<T>;
-  using U = std::make_unsigned_t<I>;
-  using vector_of_i [[gnu::vector_size(simd::register_bytes)]] = I;
-  using vector_of_u [[gnu::vector_size(simd::register_bytes)]] = U;
-  static constexpr std::size_t width = simd::register_bytes / sizeof(I);
+  using I = pattern_t<T>;
 
  public:
   static constexpr std::size_t group = simd::word_bits;
@@ -105,63 +101,54 @@ class misses {
     large_.begin(0, most);
   }
 
-  /// The next n ≤ 64 elements, whose bits begin at `byte`: θ (64) came back as θ̂ (64), both 0 from n on.
-  [[gnu::always_inline]] void push(const T* theta, const T* back, std::size_t n, std::size_t byte) {
-    alignas(64) I missed[group];
-    for (std::size_t i = 0; i < group; i += width)
-      simd::store(missed + i, (vector_of_u)ordinals(theta + i) - (vector_of_u)ordinals(back + i));
-    const std::uint64_t word = simd::nonzero(missed);
-    std::memcpy(bits_.data() + byte, &word, (n + 7) / 8);
-    if (word == 0) return;
-    const simd::packed kept = simd::pack(missed, word, codes_.back());
-    codes_.push(kept.count);
-    if (kept.large) push_large(missed, word);
+  // Of as many elements as random::axpy does at a time.
+
+  /// missed = pattern(θ) − pattern(θ̂)
+  [[gnu::always_inline]] static void subtract(const T* theta, const T* back, I* missed) {
+    for (std::size_t i = 0; i < random::axpy_step; i += width)
+      simd::store(missed + i, simd::load<modular>(theta + i) - simd::load<modular>(back + i));
+  }
+  /// θ̂ -> θ
+  [[gnu::always_inline]] static void add(T* back, const I* missed) {
+    for (std::size_t i = 0; i < random::axpy_step; i += width)
+      simd::store(back + i, simd::load<modular>(back + i) + simd::load<modular>(missed + i));
   }
 
-  /// The same elements' θ̂ become θ.
-  [[gnu::always_inline]] void pop(T* x, std::size_t n, std::size_t byte) {
+  /// What the next n ≤ 64 elements miss (64), 0 from n on. Their bits begin at `byte`.
+  [[gnu::always_inline]] void push(const I* missed, std::size_t n, std::size_t byte) {
+    const simd::packed kept = simd::pack(missed, codes_.back());
+    std::memcpy(bits_.data() + byte, &kept.word, (n + 7) / 8);
+    codes_.push(kept.count());
+    if (kept.large) push_large(missed, kept.word);
+  }
+  [[gnu::always_inline]] void pop(I* missed, std::size_t n, std::size_t byte) {
     std::uint64_t word = 0;
     std::memcpy(&word, bits_.data() + byte, (n + 7) / 8);
-    if (word == 0) return;
-    alignas(64) I value[group];
-    if (n < group) std::fill_n(value, group, I{0});
-    std::memcpy(value, x, n * sizeof(T));
-    for (std::size_t i = 0; i < group; i += width) simd::store(value + i, ordinals(value + i));
-    const simd::packed kept = simd::unpack_add(codes_.front(), word, value);
-    if (kept.large) pop_large(codes_.front(), word, value);
-    codes_.pop(kept.count);
-    for (std::size_t i = 0; i < group; i += width) simd::store(value + i, ordinals(value + i));
-    std::memcpy(static_cast<void*>(x), value, n * sizeof(T));
+    const simd::packed kept = simd::unpack(codes_.front(), word, missed);
+    codes_.pop(kept.count());
+    if (kept.large) pop_large(missed, word);
   }
 
  private:
-  /// Of patterns: counts the representable numbers in order, so that neighbours differ by 1; −0 is one below +0. Its
-  /// own inverse.
-  template <class P>
-  [[gnu::always_inline]] static vector_of_i ordinals(const P* from) {
-    const auto pattern = simd::load<vector_of_i>(from);
-    return pattern ^ ((pattern >> (8 * sizeof(I) - 1)) & std::numeric_limits<I>::max());
-  }
+  using modular [[gnu::vector_size(simd::register_bytes)]] = std::make_unsigned_t<I>;
+  static constexpr std::size_t width = simd::register_bytes / sizeof(I);
 
   [[gnu::noinline]] void push_large(const I* missed, std::uint64_t word) {
-    I* const to = large_.back();
-    std::size_t count = 0;
+    I* to = large_.back();
     for (; word != 0; word &= word - 1) {
       const I value = missed[std::countr_zero(word)];
-      if (value < -127 || value > 127) to[count++] = value;
+      if (!simd::is_large(value)) continue;
+      *to++ = value;
+      large_.push(1);
     }
-    large_.push(count);
   }
-
-  [[gnu::noinline]] void pop_large(const std::int8_t* codes, std::uint64_t word, I* value) {
-    const I* const from = large_.front();
-    std::size_t count = 0;
-    for (; word != 0; word &= word - 1, ++codes) {
-      I& v = value[std::countr_zero(word)];
-      if (*codes == simd::too_large)
-        v = static_cast<I>(static_cast<U>(v) - static_cast<U>(simd::too_large) + static_cast<U>(from[count++]));
+  [[gnu::noinline]] void pop_large(I* missed, std::uint64_t word) {
+    for (; word != 0; word &= word - 1) {
+      I& value = missed[std::countr_zero(word)];
+      if (!simd::is_large(value)) continue;
+      value = *large_.front();
+      large_.pop(1);
     }
-    large_.pop(count);
   }
 
   std::vector<std::uint8_t> bits_;
