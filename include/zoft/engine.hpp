@@ -54,7 +54,8 @@ class engine {
         policy_(std::move(adapter)),
         optimizer_(std::move(optimizer)),
         seed_(run),
-        limit_(limit.value) {
+        limit_(limit.value),
+        moved_(restore_of(policy_)) {
     composition::check<Sampler, Estimator, Adapter, Optimizer>();
     check();
   }
@@ -111,7 +112,8 @@ class engine {
   requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) { return update<T>(x, losses); }
 
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
-  /// void(candidates<T>, std::span<double>), which sees copies. x comes back exactly as it was if F throws.
+  /// void(candidates<T>, std::span<double>), which sees copies. Where the adapter restores exactly, x comes back as it
+  /// was if F throws.
   template <number T, std::size_t N, class F>
   requires(!owning && !tangent_estimator<Estimator> &&
            (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
@@ -122,19 +124,15 @@ class engine {
     if constexpr (batch_objective<F, candidates<T>>) {
       evaluate_copies<T>(x, losses, functor, [](const candidates<T>& c) -> const candidates<T>& { return c; });
     } else {
-      struct guard {
-        in_place<T>& buffer;
-        std::span<T> x;
-        std::vector<extent> parts;
-        const Sampler& sampler;
-        ~guard() { buffer.restore(x, parts, sampler); }
-      } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
+      excursion<T, Sampler> moved(moved_.template of<T>(), x, moving(x.size()), sampler_);
       for (std::size_t i = 0; i < losses.size(); ++i) {
         const std::optional<point> p = where<T>(i, std::span(losses).first(i));
         if (!p) break;
-        moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
+        moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
         losses[i] = static_cast<double>(functor(std::span<const T>(x)));
       }
+      return update<T>(
+          x, losses, [&](auto f) { moved.end(f); }, moved.along());
     }
     return update<T>(x, losses);
   }
@@ -325,8 +323,22 @@ class engine {
     return {stack.data(), points.size(), x.size()};
   }
 
+  /// x is θ.
   template <number T>
   step_report update(std::span<T> x, std::span<const double> losses) {
+    const std::vector<extent> parts = moving(x.size());
+    return update<T>(x, losses, [&](auto f) {
+      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
+        f(first, n, owner, static_cast<const arithmetic_t<T>*>(nullptr));
+      });
+    });
+  }
+
+  /// sweep(f) goes over what the step moves, and calls f(first, n, owner, z) for each piece of x when it is θ: z (n) is
+  /// the piece of the direction at hand, if there is one.
+  template <number T, class Sweep>
+  step_report update(std::span<T> x, std::span<const double> losses, Sweep sweep,
+                     std::optional<zoft::direction> at_hand = {}) {
     begin<T>(x);
     if (losses.size() != evaluations())
       fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
@@ -349,7 +361,7 @@ class engine {
     if (applied) {
       estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      apply<T>(x, c, report.learning_rate);
+      apply<T>(x, c, report.learning_rate, sweep, at_hand);
       if constexpr (learning_sampler<Sampler, T>)
         sampler_.template learn<T>(x, moving(x.size()), direction(step_, 0),
                                    estimation::curvatures(estimator_, view(losses)));
@@ -359,21 +371,30 @@ class engine {
   }
 
   /// x ← optimizer(x, Σ cᵢzᵢ)
-  template <number T>
-  void apply(std::span<T> x, const std::vector<double>& c, double rate) {
+  template <number T, class Sweep>
+  void apply(std::span<T> x, const std::vector<double>& c, double rate, Sweep sweep,
+             std::optional<zoft::direction> at_hand) {
     using A = arithmetic_t<T>;
-    const std::vector<extent> parts = moving(x.size());
     if constexpr (factored_optimizer<Optimizer>) {
-      optimizer_.template apply<T>(x, parts, sampler_, direction(step_, 0), c, rate);
+      sweep([](auto...) {});
+      optimizer_.template apply<T>(x, moving(x.size()), sampler_, direction(step_, 0), c, rate);
     } else {
-      std::vector<decltype(zoft::applied(sampler_, direction(0, 0)))> of_query;
-      for (std::uint32_t i = 0; i < c.size(); ++i) of_query.push_back(zoft::applied(sampler_, direction(step_, i)));
+      if constexpr (requires { sampler_.applied(direction(0, 0)); }) at_hand.reset();
+      std::vector<std::optional<decltype(zoft::applied(sampler_, direction(0, 0)))>> of_query(c.size());
+      for (std::uint32_t i = 0; i < c.size(); ++i)
+        if (at_hand != direction(step_, i)) of_query[i].emplace(zoft::applied(sampler_, direction(step_, i)));
       const auto past = past_.replay(sampler_, policy_, shape(), seed_);
-      for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
-        A piece[chunk];
+      sweep([&](std::size_t first, std::size_t n, const tensor* owner, const A* z) {
+        A piece[chunk] = {}, made[chunk];
         const std::span<A> g(piece, n);
-        std::fill_n(piece, n, A{0});
-        for (std::size_t i = 0; i < c.size(); ++i) of_query[i].axpy(g, static_cast<A>(c[i]), first);
+        for (std::size_t i = 0; i < c.size(); ++i) {
+          if (static_cast<A>(c[i]) == 0) continue;
+          if (of_query[i]) {
+            std::fill_n(made, n, A{0});
+            of_query[i]->axpy(std::span<A>(made, n), A{1}, first);
+          }
+          random::axpy<A>(g, static_cast<A>(c[i]), of_query[i] ? made : z);
+        }
         const update::piece p{first, owner, rate, step_};
         if constexpr (replaying_optimizer<Optimizer>)
           optimizer_.template apply<T>(x.subspan(first, n), g, p, past);
@@ -395,7 +416,7 @@ class engine {
   std::size_t size_ = 0;
   std::optional<typename attached::type> adapter_;
   update::buffers stacks_;
-  std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> moved_;
+  in_place_buffers moved_;
   past_steps past_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../layout.hpp"
+#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -10,6 +11,7 @@ namespace zoft::inline ZOFT_ISA {
 /// in_place). A functor that takes candidates is given copies, and the buffer is written only by the update.
 struct full {
   zoft::layout layout = {};  ///< which tensors the buffer consists of, where that matters (decay); may be empty
+  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
 };
 
 }  // namespace zoft::inline ZOFT_ISA

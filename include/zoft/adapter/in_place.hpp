@@ -6,6 +6,9 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "../candidates.hpp"
 #include "../random/axpy.hpp"
@@ -57,14 +60,14 @@ class in_place {
   }
 
   /// x back to θ, and on to what `update` makes of it, in the same sweep: update(first, n, owner, z) is called for each
-  /// piece when it is back; z (n) is that of direction d, which it came from.
+  /// piece when it is back; z (n) is that of the direction along which x was.
   template <class Sampler, class F>
   void leave(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, F update) {
     sweep(x, parts, sampler, {at_.d, 0}, update);
   }
 
-  /// Where x is: at θ + a·z of this direction; none where it is at θ.
-  std::optional<direction> away() const { return at_.scale != 0 ? std::optional(at_.d) : std::nullopt; }
+  /// The direction along which x is away from θ.
+  std::optional<direction> along() const { return at_.scale != 0 ? std::optional(at_.d) : std::nullopt; }
 
  private:
   struct place {
@@ -100,7 +103,7 @@ class in_place {
         if (z_to) make(*z_to, z, first);
         if (arrives) perturb(piece, to.scale, noise, byte);
       }
-      arrived(first, n, owner, noise);
+      arrived(first, n, owner, static_cast<const A*>(noise));
       byte += (n + 7) / 8;
     });
     at_ = to;
@@ -165,6 +168,48 @@ class in_place {
   zoft::restore how_;
   place at_;
   misses<T> misses_;
+};
+
+/// One for each number type that a buffer may have; only the one in use ever keeps anything.
+class in_place_buffers {
+ public:
+  explicit in_place_buffers(restore how)
+      : all_(in_place<float>(how), in_place<double>(how), in_place<bfloat16>(how), in_place<half>(how)) {}
+
+  template <number T>
+  in_place<T>& of() {
+    return std::get<in_place<T>>(all_);
+  }
+
+ private:
+  std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> all_;
+};
+
+/// A buffer on its way from point to point. Wherever that ends, and by whatever is thrown, it comes back.
+template <number T, class Sampler>
+class excursion {
+ public:
+  excursion(in_place<T>& buffer, std::span<T> x, std::vector<extent> parts, const Sampler& sampler)
+      : buffer_(buffer), x_(x), parts_(std::move(parts)), sampler_(sampler) {}
+  excursion(const excursion&) = delete;
+  excursion& operator=(const excursion&) = delete;
+  ~excursion() { buffer_.restore(x_, parts_, sampler_); }
+
+  void to(const point& p, direction d) { buffer_.move(x_, parts_, sampler_, p, d); }
+
+  std::optional<direction> along() const { return buffer_.along(); }
+
+  /// Back, and on by `update`: see in_place::leave.
+  template <class F>
+  void end(F update) {
+    buffer_.leave(x_, parts_, sampler_, update);
+  }
+
+ private:
+  in_place<T>& buffer_;
+  std::span<T> x_;
+  std::vector<extent> parts_;
+  const Sampler& sampler_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

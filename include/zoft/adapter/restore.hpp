@@ -12,4 +12,13 @@ enum class restore {
              ///< cent
 };
 
+/// What an adapter says of it; exact where it says nothing.
+template <class Adapter>
+zoft::restore restore_of(const Adapter& adapter) {
+  if constexpr (requires { adapter.restore; })
+    return adapter.restore;
+  else
+    return zoft::restore::exact;
+}
+
 }  // namespace zoft::inline ZOFT_ISA

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../layout.hpp"
+#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -9,8 +10,9 @@ namespace zoft::inline ZOFT_ISA {
 /// made, and neither the byte a parameter of the buffer in place nor an update is spent on them. The noise of those
 /// that are trained is the same as with full. The functor is shown the whole buffer, as with full.
 struct subset {
-  zoft::layout layout = {};             ///< what the buffer consists of
-  bool (*trains)(const tensor&) = all;  ///< which of its tensors are trained, at least one
+  zoft::layout layout = {};                      ///< what the buffer consists of
+  bool (*trains)(const tensor&) = all;           ///< which of its tensors are trained, at least one
+  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
 
   void check() const {
     bool any = false;
