@@ -40,11 +40,13 @@ class swept_queue {
   const T* front() const { return memory_.data() + read_; }
   void pop(std::size_t count) { read_ += count; }
 
-  /// Where up to `slack` elements may be written, of which those are kept that are pushed.
-  T* back() {
+  /// Where up to `slack` elements may be written, of which those are kept that are pushed. The sweep has done `done` of
+  /// `all`, from which follows how much room they will need in the end.
+  T* back(std::size_t done, std::size_t all) {
     if (written_ + slack > read_) {
       const std::size_t left = size() - read_, from = read_;
-      grow(size() + size() / 8 + gap);
+      const double total = static_cast<double>(written_) * static_cast<double>(all) / static_cast<double>(done + 1);
+      grow(std::max(size() + size() / 16 + gap, static_cast<std::size_t>(1.0625 * total)));
       shift(from, left);
     }
     return memory_.data() + written_;
@@ -116,10 +118,10 @@ class misses {
 
   /// What the next n ≤ 64 elements miss (64), 0 from n on. Their bits begin at `byte`.
   [[gnu::always_inline]] void push(const I* missed, std::size_t n, std::size_t byte) {
-    const simd::packed kept = simd::pack(missed, codes_.back());
+    const simd::packed kept = simd::pack(missed, codes_.back(byte, bits_.size()));
     std::memcpy(bits_.data() + byte, &kept.word, (n + 7) / 8);
     codes_.push(kept.count());
-    if (kept.large) push_large(missed, kept.word);
+    if (kept.large) push_large(missed, kept.word, byte);
   }
   [[gnu::always_inline]] void pop(I* missed, std::size_t n, std::size_t byte) {
     std::uint64_t word = 0;
@@ -133,8 +135,8 @@ class misses {
   using modular [[gnu::vector_size(simd::register_bytes)]] = std::make_unsigned_t<I>;
   static constexpr std::size_t width = simd::register_bytes / sizeof(I);
 
-  [[gnu::noinline]] void push_large(const I* missed, std::uint64_t word) {
-    I* to = large_.back();
+  [[gnu::noinline]] void push_large(const I* missed, std::uint64_t word, std::size_t byte) {
+    I* to = large_.back(byte, bits_.size());
     for (; word != 0; word &= word - 1) {
       const I value = missed[std::countr_zero(word)];
       if (!simd::is_large(value)) continue;
