@@ -120,21 +120,13 @@ class engine {
       step(std::span<T, N> parameters, F&& functor) {
     const std::span<T> x = parameters;
     begin<T>(x);
-    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (batch_objective<F, candidates<T>>) {
+      std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
       evaluate_copies<T>(x, losses, functor, [](const candidates<T>& c) -> const candidates<T>& { return c; });
+      return update<T>(x, losses);
     } else {
-      excursion<T, Sampler> moved(moved_.template of<T>(), x, moving(x.size()), sampler_);
-      for (std::size_t i = 0; i < losses.size(); ++i) {
-        const std::optional<point> p = where<T>(i, std::span(losses).first(i));
-        if (!p) break;
-        moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
-        losses[i] = static_cast<double>(functor(std::span<const T>(x)));
-      }
-      return update<T>(
-          x, losses, [&](auto f) { moved.end(f); }, moved.along());
+      return walk<T>(moved_.template of<T>(), x, functor);
     }
-    return update<T>(x, losses);
   }
 
   /// One step on x by exact slopes. F takes std::span<const dual<T>>, numbers that carry their derivative along z, and
@@ -254,6 +246,21 @@ class engine {
     return p;
   }
 
+  /// A step in which x is moved to each point in turn.
+  template <number T, class X, class Buffer, class F>
+  step_report walk(Buffer& buffer, std::span<X> x, F& functor) {
+    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
+    excursion<Buffer, Sampler> moved(buffer, x, moving(x.size()), sampler_);
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const std::optional<point> p = where<T>(i, std::span(losses).first(i));
+      if (!p) break;
+      moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
+      losses[i] = static_cast<double>(functor(std::span<const X>(x)));
+    }
+    return update<T>(
+        x, losses, [&](auto f) { moved.end(f); }, moved.along());
+  }
+
   template <number T, class F, class Show>
   void evaluate_copies(std::span<const T> x, std::span<double> losses, F& functor, Show show,
                        std::size_t limit = all_points) {
@@ -329,13 +336,13 @@ class engine {
     const std::vector<extent> parts = moving(x.size());
     return update<T>(x, losses, [&](auto f) {
       for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
-        f(first, n, owner, static_cast<const arithmetic_t<T>*>(nullptr));
+        f(x.subspan(first, n), first, owner, static_cast<const arithmetic_t<T>*>(nullptr));
       });
     });
   }
 
-  /// sweep(f) goes over what the step moves, and calls f(first, n, owner, z) for each piece of x when it is θ: z (n) is
-  /// the piece of the direction at hand, if there is one.
+  /// sweep(f) goes over what the step moves, and calls f(piece, first, owner, z) for each piece of x when it is θ: z
+  /// (n) is that piece of the direction at hand, if there is one.
   template <number T, class Sweep>
   step_report update(std::span<T> x, std::span<const double> losses, Sweep sweep,
                      std::optional<zoft::direction> at_hand = {}) {
@@ -384,22 +391,22 @@ class engine {
       for (std::uint32_t i = 0; i < c.size(); ++i)
         if (at_hand != direction(step_, i)) of_query[i].emplace(zoft::applied(sampler_, direction(step_, i)));
       const auto past = past_.replay(sampler_, policy_, shape(), seed_);
-      sweep([&](std::size_t first, std::size_t n, const tensor* owner, const A* z) {
-        A piece[chunk] = {}, made[chunk];
-        const std::span<A> g(piece, n);
+      sweep([&](std::span<T> theta, std::size_t first, const tensor* owner, const A* z) {
+        A sum[chunk] = {}, made[chunk];
+        const std::span<A> g(sum, theta.size());
         for (std::size_t i = 0; i < c.size(); ++i) {
           if (static_cast<A>(c[i]) == 0) continue;
           if (of_query[i]) {
-            std::fill_n(made, n, A{0});
-            of_query[i]->axpy(std::span<A>(made, n), A{1}, first);
+            std::fill_n(made, g.size(), A{0});
+            of_query[i]->axpy(std::span<A>(made, g.size()), A{1}, first);
           }
           random::axpy<A>(g, static_cast<A>(c[i]), of_query[i] ? made : z);
         }
         const update::piece p{first, owner, rate, step_};
         if constexpr (replaying_optimizer<Optimizer>)
-          optimizer_.template apply<T>(x.subspan(first, n), g, p, past);
+          optimizer_.template apply<T>(theta, g, p, past);
         else
-          optimizer_.template apply<T>(x.subspan(first, n), g, p);
+          optimizer_.template apply<T>(theta, g, p);
       });
       if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
     }

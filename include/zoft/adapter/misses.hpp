@@ -5,20 +5,11 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <limits>
-#include <span>
-#include <type_traits>
 #include <vector>
 
-#include "../random/axpy.hpp"
 #include "../simd/nonzero.hpp"
 
 namespace zoft::inline ZOFT_ISA {
-
-/// The integers that hold a number's pattern. Those of neighbours differ by 1, but for 0 and −0.
-template <number T>
-using pattern_t =
-    std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
 
 /// A queue in one piece of memory, which is read and written in sweeps: what a sweep has read makes room for what it
 /// writes, so that two sweeps' elements never take twice the memory.
@@ -81,17 +72,15 @@ class swept_queue {
 /// ∝ 2⁻ᵏ, as only x with |x| < 2⁻ᵏ|y| lose so much. (Rounding that could be undone without any memory, on a grid of
 /// integers say, there is not: more numbers lie near 0 than around y, and they cannot all be told apart there.)
 ///
-/// So an element has a bit, whether it is 0; a byte if it is not; and an integer of its number's size if it is not
-/// within ±126. For weights of deviation 0.02 and perturbations of 0.001 this is 1.4 to 1.7 bits an element in every
-/// type, where the entropy of the distances is 0.3 to 0.5. At worst, where all weights are tiny beside their
-/// perturbation, it is 9/8 + sizeof(T) bytes an element.
+/// So an element has a bit, whether it is 0; a byte if it is not; and an integer of its number's size, I, if it is
+/// not within ±126. For weights of deviation 0.02 and perturbations of 0.001 this is 1.4 to 1.7 bits an element in
+/// every type, where the entropy of the distances is 0.3 to 0.5. At worst, where all weights are tiny beside their
+/// perturbation, it is 9/8 + sizeof(I) bytes an element.
 ///
 /// Two bits for each element, one pattern of them for `look in a list`, would be more than this; and codes as wide as
 /// the largest of their block twice as much, as hardly any block of 64 has none that is not 0.
-template <number T>
+template <simd::integer_lane I>
 class misses {
-  using I = pattern_t<T>;
-
  public:
   static constexpr std::size_t group = simd::word_bits;
 
@@ -101,19 +90,6 @@ class misses {
     // A sixteenth: what ordinary weights need is not far below, and no growth is needed then.
     codes_.begin(most / 16, most);
     large_.begin(0, most);
-  }
-
-  // Of as many elements as random::axpy does at a time.
-
-  /// missed = pattern(θ) − pattern(θ̂)
-  [[gnu::always_inline]] static void subtract(const T* theta, const T* back, I* missed) {
-    for (std::size_t i = 0; i < random::axpy_step; i += width)
-      simd::store(missed + i, simd::load<modular>(theta + i) - simd::load<modular>(back + i));
-  }
-  /// θ̂ -> θ
-  [[gnu::always_inline]] static void add(T* back, const I* missed) {
-    for (std::size_t i = 0; i < random::axpy_step; i += width)
-      simd::store(back + i, simd::load<modular>(back + i) + simd::load<modular>(missed + i));
   }
 
   /// What the next n ≤ 64 elements miss (64), 0 from n on. Their bits begin at `byte`.
@@ -132,9 +108,6 @@ class misses {
   }
 
  private:
-  using modular [[gnu::vector_size(simd::register_bytes)]] = std::make_unsigned_t<I>;
-  static constexpr std::size_t width = simd::register_bytes / sizeof(I);
-
   [[gnu::noinline]] void push_large(const I* missed, std::uint64_t word, std::size_t byte) {
     I* to = large_.back(byte, bits_.size());
     for (; word != 0; word &= word - 1) {
