@@ -105,6 +105,12 @@ concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
 };
 
+/// One whose buffer holds no numbers but codes of them, of type C, and is moved by A::buffer, a moved_buffer.
+template <class A, class C>
+concept coded_adapter = borrowing_adapter<A> && requires {
+  requires std::same_as<typename A::buffer::value, C>;
+};
+
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
 /// A::attached.

@@ -8,6 +8,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "adapter/extent.hpp"
@@ -45,6 +46,12 @@ class engine {
     using type = typename A::attached;
   };
   using attached = std::conditional_t<owning, made_by<Adapter>, std::type_identity<Adapter>>;
+  static constexpr bool coding = requires { typename Adapter::buffer; };
+  template <class A>
+  struct coded_by {
+    using type = typename A::buffer;
+  };
+  using coded = std::conditional_t<coding, coded_by<Adapter>, std::type_identity<std::monostate>>;
 
  public:
   engine(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run = {},
@@ -109,7 +116,7 @@ class engine {
 
   /// Updates x by the losses of all points of the step, in the order of the points.
   template <number T, std::size_t N>
-  requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) { return update<T>(x, losses); }
+  requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) { return told<T>(x, losses); }
 
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
   /// void(candidates<T>, std::span<double>), which sees copies. Where the adapter restores exactly, x comes back as it
@@ -127,6 +134,21 @@ class engine {
     } else {
       return walk<T>(moved_.template of<T>(), x, functor);
     }
+  }
+
+  /// One step on codes of the parameters: see quantised. F: double(std::span<const C>), which sees the codes
+  /// themselves.
+  template <class C, std::size_t N, class F>
+  requires(coded_adapter<Adapter, C>&& objective<F, std::span<const C>>) step_report
+      step(std::span<C, N> codes, F&& functor) {
+    if (begins(codes.size())) {
+      require_elements(codes.size());
+      coded_.medium().start(shape(), policy_.scales);
+      if constexpr (requires { optimizer_.template resize<float>(codes.size()); })
+        optimizer_.template resize<float>(codes.size());
+      size_ = codes.size();
+    }
+    return walk<float>(coded_, std::span<C>(codes), functor);
   }
 
   /// One step on x by exact slopes. F takes std::span<const dual<T>>, numbers that carry their derivative along z, and
@@ -162,7 +184,7 @@ class engine {
   }
   auto ask(std::span<const double> told) requires owning { return own().show(asked<float>(own().parameters(), told)); }
 
-  step_report tell(std::span<const double> losses) requires owning { return update<float>(own().parameters(), losses); }
+  step_report tell(std::span<const double> losses) requires owning { return told<float>(own().parameters(), losses); }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is what
   /// the adapter shows: of lora and lora_fa a low_rank_stack, of the others an adapter_stack.
@@ -214,20 +236,29 @@ class engine {
     if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
   }
 
-  /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
+  /// Checks what may have changed since the last step, of n parameters. Whether it is the first.
+  bool begins(std::size_t n) const {
+    check();
+    if (n == 0) fail("engine: the parameters are an empty span, and must be at least one number");
+    if (!shape().empty() && shape().size() != n)
+      fail("engine: the parameters are " + text(n) + " numbers, and the layout has " + text(shape().size()));
+    if (size_ != 0 && size_ != n)
+      fail("engine: the parameters are " + text(n) + " numbers, and were " + text(size_) + " before");
+    return size_ == 0;
+  }
+
+  void require_elements(std::size_t n) const {
+    const std::uint64_t elements = random::elements_of(z(0));
+    if (elements < n) fail("engine: the parameters are " + text(n) + " numbers, and the sampler has " + text(elements));
+  }
+
+  /// The same, and starts the policies that keep state before the first.
   template <number T>
   void begin(std::span<const T> x) {
-    check();
-    if (x.empty()) fail("engine: the parameters are an empty span, and must be at least one number");
-    if (!shape().empty() && shape().size() != x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and the layout has " + text(shape().size()));
-    if (size_ != 0 && size_ != x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and were " + text(size_) + " before");
-    if (size_ != 0) return;
+    static_assert(!coding, "the adapter's parameters are codes: a step on them takes a span of these");
+    if (!begins(x.size())) return;
     if constexpr (requires { sampler_.template start<T>(x, shape()); }) sampler_.template start<T>(x, shape());
-    const std::uint64_t elements = random::elements_of(z(0));
-    if (elements < x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and the sampler has " + text(elements));
+    require_elements(x.size());
     if constexpr (requires { optimizer_.template start<T>(x, shape()); }) optimizer_.template start<T>(x, shape());
     require_moves<T>(x, moving(x.size()), places<T>(0, estimation::ready(estimator_, view({})), {}),
                      [this](std::size_t query) { return z(query); });
@@ -330,6 +361,14 @@ class engine {
     return {stack.data(), points.size(), x.size()};
   }
 
+  template <number T>
+  step_report told(std::span<T> x, std::span<const double> losses) {
+    begin<T>(x);
+    if (losses.size() != evaluations())
+      fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
+    return update<T>(x, losses);
+  }
+
   /// x is θ.
   template <number T>
   step_report update(std::span<T> x, std::span<const double> losses) {
@@ -341,14 +380,11 @@ class engine {
     });
   }
 
-  /// sweep(f) goes over what the step moves, and calls f(piece, first, owner, z) for each piece of x when it is θ: z
-  /// (n) is that piece of the direction at hand, if there is one.
-  template <number T, class Sweep>
-  step_report update(std::span<T> x, std::span<const double> losses, Sweep sweep,
+  /// sweep(f) goes over what the step moves, and calls f(piece, first, owner, z) for each piece of x when it is θ, as
+  /// numbers of type T; z (n) is that piece of the direction at hand, if there is one.
+  template <number T, class X, class Sweep>
+  step_report update(std::span<X> x, std::span<const double> losses, Sweep sweep,
                      std::optional<zoft::direction> at_hand = {}) {
-    begin<T>(x);
-    if (losses.size() != evaluations())
-      fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
     step_report report;
     report.step = step_;
     report.learning_rate = optimizer_.rate(step_);
@@ -378,8 +414,8 @@ class engine {
   }
 
   /// x ← optimizer(x, Σ cᵢzᵢ)
-  template <number T, class Sweep>
-  void apply(std::span<T> x, const std::vector<double>& c, double rate, Sweep sweep,
+  template <number T, class X, class Sweep>
+  void apply(std::span<X> x, const std::vector<double>& c, double rate, Sweep sweep,
              std::optional<zoft::direction> at_hand) {
     using A = arithmetic_t<T>;
     if constexpr (factored_optimizer<Optimizer>) {
@@ -424,6 +460,7 @@ class engine {
   std::optional<typename attached::type> adapter_;
   update::buffers stacks_;
   in_place_buffers moved_;
+  [[no_unique_address]] typename coded::type coded_;
   past_steps past_;
 };
 
