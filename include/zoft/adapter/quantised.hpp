@@ -93,9 +93,9 @@ class quantised_codes {
  private:
   static constexpr int most = 127;
   static constexpr std::size_t chunk = 2048, group = misses<std::int16_t>::group;
-  static constexpr int limit = 2 * most;  // of a perturbation: from one end to the other
+  static constexpr int furthest = 2 * most;  // from one end to the other
 
-  static auto uniform(direction d, random::stream s) { return random::drawn<random::symmetric>(d, s); }
+  static random::drawn<random::symmetric> uniform(direction d, random::stream s) { return {d, s}; }
 
   /// value + noise, rounded to nearest; noise within ±1/2. NaN counts as the limit.
   static int nearest(float value, float noise, int limit) {
@@ -111,7 +111,8 @@ class quantised_codes {
     fill_scales(std::span(scale, n), s);
     uniform(s.d, random::stream::rounding).axpy(std::span(noise, n), a < 0 ? -0.5f : 0.5f, s.first);
     for (std::size_t i = 0; i < n; ++i)
-      steps[i] = static_cast<std::int16_t>(nearest(simd::rounded(simd::rounded(a * z[i]) / scale[i]), noise[i], limit));
+      steps[i] =
+          static_cast<std::int16_t>(nearest(simd::rounded(simd::rounded(a * z[i]) / scale[i]), noise[i], furthest));
   }
 
   /// The scale of each element's row.
