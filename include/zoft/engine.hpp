@@ -428,16 +428,21 @@ class engine {
         if (at_hand != direction(step_, i)) of_query[i].emplace(zoft::applied(sampler_, direction(step_, i)));
       const auto past = past_.replay(sampler_, policy_, shape(), seed_);
       sweep([&](std::span<T> theta, std::size_t first, const tensor* owner, const A* z) {
-        A sum[chunk] = {}, made[chunk];
+        A sum[chunk], made[chunk];
         const std::span<A> g(sum, theta.size());
+        bool zero = true;
         for (std::size_t i = 0; i < c.size(); ++i) {
-          if (static_cast<A>(c[i]) == 0) continue;
+          const A of_i = static_cast<A>(c[i]);
+          if (of_i == 0) continue;
           if (of_query[i]) {
             std::fill_n(made, g.size(), A{0});
             of_query[i]->axpy(std::span<A>(made, g.size()), A{1}, first);
           }
-          random::axpy<A>(g, static_cast<A>(c[i]), of_query[i] ? made : z);
+          const A* const z_i = of_query[i] ? made : z;
+          zero ? random::product<A>(g, of_i, z_i) : random::axpy<A>(g, of_i, z_i);
+          zero = false;
         }
+        if (zero) std::fill(g.begin(), g.end(), A{0});
         const update::piece p{first, owner, rate, step_};
         if constexpr (replaying_optimizer<Optimizer>)
           optimizer_.template apply<T>(theta, g, p, past);

@@ -82,5 +82,17 @@ void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
   for (; i < x.size(); ++i) x[i] = T(simd::multiply_add(a, static_cast<A>(z[i]), static_cast<A>(x[i])));
 }
 
+/// g[i] ← a·z[i]: what axpy makes of zeros, to the bit, without their being written first.
+template <class A>
+void product(std::span<A> g, A a, const A* z) {
+  using V = std::conditional_t<std::is_same_v<A, double>, simd::f64, simd::f32>;
+  constexpr std::size_t width = simd::register_bytes / sizeof(A);
+  const V scale = a - V{};
+  std::size_t i = 0;
+  for (; i + width <= g.size(); i += width)
+    simd::store(g.data() + i, simd::multiply_add(scale, simd::load<V>(z + i), V{}));
+  for (; i < g.size(); ++i) g[i] = simd::multiply_add(a, z[i], A{0});
+}
+
 }  // namespace random
 }  // namespace zoft::inline ZOFT_ISA
