@@ -111,6 +111,21 @@ concept coded_adapter = borrowing_adapter<A> && requires {
   requires std::same_as<typename A::buffer::value, C>;
 };
 
+/// What moves the buffer of a coded adapter; nothing where the adapter is none.
+namespace composition {
+template <class A>
+struct moves_codes {
+  struct type {};
+};
+template <class A>
+requires requires { typename A::buffer; }
+struct moves_codes<A> {
+  using type = typename A::buffer;
+};
+}  // namespace composition
+template <class A>
+using code_buffer = typename composition::moves_codes<A>::type;
+
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
 /// A::attached.

@@ -8,7 +8,6 @@
 #include <span>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "adapter/extent.hpp"
@@ -17,6 +16,7 @@
 #include "concepts.hpp"
 #include "estimator/step_view.hpp"
 #include "number.hpp"
+#include "optimizer/estimate.hpp"
 #include "optimizer/past.hpp"
 #include "random/drawn.hpp"
 #include "report.hpp"
@@ -46,12 +46,6 @@ class engine {
     using type = typename A::attached;
   };
   using attached = std::conditional_t<owning, made_by<Adapter>, std::type_identity<Adapter>>;
-  static constexpr bool coding = requires { typename Adapter::buffer; };
-  template <class A>
-  struct coded_by {
-    using type = typename A::buffer;
-  };
-  using coded = std::conditional_t<coding, coded_by<Adapter>, std::type_identity<std::monostate>>;
 
  public:
   engine(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run = {},
@@ -255,7 +249,8 @@ class engine {
   /// The same, and starts the policies that keep state before the first.
   template <number T>
   void begin(std::span<const T> x) {
-    static_assert(!coding, "the adapter's parameters are codes: a step on them takes a span of these");
+    static_assert(std::is_empty_v<code_buffer<Adapter>>,
+                  "the adapter's parameters are codes: a step on them takes a span of these");
     if (!begins(x.size())) return;
     if constexpr (requires { sampler_.template start<T>(x, shape()); }) sampler_.template start<T>(x, shape());
     require_elements(x.size());
@@ -422,27 +417,12 @@ class engine {
       sweep([](auto...) {});
       optimizer_.template apply<T>(x, moving(x.size()), sampler_, direction(step_, 0), c, rate);
     } else {
-      if constexpr (requires { sampler_.applied(direction(0, 0)); }) at_hand.reset();
-      std::vector<std::optional<decltype(zoft::applied(sampler_, direction(0, 0)))>> of_query(c.size());
-      for (std::uint32_t i = 0; i < c.size(); ++i)
-        if (at_hand != direction(step_, i)) of_query[i].emplace(zoft::applied(sampler_, direction(step_, i)));
+      const estimate<Sampler, A> g_hat(sampler_, c, direction(step_, 0), at_hand);
       const auto past = past_.replay(sampler_, policy_, shape(), seed_);
       sweep([&](std::span<T> theta, std::size_t first, const tensor* owner, const A* z) {
-        A sum[chunk], made[chunk];
-        const std::span<A> g(sum, theta.size());
-        bool zero = true;
-        for (std::size_t i = 0; i < c.size(); ++i) {
-          const A of_i = static_cast<A>(c[i]);
-          if (of_i == 0) continue;
-          if (of_query[i]) {
-            std::fill_n(made, g.size(), A{0});
-            of_query[i]->axpy(std::span<A>(made, g.size()), A{1}, first);
-          }
-          const A* const z_i = of_query[i] ? made : z;
-          zero ? random::product<A>(g, of_i, z_i) : random::axpy<A>(g, of_i, z_i);
-          zero = false;
-        }
-        if (zero) std::fill(g.begin(), g.end(), A{0});
+        A of_piece[chunk];
+        const std::span<A> g(of_piece, theta.size());
+        g_hat(g, first, z);
         const update::piece p{first, owner, rate, step_};
         if constexpr (replaying_optimizer<Optimizer>)
           optimizer_.template apply<T>(theta, g, p, past);
@@ -465,7 +445,7 @@ class engine {
   std::optional<typename attached::type> adapter_;
   update::buffers stacks_;
   in_place_buffers moved_;
-  [[no_unique_address]] typename coded::type coded_;
+  [[no_unique_address]] code_buffer<Adapter> coded_;
   past_steps past_;
 };
 
