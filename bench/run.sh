@@ -32,11 +32,12 @@ measure() {
 measure kernels --benchmark_min_time=0.05 --benchmark_repetitions=3 --benchmark_enable_random_interleaving=true
 measure forward --benchmark_min_time=0.05 --benchmark_repetitions=3 '--benchmark_filter=-products/1.1B'
 measure step
+measure in_place
 measure memory
 measure noise --benchmark_min_time=0.05 --benchmark_repetitions=3
 
 awk -v points="$results/roofline.csv" -v roofs="$results/roofs.gnuplot" -f "$here/table.awk" \
-  "$results/kernels.csv" "$results/forward.csv" "$results/step.csv" "$results/memory.csv" "$results/noise.csv" |
+  "$results/kernels.csv" "$results/forward.csv" "$results/step.csv" "$results/in_place.csv" "$results/memory.csv" "$results/noise.csv" |
   tee "$results/table.txt"
 sort -u "$results/left_out.txt"
 rm "$results/left_out.txt"

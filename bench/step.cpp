@@ -1,6 +1,4 @@
-// What a step costs, as ratios of times that are measured in turn, in one run: each repetition is one step between two
-// turns of what it is compared with, and makes one ratio, so that their median is little disturbed by what else the
-// machine does. A row's label says what the ratio is of; at_least or at_most is what it is meant to reach, or 0.
+// What a step costs, beside forwards and beside other ways to do the same: see ratios.hpp.
 #include <string>
 #include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
@@ -8,34 +6,12 @@
 #include <zoft/sampler/rademacher.hpp>
 
 #include "models.hpp"
-#include "peaks.hpp"
+#include "ratios.hpp"
 
 namespace {
 
-using bench::seconds;
+using bench::measured, bench::bound, bench::beside, bench::add;
 using zoft::nn::dtype;
-
-struct bound {
-  double at_least = 0, at_most = 0;
-};
-
-struct measured {
-  double ratio, step_seconds;
-};
-
-void report(benchmark::State& state, const measured& m, const bound& wanted) {
-  state.SetIterationTime(m.step_seconds);
-  state.counters["ratio"] = m.ratio;
-  state.counters["at_least"] = wanted.at_least;
-  state.counters["at_most"] = wanted.at_most;
-}
-
-/// Seconds of a(), which runs before and after b(), and of b().
-template <class A, class B>
-std::pair<double, double> beside(A a, B b) {
-  const double before = seconds(a), between = seconds(b), after = seconds(a);
-  return {(before + after) / 2, between};
-}
 
 struct setting {
   const bench::shape& of;
@@ -126,50 +102,6 @@ measured one_thread_over_two(const setting& s) {
   return {alone / shared, shared};
 }
 
-constexpr std::size_t elements = std::size_t{16} << 20;
-
-/// A MeZO step is three sweeps over the weights, with nothing evaluated between them.
-template <class Sampler, class T>
-double seconds_of_sweep() {
-  static std::vector<T> weights(elements, T(0.02f));
-  static zoft::engine tuner{Sampler{}, zoft::two_point{.epsilon = 1e-3}, zoft::full{}, zoft::sgd{.learning_rate = 1e-6},
-                            zoft::seed{42}};
-  return seconds([] { tuner.step(std::span(weights), [](std::span<const T>) { return 1.0; }); }) / 3;
-}
-
-template <class Sampler, class T>
-measured sweep_rate() {
-  const double sweep = seconds_of_sweep<Sampler, T>();
-  return {1e-9 * static_cast<double>(elements) / sweep, 3 * sweep};
-}
-
-template <class Sampler, class T>
-measured sweep_over_axpy() {
-  static std::vector<T> x(elements, T(0.5f));
-  static const std::vector<float> z(elements, 1.0f);
-  double sweep = 0;
-  const auto [axpy, step] = beside(
-      [] {
-        zoft::random::axpy<T>(x, 1e-3f, z.data());
-        benchmark::ClobberMemory();
-      },
-      [&] { sweep = seconds_of_sweep<Sampler, T>(); });
-  return {axpy / sweep, step};
-}
-
-template <class F>
-void add(const std::string& name, const char* ratio, int repetitions, bound wanted, F f) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [=](benchmark::State& state) {
-                                 for (auto _ : state) report(state, f(), wanted);
-                                 state.SetLabel(ratio);
-                               })
-      ->Iterations(1)
-      ->Repetitions(repetitions)
-      ->UseManualTime()
-      ->Unit(benchmark::kMillisecond);
-}
-
 const bool registered = [] {
   const auto add_model = [](const std::string& name, const char* ratio, int repetitions, bound wanted, setting s,
                             measured (*f)(const setting&)) {
@@ -198,13 +130,6 @@ const bool registered = [] {
   add_model("MeZO rademacher", "step / forward", 1, {.at_most = 2.4}, {smol, 16, 128},
             mezo_in_forwards<zoft::rademacher>);
   add_model("P-RGE q=4", in_forwards, 1, no_more, {tiny, 1, 32, 4, 2}, prge_in_forwards);
-
-  const char* const rate = "10^9 elements/s of a sweep";
-  const char* const axpy = "rate of a sweep / of a plain axpy";
-  add("in place gaussian/f32", rate, 5, {.at_least = 1}, sweep_rate<zoft::gaussian, float>);
-  add("in place gaussian/bf16", rate, 5, {.at_least = 1}, sweep_rate<zoft::gaussian, zoft::bfloat16>);
-  add("in place rademacher/f32", axpy, 5, {.at_least = 0.8}, sweep_over_axpy<zoft::rademacher, float>);
-  add("in place rademacher/bf16", axpy, 5, {.at_least = 0.8}, sweep_over_axpy<zoft::rademacher, zoft::bfloat16>);
   return true;
 }();
 

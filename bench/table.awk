@@ -45,12 +45,12 @@ file == "forward" {
   forward[++forwards] = sprintf("%-9s %-5s %-13s %7d %11.0f %9.0f %8.0f%%", part[1], part[2], part[3], part[4],
                                 field("tokens/s"), field("GFLOP/s"), 100 * field("of_peak"))
 }
-file == "step" || file == "memory" {
+file == "step" || file == "in_place" || file == "memory" {
   least = field("at_least") + 0
   most = field("at_most") + 0
   ratio = field("ratio") + 0
-  bar = least > 0 ? sprintf(">= %.2f", least) : sprintf("<= %.2f", most)
-  met = (least > 0 ? ratio >= least : ratio <= most) ? "yes" : "no"
+  bar = least > 0 ? sprintf(">= %.2f", least) : most > 0 ? sprintf("<= %.2f", most) : "-"
+  met = bar == "-" ? "-" : (least > 0 ? ratio >= least : ratio <= most) ? "yes" : "no"
   what = file == "memory" ? sprintf("peak memory %.0f MB / %.0f MB", field("MB"), field("MB_of_inference")) : field("label")
   step[++steps] = sprintf("%-34s %-36s %7.2f  %-8s %-4s", name, what, ratio, bar, met)
   step_key[steps] = file "," name "," field("label")

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <new>
+#include <zoft/adapter/quantised.hpp>
 #include <zoft/lozo.hpp>
 #include <zoft/method/adamezo.hpp>
 #include <zoft/method/fzoo.hpp>
@@ -33,17 +35,33 @@
 namespace {
 
 std::atomic<bool> counting{false};
-std::atomic<std::size_t> largest{0}, sum{0};
+std::atomic<std::size_t> counts{0}, largest{0}, live{0}, peak{0};
+
+// Before each block lies in which count it was counted, so that what is freed in the same one is taken off again.
+struct label {
+  std::size_t count, size;
+};
+std::size_t before(std::size_t alignment) { return std::max(alignment, sizeof(label)); }
 
 void* allocated(std::size_t size, std::size_t alignment) noexcept {
-  if (counting) {
-    sum += size;
-    if (size > largest) largest = size;
-  }
-  // aligned_alloc asks for a multiple of the alignment.
-  size = std::max<std::size_t>(size, 1);
-  return alignment == 0 ? std::malloc(size)
-                        : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  const std::size_t header = before(alignment), all = (header + size + header - 1) / header * header;
+  auto* const block = static_cast<char*>(alignment == 0 ? std::malloc(all) : std::aligned_alloc(header, all));
+  if (block == nullptr) return nullptr;
+  const label of_block{counts, counting ? size : 0};
+  std::memcpy(block, &of_block, sizeof of_block);
+  live += of_block.size;
+  largest = std::max(largest.load(), of_block.size);
+  peak = std::max(peak.load(), live.load());
+  return block + header;
+}
+
+void freed(void* memory, std::size_t alignment) noexcept {
+  if (memory == nullptr) return;
+  char* const block = static_cast<char*>(memory) - before(alignment);
+  label of_block;
+  std::memcpy(&of_block, block, sizeof of_block);
+  if (of_block.count == counts) live -= of_block.size;
+  std::free(block);
 }
 
 void* or_throw(void* memory) {
@@ -62,10 +80,14 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return al
 void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   return allocated(size, static_cast<std::size_t>(alignment));
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { freed(memory, 0); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { freed(memory, 0); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  freed(memory, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  freed(memory, static_cast<std::size_t>(alignment));
+}
 
 namespace {
 
@@ -83,21 +105,29 @@ constexpr std::size_t rank = 4;
 constexpr std::size_t factors = rank * 2 * (300 + 200) * sizeof(float);
 
 struct memory {
-  std::size_t largest, sum;  // bytes
+  std::size_t largest, peak;  // bytes: of one allocation, and of those that there were at once
 };
 
 template <class F>
 memory counted(F f) {
-  largest = sum = 0;
+  ++counts;
+  largest = live = peak = 0;
   counting = true;
   f();
   counting = false;
-  return {largest, sum};
+  return {largest, peak};
+}
+
+template <class T>
+std::vector<T> gaussians(std::size_t size, float deviation) {
+  std::vector<T> x;
+  for (const float z : core_test::noise<float>(zoft::gaussian{}, {99, 0, 0}, size)) x.push_back(T(deviation * z));
+  return x;
 }
 
 template <class Tuner>
 std::vector<memory> steps(Tuner tuner) {
-  std::vector<float> x(n, 0.5f);
+  auto x = gaussians<float>(n, 0.02f);
   std::vector<memory> result;
   for (int step = 0; step < 3; ++step)
     result.push_back(counted([&] {
@@ -109,7 +139,7 @@ std::vector<memory> steps(Tuner tuner) {
 struct method {
   const char* name;
   std::size_t first;  // bytes that the first step may allocate besides, for state and for a direction looked at
-  std::size_t each;   // bytes that each step may allocate
+  std::size_t each;   // bytes that each step may allocate at once
   std::vector<memory> (*run)();
 };
 
@@ -150,12 +180,16 @@ const method methods[] = {
      }},
 };
 
-// The first step also allocates the byte a parameter by which an in-place buffer comes back, and looks at one more
-// direction, to see that it moves what it should. No piece of the others is near that.
+// By what an in-place buffer of such weights comes back: an eighth of it.
+constexpr std::size_t comes_back(std::size_t bytes) { return bytes / 8; }
+
+// The first step also allocates that, and looks at one more direction, to see that it moves what it should. At others,
+// that may grow a little.
 bool within(const method& m, const std::vector<memory>& seen) {
-  bool result = seen[0].largest <= n && seen[0].sum <= n + m.first + m.each + m.each / 4 + small;
+  bool result =
+      seen[0].largest <= comes_back(4 * n) && seen[0].peak <= comes_back(4 * n) + m.first + m.each + m.each / 4 + small;
   for (std::size_t i = 1; i < seen.size(); ++i)
-    result = result && seen[i].largest <= 2 * factors && seen[i].sum <= m.each + small;
+    result = result && seen[i].largest <= 2 * factors && seen[i].peak <= m.each + n / 8 + small;
   return result;
 }
 
@@ -175,9 +209,81 @@ TEST_CASE("memory: no method that needs none has a buffer of the parameters' siz
   for (const method& m : methods) {
     INFO(m.name);
     const auto seen = m.run();
-    CAPTURE(seen[0].largest, seen[0].sum, seen[1].sum, seen[2].sum, m.first, m.each);
+    CAPTURE(seen[0].largest, seen[0].peak, seen[1].peak, seen[2].peak, m.first, m.each);
     CHECK(within(m, seen));
   }
+}
+
+namespace {
+
+template <class T>
+double value(T x) {
+  return static_cast<double>(static_cast<zoft::arithmetic_t<T>>(x));
+}
+
+// What four steps allocate at once, besides the weights, which they move.
+template <class T, class Adapter>
+memory of_steps(std::vector<T>& x, std::size_t queries, Adapter adapter) {
+  zoft::engine tuner{zoft::gaussian{}, zoft::two_point{.epsilon = 1e-3, .queries = queries}, adapter,
+                     zoft::sgd{.learning_rate = 1e-9}, zoft::seed{42}};
+  return counted([&] {
+    for (int step = 0; step < 4; ++step)
+      tuner.step(std::span(x), [](std::span<const T> w) { return value(w[0]) + value(w[w.size() - 1]); });
+  });
+}
+
+constexpr std::size_t many = 400'003;
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("memory: ordinary weights come back by an eighth of what they are", "[allocations]", float, double,
+                   zoft::bfloat16, zoft::half) {
+  auto x = gaussians<TestType>(many, 0.02f);
+  for (const std::size_t queries : {1u, 3u}) {
+    const memory seen = of_steps(x, queries, zoft::full{});
+    CAPTURE(seen.peak, many * sizeof(TestType) / 8);
+    CHECK(seen.peak <= comes_back(many * sizeof(TestType)));
+    CHECK(seen.peak >= many / 8);
+  }
+  const memory none = of_steps(x, 1, zoft::full{.restore = zoft::restore::drifting});
+  CHECK(none.peak <= small);
+}
+
+// The worst there is: nothing of a weight is left beside its perturbation, so that it must be kept as it is.
+TEMPLATE_TEST_CASE("memory: tiny weights come back, too, by what misses promises at worst", "[allocations]", float,
+                   double, zoft::bfloat16, zoft::half) {
+  using T = TestType;
+  // Of half, numbers below 1e-6 are so few that all of them are within a byte of another.
+  auto x = gaussians<T>(many, std::is_same_v<T, zoft::half> ? 1e-5f : 1e-12f);
+  const auto start = core_test::bits(x);
+  zoft::in_place<T> buffer;
+  const memory seen = counted([&] {
+    for (const double scale : {1e-3, -1e-3, 1e-2}) buffer.move(std::span(x), zoft::gaussian{}, {0, scale}, {42, 0, 0});
+    buffer.restore(std::span(x), zoft::gaussian{});
+  });
+  CHECK((core_test::bits(x) == start));
+  CAPTURE(seen.peak, many);
+  CHECK(seen.peak > many * sizeof(T) / 2);
+  // While a list grows there are two of it, and a third of 1/8 of it.
+  CHECK(seen.peak <= many / 8 + many + 2 * many * sizeof(T) + small);
+}
+
+// Half a byte of residual, a bit, and what the limits cut off; a copy of the weights in float would be 4 bytes.
+TEST_CASE("memory: codes are tuned without a copy of the weights", "[allocations]") {
+  zoft::layout of;
+  of.add("weight", 625, 640);
+  std::vector<std::int8_t> x;
+  for (const float z : gaussians<float>(of.size(), 0.25f))
+    x.push_back(static_cast<std::int8_t>(std::clamp(128 * z, -127.0f, 127.0f)));
+  zoft::engine tuner{zoft::gaussian{}, zoft::two_point{.epsilon = 1e-2},
+                     zoft::quantised{of, std::vector<float>(625, 1e-2f)}, zoft::sgd{}, zoft::seed{42}};
+  const memory seen = counted([&] {
+    for (int step = 0; step < 3; ++step)
+      tuner.step(std::span(x), [](std::span<const std::int8_t> w) { return w[0] + 0.5; });
+  });
+  CAPTURE(seen.peak, x.size());
+  CHECK(seen.peak >= x.size() / 2);
+  CHECK(seen.peak <= x.size() * 3 / 4);
 }
 
 TEST_CASE("memory: a dense buffer is noticed", "[allocations]") {

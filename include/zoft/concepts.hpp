@@ -125,6 +125,27 @@ concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
 };
 
+/// One whose buffer holds no numbers but codes of them, of type C, and is moved by A::buffer, a moved_buffer.
+template <class A, class C>
+concept coded_adapter = borrowing_adapter<A> && requires {
+  requires std::same_as<typename A::buffer::value, C>;
+};
+
+/// What moves the buffer of a coded adapter; nothing where the adapter is none.
+namespace composition {
+template <class A>
+struct moves_codes {
+  struct type {};
+};
+template <class A>
+requires requires { typename A::buffer; }
+struct moves_codes<A> {
+  using type = typename A::buffer;
+};
+}  // namespace composition
+template <class A>
+using code_buffer = typename composition::moves_codes<A>::type;
+
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
 /// A::attached.

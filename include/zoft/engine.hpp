@@ -59,7 +59,8 @@ class engine {
         policy_(std::move(adapter)),
         optimizer_(std::move(optimizer)),
         seed_(run),
-        limit_(limit.value) {
+        limit_(limit.value),
+        moved_(restore_of(policy_)) {
     composition::check<Sampler, Estimator, Adapter, Optimizer>();
     check();
   }
@@ -114,11 +115,12 @@ class engine {
   /// Updates x by the losses of all points of the step, in the order of the points.
   template <number T, std::size_t N>
   requires(!owning) step_report tell(std::span<T, N> x, std::span<const double> losses) {
-    return update(parameters::buffer<T>{x}, losses);
+    return told(parameters::buffer<T>{x}, losses);
   }
 
   /// One step on x. F: double(std::span<const T>), which sees x itself at each point in turn; or
-  /// void(candidates<T>, std::span<double>), which sees copies. x comes back exactly as it was if F throws.
+  /// void(candidates<T>, std::span<double>), which sees copies. Where the adapter restores exactly, x comes back as it
+  /// was if F throws.
   template <number T, std::size_t N, class F>
   requires(!owning && !tangent_estimator<Estimator> &&
            (objective<F, std::span<const T>> || batch_objective<F, candidates<T>>)) step_report
@@ -128,24 +130,23 @@ class engine {
       return stacked_step(all, functor);
     } else {
       begin(all);
-      std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
-      {
-        struct guard {
-          in_place<T>& buffer;
-          std::span<T> x;
-          std::vector<extent> parts;
-          const Sampler& sampler;
-          ~guard() { buffer.restore(x, parts, sampler); }
-        } moved{std::get<in_place<T>>(moved_), x, joined(moving(x.size())), sampler_};
-        for (std::size_t i = 0; i < losses.size(); ++i) {
-          const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
-          if (!p) break;
-          moved.buffer.move(x, moved.parts, sampler_, *p, direction(step_, static_cast<std::uint32_t>(p->query)));
-          losses[i] = static_cast<double>(functor(std::span<const T>(x)));
-        }
-      }
-      return update(all, losses);
+      return walk<T>(moved_.template of<T>(), all.values, functor);
     }
+  }
+
+  /// One step on codes of the parameters: see quantised. F: double(std::span<const C>), which sees the codes
+  /// themselves.
+  template <class C, std::size_t N, class F>
+  requires(coded_adapter<Adapter, C>&& objective<F, std::span<const C>>) step_report
+      step(std::span<C, N> codes, F&& functor) {
+    if (begins(codes.size())) {
+      require_elements(codes.size());
+      coded_.medium().start(shape(), policy_.scales);
+      if constexpr (requires { optimizer_.template resize<float>(codes.size()); })
+        optimizer_.template resize<float>(codes.size());
+      size_ = codes.size();
+    }
+    return walk<float>(coded_, std::span<C>(codes), functor);
   }
 
   /// One step on x by exact slopes. F takes std::span<const dual<T>>, numbers that carry their derivative along z, and
@@ -187,7 +188,7 @@ class engine {
 
   template <weighted_model Model>
   requires(!owning) step_report tell(Model& model, std::span<const double> losses) {
-    return update(weights_of(model), losses);
+    return told(weights_of(model), losses);
   }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is an
@@ -203,7 +204,7 @@ class engine {
   }
   auto ask(std::span<const double> told) requires owning { return asked(owned(), told); }
 
-  step_report tell(std::span<const double> losses) requires owning { return update(owned(), losses); }
+  step_report tell(std::span<const double> losses) requires owning { return told(owned(), losses); }
 
   /// One step. F: void(shown, std::span<double>) for all candidates of a call, or double(shown) for one; shown is what
   /// the adapter shows: of lora and lora_fa a low_rank_stack, of the others an adapter_stack.
@@ -249,24 +250,34 @@ class engine {
     if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
   }
 
-  /// Checks what may have changed since the last step, and starts the policies that keep state before the first.
+  /// Checks what may have changed since the last step, of n parameters. Whether it is the first.
+  bool begins(std::size_t n) const {
+    check();
+    if (n == 0) fail("engine: the parameters are an empty span, and must be at least one number");
+    if (!shape().empty() && shape().size() != n)
+      fail("engine: the parameters are " + text(n) + " numbers, and the layout has " + text(shape().size()));
+    if (size_ != 0 && size_ != n)
+      fail("engine: the parameters are " + text(n) + " numbers, and were " + text(size_) + " before");
+    return size_ == 0;
+  }
+
+  void require_elements(std::size_t n) const {
+    const std::uint64_t elements = random::elements_of(z(0));
+    if (elements < n) fail("engine: the parameters are " + text(n) + " numbers, and the sampler has " + text(elements));
+  }
+
+  /// The same, and starts the policies that keep state before the first.
   template <class X>
   void begin(const X& x) {
     using T = typename X::value_type;
-    check();
-    if (x.size() == 0) fail("engine: the parameters are an empty span, and must be at least one number");
-    if (!shape().empty() && shape().size() != x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and the layout has " + text(shape().size()));
-    if (size_ != 0 && size_ != x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and were " + text(size_) + " before");
-    if (size_ != 0) return;
+    static_assert(std::is_empty_v<code_buffer<Adapter>>,
+                  "the adapter's parameters are codes: a step on them takes a span of these");
+    if (!begins(x.size())) return;
     if constexpr (requires { sampler_.start(x.size(), shape()); }) sampler_.start(x.size(), shape());
     if constexpr (parameters::is_buffer<X>)
       if constexpr (requires { sampler_.template start<T>(std::span<const T>(x.values), shape()); })
         sampler_.template start<T>(std::span<const T>(x.values), shape());
-    const std::uint64_t elements = random::elements_of(z(0));
-    if (elements < x.size())
-      fail("engine: the parameters are " + text(x.size()) + " numbers, and the sampler has " + text(elements));
+    require_elements(x.size());
     if constexpr (parameters::is_buffer<X>) {
       const std::span<const T> values = x.values;
       if constexpr (requires { optimizer_.template start<T>(values, shape()); })
@@ -355,12 +366,31 @@ class engine {
     return shown(x, places<typename X::value_type>(told.size(), end - told.size(), told));
   }
 
+  /// A step in which x is moved to each point in turn.
+  template <number T, class X, class Buffer, class F>
+  step_report walk(Buffer& buffer, std::span<X> x, F& functor) {
+    std::vector<double> losses(evaluations(), std::numeric_limits<double>::quiet_NaN());
+    excursion<Buffer, Sampler> moved(buffer, x, moving(x.size()), sampler_);
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
+      if (!p) break;
+      moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
+      losses[i] = static_cast<double>(functor(std::span<const X>(x)));
+    }
+    return update(parameters::returning<T, X, excursion<Buffer, Sampler>>{x, moved}, losses);
+  }
+
   template <class X>
-  step_report update(const X& x, std::span<const double> losses) {
-    using T = typename X::value_type;
+  step_report told(const X& x, std::span<const double> losses) {
     begin(x);
     if (losses.size() != evaluations())
       fail("engine: " + text(losses.size()) + " losses were told, and a step has " + text(evaluations()));
+    return update(x, losses);
+  }
+
+  template <class X>
+  step_report update(const X& x, std::span<const double> losses) {
+    using T = typename X::value_type;
     step_report report;
     report.step = step_;
     report.learning_rate = optimizer_.rate(step_);
@@ -402,7 +432,8 @@ class engine {
   std::size_t size_ = 0;
   std::optional<typename attached::type> adapter_;
   update::buffers stacks_;
-  std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> moved_;
+  in_place_buffers moved_;
+  [[no_unique_address]] code_buffer<Adapter> coded_;
   past_steps past_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;

@@ -8,6 +8,7 @@
 #include "adapter/lora_fa.hpp"
 #include "adapter/norm_only.hpp"
 #include "adapter/prefix.hpp"
+#include "adapter/quantised.hpp"
 #include "adapter/subset.hpp"
 #include "autotune.hpp"
 #include "concepts.hpp"

@@ -1,15 +1,18 @@
 #pragma once
 
 #include "../layout.hpp"
+#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
 /// All of a buffer that the user owns is trained: the functor is shown the parameters themselves, as spans.
 ///
-/// A functor that takes one span is given the user's own buffer, moved to each point in turn and back, bit for bit (see
-/// in_place). A functor that takes candidates is given copies, and the buffer is written only by the update.
+/// A functor that takes one span is given the user's own buffer, moved to each point in turn and back; unless `restore`
+/// says otherwise, bit for bit (see floating). A functor that takes candidates is given copies, and the buffer is
+/// written only by the update.
 struct full {
   zoft::layout layout = {};  ///< which tensors the buffer consists of, where that matters (decay); may be empty
+  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
 };
 
 }  // namespace zoft::inline ZOFT_ISA

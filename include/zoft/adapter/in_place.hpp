@@ -1,143 +1,127 @@
-/// A buffer that is moved to θ + a·z and comes back exactly, in every number type.
+/// A buffer of floating-point numbers that is moved to θ + a·z and comes back, in every number type.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
-#include <limits>
-#include <optional>
+#include <cstring>
 #include <span>
+#include <tuple>
 #include <type_traits>
-#include <vector>
 
-#include "../candidates.hpp"
 #include "../random/axpy.hpp"
-#include "../random/direction.hpp"
-#include "../sampler/at.hpp"
-#include "extent.hpp"
+#include "misses.hpp"
+#include "moved_buffer.hpp"
+#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
+/// The integers that hold a number's pattern. Those of neighbours differ by 1, but for 0 and −0.
+template <number T>
+using pattern_t =
+    std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
+
 /// Adding a·z and subtracting it again does not give back what was there: each rounding may lose the last bits of θ,
 /// more of them where |θ| is small beside |a·z|. After some hundred such cycles a bfloat16 weight has drifted by
-/// several per cent. So a byte a parameter keeps what the subtraction misses, counted in representable numbers:
-///
-///     x' = round(θ + a·z)    θ̂ = round(x' − a·z)    code = ordinal(θ) − ordinal(θ̂)
-///
-/// and the few θ whose code does not fit a byte are kept themselves. Any sequence of points leaves no trace.
+/// several per cent. Where `restore` is exact, what the subtraction misses is kept (see misses), and any sequence of
+/// points leaves no trace; where it is drifting, nothing is.
 template <number T>
-class in_place {
-  using A = arithmetic_t<T>;
-
+class floating {
  public:
-  static constexpr std::size_t chunk = 2048;
+  using value = T;
+  using arithmetic = arithmetic_t<T>;
 
-  /// x (n) from wherever it is to θ + p.scale·z(d), or to θ itself where p.scale is 0. One sweep.
-  template <class Sampler>
-  void move(std::span<T> x, const Sampler& sampler, const point& p, direction d) {
-    const extent whole{0, x.size()};
-    move(x, std::span(&whole, 1), sampler, p, d);
+  explicit floating(restore how = restore::exact) : how_(how) {}
+
+  void begin(std::size_t bytes, std::size_t moved) {
+    if (how_ == restore::exact) misses_.begin(bytes, moved);
   }
 
-  /// The same within these extents of x, in order, and nowhere else. They stay the same until x is back at θ.
-  template <class Sampler>
-  void move(std::span<T> x, std::span<const extent> parts, const Sampler& sampler, const point& p, direction d) {
-    std::size_t moved = 0, slot = 0;
-    for (const extent& part : parts) moved += part.size;
-    codes_.resize(moved);
-    std::vector<kept> before;
-    before.swap(kept_);
-    const place from = at_, to{d, static_cast<A>(p.scale)};
-    std::size_t cursor = 0;
-    const bool recovers = from.scale != 0, another = to.scale != 0 && !(recovers && from.d == to.d);
-    std::optional<decltype(zoft::at(sampler, d))> z_from, z_to;
-    if (recovers) z_from.emplace(zoft::at(sampler, from.d));
-    if (another) z_to.emplace(zoft::at(sampler, to.d));
-    for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor*) {
-      const std::span<T> piece = x.subspan(first, n);
-      A z[chunk];
-      if (recovers) {
-        make(*z_from, std::span<A>(z, n), first);
-        recover(piece, slot, from.scale, z, before, cursor);
+  /// θ -> θ + a·z, rounded once
+  void perturb(std::span<T> x, arithmetic a, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, a, z);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      for (std::size_t i = 0; i < group; i += step) {
+        T theta[step], back[step];
+        std::memcpy(static_cast<void*>(theta), some + i, sizeof theta);
+        random::axpy(some + i, a, of_some + i);
+        std::memcpy(static_cast<void*>(back), some + i, sizeof back);
+        random::axpy(back, -a, of_some + i);
+        for (std::size_t j = 0; j < step; j += width)
+          simd::store(missed + i + j, simd::load<modular>(theta + j) - simd::load<modular>(back + j));
       }
-      if (to.scale != 0) {
-        if (another) make(*z_to, std::span<A>(z, n), first);
-        perturb(piece, slot, to.scale, z);
-      }
-      slot += n;
+      misses_.push(missed, n, byte);
     });
-    at_ = to;
   }
 
-  /// x back to θ.
-  template <class Sampler>
-  void restore(std::span<T> x, const Sampler& sampler) {
-    if (at_.scale != 0) move(x, sampler, point{}, at_.d);
+  /// θ + a·z -> θ
+  void recover(std::span<T> x, arithmetic a, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, -a, z);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      misses_.pop(missed, n, byte);
+      for (std::size_t i = 0; i < group; i += step) {
+        random::axpy(some + i, -a, of_some + i);
+        for (std::size_t j = i; j < i + step; j += width)
+          simd::store(some + j, simd::load<modular>(some + j) + simd::load<modular>(missed + j));
+      }
+    });
   }
-  template <class Sampler>
-  void restore(std::span<T> x, std::span<const extent> parts, const Sampler& sampler) {
-    if (at_.scale != 0) move(x, parts, sampler, point{}, at_.d);
+
+  /// θ + a·z -> θ + b·z
+  void turn(std::span<T> x, arithmetic a, arithmetic b, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, b - a, z);
+    recover(x, a, z, s);
+    perturb(x, b, z, s);
+  }
+
+  template <class F>
+  void update(std::span<T> x, const segment&, F f) {
+    f(x);
   }
 
  private:
-  using bits =
-      std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
-  static constexpr int out_of_range = -128;
+  using pattern = pattern_t<T>;
+  using modular [[gnu::vector_size(simd::register_bytes)]] = std::make_unsigned_t<pattern>;
+  static constexpr std::size_t group = misses<pattern>::group, step = random::axpy_step,
+                               width = simd::register_bytes / sizeof(T);
 
-  struct place {
-    direction d;
-    A scale = 0;
-  };
-  struct kept {
-    std::size_t slot;
-    T value;
-  };
-
-  /// Counts the representable numbers in order: neighbours differ by 1, −0 is one below +0. Its own inverse.
-  static bits ordinal(bits pattern) {
-    return pattern < 0 ? static_cast<bits>(pattern ^ std::numeric_limits<bits>::max()) : pattern;
+  /// Calls f(x, z, n, byte) for groups of 64, of which n are of the piece: the last is a copy, padded with 0. All of
+  /// them go through the same instructions then, on the way there and back.
+  template <class F>
+  static void for_each_group(std::span<T> x, const arithmetic* z, std::size_t byte, F f) {
+    std::size_t i = 0;
+    for (; i + group <= x.size(); i += group, byte += group / 8) f(x.data() + i, z + i, group, byte);
+    if (i == x.size()) return;
+    const std::size_t left = x.size() - i;
+    T padded[group] = {};
+    arithmetic noise[group] = {};
+    std::copy_n(x.data() + i, left, padded);
+    std::copy_n(z + i, left, noise);
+    f(padded, noise, left, byte);
+    std::copy_n(padded, left, x.data() + i);
   }
 
-  template <class Z>
-  static void make(const Z& z, std::span<A> to, std::uint64_t first) {
-    std::fill(to.begin(), to.end(), A{0});
-    z.axpy(to, A{1}, first);
+  restore how_;
+  misses<pattern> misses_;
+};
+
+template <number T>
+using in_place = moved_buffer<floating<T>>;
+
+/// One for each number type that a buffer may have; only the one in use ever keeps anything.
+class in_place_buffers {
+ public:
+  explicit in_place_buffers(restore how)
+      : all_(in_place<float>(how), in_place<double>(how), in_place<bfloat16>(how), in_place<half>(how)) {}
+
+  template <number T>
+  in_place<T>& of() {
+    return std::get<in_place<T>>(all_);
   }
 
-  // `slot` counts the elements of the extents: it is where a piece's codes begin.
-
-  void perturb(std::span<T> x, std::size_t slot, A scale, const A* z) {
-    T theta[chunk], back[chunk];
-    std::copy(x.begin(), x.end(), theta);
-    random::axpy<T>(x, scale, z);
-    std::copy(x.begin(), x.end(), back);
-    random::axpy<T>(std::span<T>(back, x.size()), -scale, z);
-    bool fits = true;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const auto missed = static_cast<std::int64_t>(static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(theta[i]))) -
-                                                    static_cast<std::uint64_t>(ordinal(std::bit_cast<bits>(back[i]))));
-      const bool in_range = missed >= -127 && missed <= 127;
-      codes_[slot + i] = static_cast<std::int8_t>(in_range ? missed : out_of_range);
-      fits = fits && in_range;
-    }
-    if (fits) return;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      if (codes_[slot + i] == out_of_range) kept_.push_back({slot + i, theta[i]});
-  }
-
-  void recover(std::span<T> x, std::size_t slot, A scale, const A* z, const std::vector<kept>& exceptions,
-               std::size_t& cursor) {
-    random::axpy<T>(x, -scale, z);
-    for (std::size_t i = 0; i < x.size(); ++i)
-      x[i] = std::bit_cast<T>(
-          ordinal(static_cast<bits>(ordinal(std::bit_cast<bits>(x[i])) + static_cast<bits>(codes_[slot + i]))));
-    for (; cursor < exceptions.size() && exceptions[cursor].slot < slot + x.size(); ++cursor)
-      x[exceptions[cursor].slot - slot] = exceptions[cursor].value;
-  }
-
-  place at_;
-  std::vector<std::int8_t> codes_;
-  std::vector<kept> kept_;
+ private:
+  std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> all_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "../layout.hpp"
 #include "../optimizer/update.hpp"
 #include "../random/axpy.hpp"
+#include "../random/direction.hpp"
 #include "extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -42,11 +44,33 @@ struct buffer {
 
   std::size_t size() const { return values.size(); }
 
-  /// Calls f(first, x, owner) for pieces x of the parts, of at most update::most elements, which f may change.
+  /// Calls f(first, x, owner, z) for pieces x of the parts, of at most update::most elements, which f may change. z is
+  /// the piece of the direction at hand, where there is one.
   template <class F>
   void update(std::span<const extent> parts, bool, F f) const {
     for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor* owner) {
-      f(first, values.subspan(first, n), owner);
+      f(first, values.subspan(first, n), owner, static_cast<const arithmetic_t<value_type>*>(nullptr));
+    });
+  }
+};
+
+/// A buffer that is away from θ, or codes of which T is what they stand for: it comes back in the sweep of the update.
+template <class T, class X, class Excursion>
+struct returning {
+  using value_type = T;
+  std::span<X> values;
+  Excursion& moved;
+
+  std::size_t size() const { return values.size(); }
+
+  /// The direction at hand: that along which it is away.
+  std::optional<direction> along() const { return moved.along(); }
+
+  /// The same, of the parts that the excursion moved.
+  template <class F>
+  void update(std::span<const extent>, bool, F f) const {
+    moved.end([&](std::span<T> piece, std::size_t first, const tensor* owner, const arithmetic_t<T>* z) {
+      f(first, piece, owner, z);
     });
   }
 };
@@ -73,8 +97,8 @@ struct weights_of {
       const auto behind = [](std::uint64_t element, const extent& part) { return element < part.first; };
       const auto part = std::upper_bound(parts.begin(), parts.end(), first, behind) - 1;
       for (std::size_t done = 0; done < w.size(); done += update::most)
-        f(static_cast<std::size_t>(first) + done, w.subspan(done, std::min(update::most, w.size() - done)),
-          part->owner);
+        f(static_cast<std::size_t>(first) + done, w.subspan(done, std::min(update::most, w.size() - done)), part->owner,
+          static_cast<const arithmetic_t<value_type>*>(nullptr));
     };
     model.update_weights(moves, change, together);
   }

@@ -100,7 +100,7 @@ struct factored {
       turn<A>(basis, i, {core.tensors()[i].offset, &owner, rate, d.step});
       moved.push_back({owner.offset, owner.size(), &owner});
     }
-    x.update(moved, true, [&](std::size_t first, std::span<T> piece, const tensor* owner) {
+    x.update(moved, true, [&](std::size_t first, std::span<T> piece, const tensor* owner, const A*) {
       A g[update::most] = {};
       const std::span<A> made(g, piece.size());
       basis.embed(std::span<const A>(e), made, first);

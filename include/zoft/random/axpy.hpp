@@ -55,26 +55,43 @@ template <number T>
   }
 }
 
-/// The same for z in memory, stored as any number that arithmetic on T can be done with.
+/// Elements that are done at a time where z is in memory.
+inline constexpr std::size_t axpy_step = 2 * simd::lanes;
+
+/// The same for `axpy_step` numbers, and z in memory.
+template <number T, number Z>
+[[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, const Z* z) {
+  static_assert(std::is_same_v<T, double> || !std::is_same_v<Z, double>, "z would be rounded before it is used");
+  if constexpr (!std::is_same_v<Z, double>) {
+    simd::f32 pair[2];
+    simd::load_wide(z, pair);
+    axpy(x, a, pair[0], pair[1]);
+  } else {
+    const simd::f64 scale = a - simd::f64{};
+    for (std::size_t i = 0; i < axpy_step; i += simd::lanes / 2)
+      simd::store(x + i, simd::multiply_add(scale, simd::load<simd::f64>(z + i), simd::load<simd::f64>(x + i)));
+  }
+}
+
+/// The same for any number of them.
 template <number T, number Z>
 void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
-  static_assert(std::is_same_v<T, double> || !std::is_same_v<Z, double>, "z would be rounded before it is used");
-  std::size_t i = 0;
-  if constexpr (!std::is_same_v<Z, double>) {
-    for (; i + 2 * simd::lanes <= x.size(); i += 2 * simd::lanes) {
-      simd::f32 pair[2];
-      simd::load_wide(z + i, pair);
-      axpy(x.data() + i, a, pair[0], pair[1]);
-    }
-  } else {
-    constexpr std::size_t width = simd::lanes / 2;
-    const simd::f64 scale = a - simd::f64{};
-    for (; i + width <= x.size(); i += width)
-      simd::store(x.data() + i,
-                  simd::multiply_add(scale, simd::load<simd::f64>(z + i), simd::load<simd::f64>(x.data() + i)));
-  }
   using A = arithmetic_t<T>;
+  std::size_t i = 0;
+  for (; i + axpy_step <= x.size(); i += axpy_step) axpy(x.data() + i, a, z + i);
   for (; i < x.size(); ++i) x[i] = T(simd::multiply_add(a, static_cast<A>(z[i]), static_cast<A>(x[i])));
+}
+
+/// g[i] ← a·z[i]: what axpy makes of zeros, to the bit, without their being written first.
+template <class A>
+void product(std::span<A> g, A a, const A* z) {
+  using V = std::conditional_t<std::is_same_v<A, double>, simd::f64, simd::f32>;
+  constexpr std::size_t width = simd::register_bytes / sizeof(A);
+  const V scale = a - V{};
+  std::size_t i = 0;
+  for (; i + width <= g.size(); i += width)
+    simd::store(g.data() + i, simd::multiply_add(scale, simd::load<V>(z + i), V{}));
+  for (; i < g.size(); ++i) g[i] = simd::multiply_add(a, z[i], A{0});
 }
 
 }  // namespace random

@@ -27,14 +27,16 @@ inline constexpr std::size_t tile_blocks = 16;
 
 /// Separate words for the separate things that one direction needs.
 enum class stream : std::uint32_t {
-  perturbation = 0,    ///< z itself; for matrices of low rank what is between the factors
-  initialisation = 1,  ///< weights that an adapter starts from
-  data = 2,            ///< which examples come when
-  mask = 3,            ///< which elements of z are not 0
-  left_factor = 4,     ///< U of z = UVᵀ
-  right_factor = 5,    ///< V of z = UVᵀ
-  radius = 6,          ///< how far along z is gone, where that is drawn too
-  block = 7,           ///< which tensors a step moves
+  perturbation = 0,     ///< z itself; for matrices of low rank what is between the factors
+  initialisation = 1,   ///< weights that an adapter starts from
+  data = 2,             ///< which examples come when
+  mask = 3,             ///< which elements of z are not 0
+  left_factor = 4,      ///< U of z = UVᵀ
+  right_factor = 5,     ///< V of z = UVᵀ
+  radius = 6,           ///< how far along z is gone, where that is drawn too
+  block = 7,            ///< which tensors a step moves
+  rounding = 8,         ///< how a perturbation is rounded, where that is random
+  update_rounding = 9,  ///< how an update is
 };
 
 using philox_key = std::array<std::uint32_t, 2>;
