@@ -107,6 +107,17 @@ class packed_matrix {
       for (std::size_t row = 0; row < rows; ++row) assign_codes(w.subspan(row * in_, in_), first + row, s);
   }
 
+  /// Of a matrix that is kept as i8, the codes of rows [first, first + to.size()/in), each −127 … 127, and back: w is
+  /// scale_of_row·code.
+  void read_codes(std::size_t first, std::span<std::int8_t> to) const {
+    for (std::size_t k = 0; k < to.size(); ++k)
+      to[k] = static_cast<std::int8_t>(integer_of_code(bytes_[byte(first, k)]));
+  }
+  void assign_codes(std::span<const std::int8_t> codes, std::size_t first) {
+    for (std::size_t k = 0; k < codes.size(); ++k) bytes_[byte(first, k)] = code_of_integer(codes[k]);
+  }
+  float scale_of_row(std::size_t o) const { return scale(o, 0); }
+
   float at(std::size_t o, std::size_t i) const {
     const std::byte* panel = bytes_.data() + o / width_ * panel_bytes();
     const std::size_t c = o % width_;
@@ -290,6 +301,12 @@ class packed_matrix {
   }
   /// Where in a word of 8 inputs the code of input i is.
   static constexpr std::size_t nibble_shift(std::size_t i) { return i % 2 * 16 + i % 8 / 2 * 4; }
+
+  /// The byte of i8's element k behind the beginning of row `first`.
+  std::size_t byte(std::size_t first, std::size_t k) const {
+    const std::size_t o = first + k / in_;
+    return o / width_ * panel_bytes() + place(k % in_, o % width_);
+  }
 
   // Where pairs are made of i8, a code is a sign and a magnitude, from which tables give bfloat16's two bytes.
   static int integer_of_code(std::byte code) {

@@ -100,6 +100,43 @@ class transformer {
     });
   }
 
+  /// The matrices of a model that is kept as i8, as zoft::quantised trains them: their names and shapes, their codes
+  /// one behind another, and the scale of each row. Norms and biases, which are f32, are none of them.
+  zoft::layout codes_layout() const {
+    zoft::layout result;
+    nn::weights::for_each_coded(w_, [&](const std::string& name, const packed_matrix& m, std::size_t,
+                                        std::size_t rows) { result.add(name, rows, m.in()); });
+    return result;
+  }
+  std::vector<std::int8_t> codes() const {
+    std::vector<std::int8_t> result;
+    nn::weights::for_each_coded(w_,
+                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
+                                  result.resize(result.size() + rows * m.in());
+                                  m.read_codes(first, std::span(result).last(rows * m.in()));
+                                });
+    return result;
+  }
+  std::vector<float> scales() const {
+    std::vector<float> result;
+    nn::weights::for_each_coded(w_,
+                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
+                                  for (std::size_t o = first; o < first + rows; ++o)
+                                    result.push_back(m.scale_of_row(o));
+                                });
+    return result;
+  }
+  /// Takes over the codes; scales stay. No forward may be running.
+  void assign(std::span<const std::int8_t> codes) {
+    const std::size_t size = codes_layout().size();
+    require(codes.size() == size, "transformer: " + text(codes.size()) + " codes were given, and it has " + text(size));
+    kept_.clear();
+    nn::weights::for_each_coded(w_, [&](const std::string&, packed_matrix& m, std::size_t first, std::size_t rows) {
+      m.assign_codes(codes.first(rows * m.in()), first);
+      codes = codes.subspan(rows * m.in());
+    });
+  }
+
   /// Changes the weights where they are, a piece at a time: see weighted_model. No forward may be running.
   using weight_type = float;
   template <class F>

@@ -54,6 +54,20 @@ struct weights {
     return result;
   }
 
+  /// Calls f(name, matrix, first, rows) for every tensor that is a matrix, in the same order. Throws where one is not
+  /// kept as i8.
+  template <class Self, class F>
+  static void for_each_coded(Self& self, F f) {
+    self.for_each([&](const std::string& name, auto& at, std::size_t first, std::size_t rows) {
+      if constexpr (requires { at.type(); }) {
+        if (at.type() != dtype::i8)
+          fail("transformer: '" + name + "' is kept as " + std::string(name_of(at.type())) +
+               ", and must be I8 to be had as codes: load the model so");
+        f(name, at, first, rows);
+      }
+    });
+  }
+
   /// Throws where a tensor is kept as neither f32 nor bf16: most of an update would be lost in codes.
   void check_trainable() const {
     for_each([](const std::string& name, const auto& at, std::size_t, std::size_t) {
