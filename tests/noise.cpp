@@ -117,6 +117,23 @@ TEMPLATE_TEST_CASE("axpy: every storage is moved by the one float z", "[noise]",
   check(zoft::sphere{n + 37});
 }
 
+TEMPLATE_TEST_CASE("draw: a piece is what axpy makes of zeros", "[noise]", float, double) {
+  const zoft::direction d{5, 6, 7};
+  const auto check = [&](const auto& z) {
+    for (const std::size_t n : {1, 31, 64, 65, 4099})
+      for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{13}, (std::uint64_t{1} << 38) - 70}) {
+        std::vector<TestType> drawn(n, TestType(9)), added(n);
+        z.axpy(std::span(added), TestType(1), first);
+        zoft::draw(z, std::span(drawn), first);
+        CHECK(drawn == added);
+      }
+  };
+  check(zoft::gaussian{}.at(d));
+  check(zoft::rademacher{}.at(d));
+  check(zoft::uniform{}.at(d));
+  check(zoft::at(zoft::sparse<zoft::gaussian>{.density = 0.5}, d));
+}
+
 TEST_CASE("axpy: a piece far into a direction has the bits of the whole", "[noise]") {
   // Element 2³⁶ is where the gaussian's block counter crosses 2³².
   const std::uint64_t far = (std::uint64_t{1} << 36) - 1000;

@@ -161,8 +161,8 @@ class engine {
     for (std::size_t query = 0; query < estimator_.queries; ++query) {
       const auto of_query = z(query);
       for_each_piece(moving(x.size()), update::most, [&](std::size_t first, std::size_t n, const tensor*) {
-        T piece[update::most] = {};
-        of_query.axpy(std::span<T>(piece, n), T{1}, first);
+        T piece[update::most];
+        draw(of_query, std::span<T>(piece, n), first);
         for (std::size_t j = 0; j < n; ++j) moving_x[first + j].derivative = piece[j];
       });
       const auto loss = functor(std::span<const dual>(moving_x));

@@ -19,7 +19,7 @@ struct weight_points {
   std::vector<point> points;
   std::vector<bool> moves;  ///< for each tensor of the model's weights_layout(); z is not to be added to the others
 
-  /// z[i] += z(query)[first + i], of elements of the weights_layout()
+  /// z[i] ← z(query)[first + i], of elements of the weights_layout()
   std::function<void(std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> z)> noise;
 
   std::size_t size() const { return points.size(); }

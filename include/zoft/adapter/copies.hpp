@@ -8,6 +8,7 @@
 #include "../candidates.hpp"
 #include "../optimizer/update.hpp"
 #include "../random/axpy.hpp"
+#include "../sampler/at.hpp"
 #include "extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -28,8 +29,7 @@ candidates<T> copies(std::span<const T> x, std::span<const extent> parts, const 
     for (std::size_t i = next; i < points.size(); ++i) made[i] = made[i] || of_this(points[i]);
     for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
       A piece[update::most];
-      std::fill_n(piece, n, A{0});
-      of_query.axpy(std::span<A>(piece, n), A{1}, first);
+      draw(of_query, std::span<A>(piece, n), first);
       for (std::size_t i = next; i < points.size(); ++i)
         if (of_this(points[i]))
           random::axpy<T>(std::span<T>(stack.data() + i * x.size() + first, n), static_cast<A>(points[i].scale), piece);

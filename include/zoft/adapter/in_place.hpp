@@ -41,15 +41,7 @@ class floating {
     if (how_ == restore::drifting) return random::axpy<T>(x, a, z);
     for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
       alignas(64) pattern missed[group];
-      for (std::size_t i = 0; i < group; i += step) {
-        T theta[step], back[step];
-        std::memcpy(static_cast<void*>(theta), some + i, sizeof theta);
-        random::axpy(some + i, a, of_some + i);
-        std::memcpy(static_cast<void*>(back), some + i, sizeof back);
-        random::axpy(back, -a, of_some + i);
-        for (std::size_t j = 0; j < step; j += width)
-          simd::store(missed + i + j, simd::load<modular>(theta + j) - simd::load<modular>(back + j));
-      }
+      for (std::size_t i = 0; i < group; i += step) perturb_step(some + i, a, of_some + i, missed + i);
       misses_.push(missed, n, byte);
     });
   }
@@ -60,19 +52,25 @@ class floating {
     for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
       alignas(64) pattern missed[group];
       misses_.pop(missed, n, byte);
-      for (std::size_t i = 0; i < group; i += step) {
-        random::axpy(some + i, -a, of_some + i);
-        for (std::size_t j = i; j < i + step; j += width)
-          simd::store(some + j, simd::load<modular>(some + j) + simd::load<modular>(missed + j));
-      }
+      for (std::size_t i = 0; i < group; i += step) recover_step(some + i, a, of_some + i, missed + i);
     });
   }
 
   /// θ + a·z -> θ + b·z
   void turn(std::span<T> x, arithmetic a, arithmetic b, const arithmetic* z, const segment& s) {
     if (how_ == restore::drifting) return random::axpy<T>(x, b - a, z);
-    recover(x, a, z, s);
-    perturb(x, b, z, s);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      misses_.pop(missed, n, byte);
+      for (std::size_t i = 0; i < group; i += step) {
+        T theta[step];
+        copy(theta, some + i);
+        recover_step(theta, a, of_some + i, missed + i);
+        perturb_step(theta, b, of_some + i, missed + i);
+        copy(some + i, theta);
+      }
+      misses_.push(missed, n, byte);
+    });
   }
 
   template <class F>
@@ -86,20 +84,45 @@ class floating {
   static constexpr std::size_t group = misses<pattern>::group, step = random::axpy_step,
                                width = simd::register_bytes / sizeof(T);
 
+  /// One step of elements from θ to θ + a·z, and what coming back will miss; and back.
+  [[gnu::always_inline]] static void perturb_step(T* x, arithmetic a, const arithmetic* z, pattern* missed) {
+    T theta[step], back[step];
+    copy(theta, x);
+    random::axpy(x, a, z);
+    copy(back, x);
+    random::axpy(back, -a, z);
+    for (std::size_t j = 0; j < step; j += width)
+      simd::store(missed + j, simd::load<modular>(theta + j) - simd::load<modular>(back + j));
+  }
+  [[gnu::always_inline]] static void recover_step(T* x, arithmetic a, const arithmetic* z, const pattern* missed) {
+    random::axpy(x, -a, z);
+    for (std::size_t j = 0; j < step; j += width)
+      simd::store(x + j, simd::load<modular>(x + j) + simd::load<modular>(missed + j));
+  }
+  /// A vector at a time: GCC keeps arrays in registers that are written and read so, and in memory what it copies
+  /// whole.
+  [[gnu::always_inline]] static void copy(T* to, const T* from) {
+    for (std::size_t j = 0; j < step; j += width) simd::store(to + j, simd::load<modular>(from + j));
+  }
+
   /// Calls f(x, z, n, byte) for groups of 64, of which n are of the piece: the last is a copy, padded with 0. All of
   /// them go through the same instructions then, on the way there and back.
   template <class F>
-  static void for_each_group(std::span<T> x, const arithmetic* z, std::size_t byte, F f) {
-    std::size_t i = 0;
-    for (; i + group <= x.size(); i += group, byte += group / 8) f(x.data() + i, z + i, group, byte);
-    if (i == x.size()) return;
-    const std::size_t left = x.size() - i;
+  [[gnu::always_inline]] static void for_each_group(std::span<T> x, const arithmetic* z, std::size_t byte, F f) {
     T padded[group] = {};
     arithmetic noise[group] = {};
-    std::copy_n(x.data() + i, left, padded);
-    std::copy_n(z + i, left, noise);
-    f(padded, noise, left, byte);
-    std::copy_n(padded, left, x.data() + i);
+    // One call, so that it is inlined.
+    for (std::size_t i = 0; i < x.size(); i += group) {
+      const std::size_t n = std::min(group, x.size() - i);
+      T* some = x.data() + i;
+      const arithmetic* of_some = z + i;
+      if (n < group) {
+        some = std::copy_n(some, n, padded) - n;
+        of_some = std::copy_n(of_some, n, noise) - n;
+      }
+      f(some, of_some, n, byte + i / 8);
+      if (n < group) std::copy_n(padded, n, x.data() + i);
+    }
   }
 
   restore how_;

@@ -25,10 +25,9 @@ class model_points {
     } else {
       const auto z = std::make_shared<std::vector<decltype(zoft::at(sampler, step))>>();
       for (std::uint32_t i = 0; i < queries; ++i) z->push_back(zoft::at(sampler, direction{step.seed, step.step, i}));
-      return weight_points<T>{points, moves,
-                              [z](std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> to) {
-                                (*z)[query].axpy(to, arithmetic_t<T>{1}, first);
-                              }};
+      return weight_points<T>{
+          points, moves,
+          [z](std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> to) { draw((*z)[query], to, first); }};
     }
   }
 

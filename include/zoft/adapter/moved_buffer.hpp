@@ -16,6 +16,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// Elements that a piece has at most. It and its noise stay in the smallest cache, and are a page of floats each.
+inline constexpr std::size_t most_moved = 1024;
+
 /// Where a piece of a buffer lies.
 struct segment {
   std::size_t first;    ///< its first element
@@ -42,7 +45,6 @@ class moved_buffer {
 
  public:
   using value = typename Medium::value;
-  static constexpr std::size_t chunk = 2048;
 
   template <class... Options>
   explicit moved_buffer(const Options&... options) : medium_(options...) {}
@@ -95,7 +97,7 @@ class moved_buffer {
     const place from = at_;
     const bool leaves = from.scale != 0, arrives = to.scale != 0, turns = leaves && arrives && from.d == to.d;
     std::size_t bytes = 0, moved = 0;
-    for_each_piece(parts, chunk, [&](std::size_t, std::size_t n, const tensor*) {
+    for_each_piece(parts, most_moved, [&](std::size_t, std::size_t n, const tensor*) {
       bytes += bytes_of(n);
       moved += n;
     });
@@ -104,17 +106,17 @@ class moved_buffer {
     const made z_from = leaves ? made(zoft::at(sampler, from.d)) : made();
     const made z_to = arrives && !turns ? made(zoft::at(sampler, to.d)) : made();
     std::size_t byte = 0;
-    for_each_piece(parts, chunk, [&](std::size_t first, std::size_t n, const tensor* owner) {
+    for_each_piece(parts, most_moved, [&](std::size_t first, std::size_t n, const tensor* owner) {
       const std::span<value> piece = x.subspan(first, n);
       const segment here{first, owner, byte, from.d}, there{first, owner, byte, to.d};
-      alignas(64) A noise[chunk];
+      alignas(64) A noise[most_moved];
       const std::span<A> z(noise, n);
-      if (leaves) make(*z_from, z, first);
+      if (leaves) draw(*z_from, z, first);
       if (turns) {
         medium_.turn(piece, from.scale, to.scale, noise, here);
       } else {
         if (leaves) medium_.recover(piece, from.scale, noise, here);
-        if (arrives) make(*z_to, z, first);
+        if (arrives) draw(*z_to, z, first);
         if (arrives) medium_.perturb(piece, to.scale, noise, there);
       }
       arrived(piece, there, static_cast<const A*>(noise));
@@ -124,12 +126,6 @@ class moved_buffer {
   }
 
   static std::size_t bytes_of(std::size_t n) { return (n + 7) / 8; }
-
-  template <class Z>
-  static void make(const Z& z, std::span<A> to, std::uint64_t first) {
-    std::fill(to.begin(), to.end(), A{0});
-    z.axpy(to, A{1}, first);
-  }
 
   place at_;
   Medium medium_;

@@ -7,6 +7,7 @@
 #include "../candidates.hpp"
 #include "../optimizer/update.hpp"
 #include "../random/axpy.hpp"
+#include "../sampler/at.hpp"
 #include "extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -24,9 +25,9 @@ void require_moves(std::span<const T> x, std::span<const extent> parts, std::spa
   for (const extent& part : parts) size += part.size;
   for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
     if (100 * moved >= size) return;
-    A piece[update::most] = {};
+    A piece[update::most];
     T there[update::most];
-    of_query.axpy(std::span<A>(piece, n), A{1}, first);
+    draw(of_query, std::span<A>(piece, n), first);
     std::copy_n(x.data() + first, n, there);
     random::axpy<T>(std::span<T>(there, n), static_cast<A>(first_moved->scale), piece);
     for (std::size_t i = 0; i < n; ++i) {

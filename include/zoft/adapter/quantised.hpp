@@ -39,7 +39,7 @@ class quantised_codes {
 
   /// code -> code + round(a·z/s), within ±127. The directions a and −a are each other's mirror images.
   void perturb(std::span<value> x, float a, const float* z, const segment& s) {
-    std::int16_t steps[chunk];
+    std::int16_t steps[most_moved];
     rounded_steps(x.size(), a, z, s, steps);
     for_each_group(x.size(), s.byte, [&](std::size_t first, std::size_t n, std::size_t byte) {
       std::int16_t missed[group] = {};
@@ -54,7 +54,7 @@ class quantised_codes {
 
   /// And back: what a limit has cut off is kept.
   void recover(std::span<value> x, float a, const float* z, const segment& s) {
-    std::int16_t steps[chunk];
+    std::int16_t steps[most_moved];
     rounded_steps(x.size(), a, z, s, steps);
     for_each_group(x.size(), s.byte, [&](std::size_t first, std::size_t n, std::size_t byte) {
       std::int16_t missed[group];
@@ -71,7 +71,7 @@ class quantised_codes {
   /// θ -> what f(std::span<float>) makes of it, to a sixteenth of a code. What f leaves as it is keeps its bits.
   template <class F>
   void update(std::span<value> x, const segment& s, F f) {
-    float scale[chunk], before[chunk], after[chunk], noise[chunk] = {};
+    float scale[most_moved], before[most_moved], after[most_moved], noise[most_moved] = {};
     fill_scales(std::span(scale, x.size()), s);
     for (std::size_t i = 0; i < x.size(); ++i) {
       const int sixteenths = 16 * x[i] + residual(s.first + i);
@@ -92,7 +92,7 @@ class quantised_codes {
 
  private:
   static constexpr int most = 127;
-  static constexpr std::size_t chunk = 2048, group = misses<std::int16_t>::group;
+  static constexpr std::size_t group = misses<std::int16_t>::group;
   static constexpr int furthest = 2 * most;  // from one end to the other
 
   static random::drawn<random::symmetric> uniform(direction d, random::stream s) { return {d, s}; }
@@ -107,7 +107,7 @@ class quantised_codes {
 
   /// round(a·z/s) for n elements
   void rounded_steps(std::size_t n, float a, const float* z, const segment& s, std::int16_t* steps) const {
-    float scale[chunk], noise[chunk] = {};
+    float scale[most_moved], noise[most_moved] = {};
     fill_scales(std::span(scale, n), s);
     uniform(s.d, random::stream::rounding).axpy(std::span(noise, n), a < 0 ? -0.5f : 0.5f, s.first);
     for (std::size_t i = 0; i < n; ++i)

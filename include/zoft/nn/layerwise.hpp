@@ -297,9 +297,7 @@ class layerwise {
 
   /// z ← the direction's from element `of` on.
   void draw(place of, std::span<float> z) const {
-    if (!of.moves) return;
-    std::fill(z.begin(), z.end(), 0.0f);
-    points_.noise(query_, of.element, z);
+    if (of.moves) points_.noise(query_, of.element, z);
   }
   static void move(const candidate& c, place of, std::span<float> x, std::span<const float> z) {
     if (of.moves && c.scale != 0) random::axpy<float>(x, c.scale, z.data());

@@ -9,6 +9,7 @@
 
 #include "../random/axpy.hpp"
 #include "../random/direction.hpp"
+#include "../sampler/at.hpp"
 #include "../sampler/step_directions.hpp"
 #include "update.hpp"
 
@@ -37,8 +38,7 @@ class estimate {
       if (c == 0) continue;
       const A* z_i = z;
       if (at_hand_ != i) {
-        std::fill_n(of_query, g.size(), A{0});
-        (*z_)[i].axpy(std::span<A>(of_query, g.size()), A{1}, first);
+        draw((*z_)[i], std::span<A>(of_query, g.size()), first);
         z_i = of_query;
       }
       zero ? random::product<A>(g, c, z_i) : random::axpy<A>(g, c, z_i);

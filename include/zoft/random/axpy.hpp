@@ -1,6 +1,7 @@
 /// x ← x + a·z on stored numbers: the one arithmetic that perturbs, restores and updates.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -81,6 +82,29 @@ void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
   for (; i + axpy_step <= x.size(); i += axpy_step) axpy(x.data() + i, a, z + i);
   for (; i < x.size(); ++i) x[i] = T(simd::multiply_add(a, static_cast<A>(z[i]), static_cast<A>(x[i])));
 }
+
+/// What is done with a piece of z as it is made: it is added to x, or it is what is asked for. Each takes one vector,
+/// two that lie one behind the other, or any number of elements from memory.
+template <number T>
+struct added {
+  arithmetic_t<T> a;  ///< x ← x + a·z
+
+  [[gnu::always_inline]] void operator()(T* x, simd::f32 z) const { random::axpy(x, a, z); }
+  [[gnu::always_inline]] void operator()(T* x, simd::f32 z0, simd::f32 z1) const { random::axpy(x, a, z0, z1); }
+  void operator()(std::span<T> x, const float* z) const { random::axpy<T>(x, a, z); }
+};
+template <class A>
+struct written {  ///< x ← z, of float or double
+  [[gnu::always_inline]] void operator()(A* x, simd::f32 z) const {
+    using stored [[gnu::vector_size(simd::lanes * sizeof(A))]] = A;
+    simd::store(x, __builtin_convertvector(z, stored));
+  }
+  [[gnu::always_inline]] void operator()(A* x, simd::f32 z0, simd::f32 z1) const {
+    (*this)(x, z0);
+    (*this)(x + simd::lanes, z1);
+  }
+  void operator()(std::span<A> x, const float* z) const { std::copy_n(z, x.size(), x.data()); }
+};
 
 /// g[i] ← a·z[i]: what axpy makes of zeros, to the bit, without their being written first.
 template <class A>

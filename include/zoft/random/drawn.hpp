@@ -68,21 +68,34 @@ class drawn {
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     check_axpy(x.size(), a, first, elements_);
-    if (a == 0 || x.empty()) return;
-    source words = words_;
-    const std::size_t head = std::min<std::size_t>(x.size(), (tile_words - first % tile_words) % tile_words);
-    const std::size_t whole = (x.size() - head) / tile_words * tile_words;
-    if (head > 0) part(words, x.first(head), a, first);
-    if (whole > 0) tiles(words, x.subspan(head, whole), a, (first + head) / tile_words);
-    if (head + whole < x.size()) part(words, x.subspan(head + whole), a, first + head + whole);
+    if (a != 0) each(x, first, added<T>{a});
+  }
+
+  /// x[i] = z[first + i], in float or double; errors as above.
+  template <class A>
+  void draw(std::span<A> x, std::uint64_t first = 0) const {
+    check_axpy(x.size(), 1, first, elements_);
+    each(x, first, written<A>());
   }
 
  private:
   static constexpr std::size_t vectors = tile_blocks / simd::lanes;  // of words of a tile's blocks
 
+  /// Calls f, `added` or `written`, for all of x.
+  template <class T, class F>
+  void each(std::span<T> x, std::uint64_t first, F f) const {
+    if (x.empty()) return;
+    source words = words_;
+    const std::size_t head = std::min<std::size_t>(x.size(), (tile_words - first % tile_words) % tile_words);
+    const std::size_t whole = (x.size() - head) / tile_words * tile_words;
+    if (head > 0) part(words, x.first(head), f, first);
+    if (whole > 0) tiles(words, x.subspan(head, whole), f, (first + head) / tile_words);
+    if (head + whole < x.size()) part(words, x.subspan(head + whole), f, first + head + whole);
+  }
+
   /// x is some whole tiles.
-  template <number T>
-  void tiles(source& words, std::span<T> x, arithmetic_t<T> a, std::uint64_t tile) const {
+  template <class T, class F>
+  void tiles(source& words, std::span<T> x, F f, std::uint64_t tile) const {
     const std::uint64_t first = tile * tile_blocks;
     const std::size_t count = x.size() / (4 * simd::lanes);
     block_words now = words.words(first);
@@ -99,17 +112,17 @@ class drawn {
       finish(transform, z);
       T* const at = x.data() + v / vectors * tile_words + v % vectors * simd::lanes;
       if constexpr (vectors == 1) {
-        for (std::size_t j = 0; j < 4; j += 2) random::axpy(at + j * tile_blocks, a, z[j], z[j + 1]);
+        for (std::size_t j = 0; j < 4; j += 2) f(at + j * tile_blocks, z[j], z[j + 1]);
       } else {
-        for (std::size_t j = 0; j < 4; ++j) random::axpy(at + j * tile_blocks, a, z[j]);
+        for (std::size_t j = 0; j < 4; ++j) f(at + j * tile_blocks, z[j]);
       }
       now = next.words();
     }
   }
 
   /// x is less than a tile, and within one.
-  template <number T>
-  void part(source& words, std::span<T> x, arithmetic_t<T> a, std::uint64_t first) const {
+  template <class T, class F>
+  void part(source& words, std::span<T> x, F f, std::uint64_t first) const {
     float tile[tile_words];
     for (std::size_t lane = 0; lane < tile_blocks; lane += simd::lanes) {
       Transform transform(words.words(first / tile_words * tile_blocks + lane));
@@ -118,7 +131,7 @@ class drawn {
       finish(transform, z);
       for (std::size_t j = 0; j < 4; ++j) simd::store(tile + j * tile_blocks + lane, z[j]);
     }
-    random::axpy<T>(x, a, tile + first % tile_words);
+    f(x, tile + first % tile_words);
   }
 
   [[gnu::always_inline]] void finish(const Transform& transform, simd::f32 (&z)[4]) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -28,6 +29,17 @@ auto at(const Sampler& sampler, direction d) {
     return sampler.at(d);
   else
     return direction_of<Sampler>{sampler, d};
+}
+
+/// x (n) ← elements first … first + n − 1 of z, a z(d), in float or double.
+template <class Z, class A>
+void draw(const Z& z, std::span<A> x, std::uint64_t first) {
+  if constexpr (requires { z.draw(x, first); }) {
+    z.draw(x, first);
+  } else {
+    std::fill(x.begin(), x.end(), A{0});
+    z.axpy(x, A{1}, first);
+  }
 }
 
 /// What is applied for a direction, where that is not what was evaluated: a sampler's applied(d), or else its z(d).

@@ -17,7 +17,20 @@ class signs {
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     check_axpy(x.size(), a, first);
-    if (a == 0) return;
+    if (a != 0) each(x, first, added<T>{a});
+  }
+
+  /// x[i] = z[first + i], in float or double; errors as above.
+  template <class A>
+  void draw(std::span<A> x, std::uint64_t first = 0) const {
+    check_axpy(x.size(), 1, first);
+    each(x, first, written<A>());
+  }
+
+ private:
+  /// Calls f, `added` or `written`, for all of x.
+  template <class T, class F>
+  void each(std::span<T> x, std::uint64_t first, F f) const {
     source words = words_;
     for_each_tile<32 * tile_words>(x, first, [&](std::uint64_t tile, std::size_t skip, std::span<T> in_tile) {
       std::uint32_t word[tile_words];
@@ -25,17 +38,16 @@ class signs {
       for_each_tile<32>(in_tile, skip, [&](std::uint64_t w, std::size_t bit, std::span<T> in_word) {
         if (in_word.size() == 32) {
           for (std::size_t i = 0; i < 32; i += 2 * simd::lanes)
-            random::axpy(in_word.data() + i, a, vector(word[w] >> i), vector(word[w] >> (i + simd::lanes)));
+            f(in_word.data() + i, vector(word[w] >> i), vector(word[w] >> (i + simd::lanes)));
         } else {
           float z[32];
           for (std::size_t i = 0; i < 32; i += simd::lanes) simd::store(z + i, vector(word[w] >> i));
-          random::axpy<T>(in_word, a, z + bit);
+          f(in_word, z + bit);
         }
       });
     });
   }
 
- private:
   /// ±1 by the lowest bits, one a lane.
   [[gnu::always_inline]] simd::f32 vector(std::uint32_t bits) const {
     return (simd::f32)((splat(~bits) << to_sign_ & 0x80000000u) | 0x3f800000u);

@@ -166,8 +166,7 @@ class subject {
     for_each_piece(joined(extents(tuner_.adapter(), shape(), kept_.size(), d)), chunk,
                    [&](std::size_t first, std::size_t n, const tensor*) {
                      A piece[chunk];
-                     std::fill_n(piece, n, A{0});
-                     z.axpy(std::span<A>(piece, n), A{1}, first);
+                     draw(z, std::span<A>(piece, n), first);
                      each(first, std::span<const A>(piece, n));
                    });
   }
