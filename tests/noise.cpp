@@ -120,7 +120,7 @@ TEMPLATE_TEST_CASE("axpy: every storage is moved by the one float z", "[noise]",
 TEMPLATE_TEST_CASE("draw: a piece is what axpy makes of zeros", "[noise]", float, double) {
   const zoft::direction d{5, 6, 7};
   const auto check = [&](const auto& z) {
-    for (const std::size_t n : {1, 31, 64, 65, 4099})
+    for (const std::size_t n : {std::size_t{1}, std::size_t{31}, std::size_t{64}, std::size_t{65}, std::size_t{4099}})
       for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{13}, (std::uint64_t{1} << 38) - 70}) {
         std::vector<TestType> drawn(n, TestType(9)), added(n);
         z.axpy(std::span(added), TestType(1), first);

@@ -27,15 +27,12 @@ namespace random {
 template <number T>
 [[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, simd::f32 z) {
   if constexpr (std::is_same_v<T, double>) {
-    using half_of_z [[gnu::vector_size(simd::register_bytes / 2)]] = float;
     constexpr std::size_t width = simd::lanes / 2;
     const simd::f64 scale = a - simd::f64{};
-    half_of_z part[2];
-    std::memcpy(part, &z, sizeof z);
-    for (std::size_t i = 0; i < 2; ++i) {
-      const auto wide = __builtin_convertvector(part[i], simd::f64);
-      simd::store(x + i * width, simd::multiply_add(scale, wide, simd::load<simd::f64>(x + i * width)));
-    }
+    simd::f64 wide[2];
+    simd::widen(z, wide);
+    for (std::size_t i = 0; i < 2; ++i)
+      simd::store(x + i * width, simd::multiply_add(scale, wide[i], simd::load<simd::f64>(x + i * width)));
   } else {
     simd::store_narrow(x, simd::multiply_add(simd::splat(a), z, simd::load_wide(x)));
   }
@@ -96,8 +93,13 @@ struct added {
 template <class A>
 struct written {  ///< x ← z, of float or double
   [[gnu::always_inline]] void operator()(A* x, simd::f32 z) const {
-    using stored [[gnu::vector_size(simd::lanes * sizeof(A))]] = A;
-    simd::store(x, __builtin_convertvector(z, stored));
+    if constexpr (std::is_same_v<A, double>) {
+      simd::f64 wide[2];
+      simd::widen(z, wide);
+      for (std::size_t i = 0; i < 2; ++i) simd::store(x + i * simd::lanes / 2, wide[i]);
+    } else {
+      simd::store(x, z);
+    }
   }
   [[gnu::always_inline]] void operator()(A* x, simd::f32 z0, simd::f32 z1) const {
     (*this)(x, z0);

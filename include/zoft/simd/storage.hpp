@@ -74,6 +74,14 @@ requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
 #endif
 }
 
+/// A vector of floats as two of doubles.
+[[gnu::always_inline]] inline void widen(f32 value, f64 (&pair)[2]) {
+  using half_of_it [[gnu::vector_size(register_bytes / 2)]] = float;
+  half_of_it part[2];
+  std::memcpy(part, &value, sizeof value);
+  for (std::size_t i = 0; i < 2; ++i) pair[i] = __builtin_convertvector(part[i], f64);
+}
+
 /// Two vectors of numbers that lie one behind the other.
 template <class T>
 [[gnu::always_inline]] inline void load_wide(const T* from, f32 (&pair)[2]) {
