@@ -8,6 +8,7 @@
 #include <zoft/estimator/hessian_informed.hpp>
 #include <zoft/estimator/kernel.hpp>
 #include <zoft/estimator/leave_one_out.hpp>
+#include <zoft/estimator/normalised.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/residual.hpp>
@@ -204,6 +205,14 @@ TEST_CASE("standardised_per_example: the mean gradient's direction, in a length 
   check_mean(
       estimate(zoft::standardised_per_example{.epsilon = 0.25, .queries = 5, .stabiliser = 1e-12}, linear, trials),
       trials, expected);
+}
+
+TEST_CASE("normalised: the gradient's direction, in a length that is known", "[statistics]") {
+  constexpr int trials = 2000;
+  const double expected = mean_of_standardised(5, 5) / std::sqrt(squared_slope());
+  check_mean(estimate(zoft::normalised<zoft::two_point>{.of = {.epsilon = 0.25, .queries = 5}, .stabiliser = 1e-12},
+                      linear, trials),
+             trials, expected);
 }
 
 TEST_CASE("per_example: the mean gradient, with the variance of examples times directions", "[statistics]") {

@@ -4,6 +4,7 @@
 #include <zoft/engine.hpp>
 #include <zoft/estimator/evolution.hpp>
 #include <zoft/estimator/leave_one_out.hpp>
+#include <zoft/estimator/normalised.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
@@ -18,7 +19,8 @@ using namespace core_test;
 
 static_assert(zoft::estimator<zoft::leave_one_out> && zoft::estimator<zoft::standardised> &&
               zoft::estimator<zoft::evolution> && zoft::estimator<zoft::standardised_per_example> &&
-              zoft::estimator<zoft::per_example<zoft::one_sided>>);
+              zoft::estimator<zoft::per_example<zoft::one_sided>> &&
+              zoft::estimator<zoft::normalised<zoft::two_point>>);
 
 namespace {
 
@@ -187,6 +189,32 @@ TEST_CASE("per_example: what does not go together says so", "[estimator]") {
         "zoft: per_example: examples is 0, and must be at least 1");
   CHECK(message([] { zoft::per_example<>{.examples = 4, .queries = 5}.check(); }) ==
         "zoft: per_example: queries is 5, and must be examples times those of each, 4");
+}
+
+TEST_CASE("normalised: another's coefficients over the spread of its slopes", "[estimator]") {
+  // Slopes 2, −2 and 6, about 2: σ² = (0 + 16 + 16)/3.
+  const zoft::normalised<zoft::one_sided> e{.of = {.epsilon = 0.5, .queries = 3}, .stabiliser = 0.25};
+  REQUIRE(e.queries == 3);
+  CHECK(e.evaluations() == 4);
+  CHECK(zoft::estimation::forwards(e) == 4);
+  CHECK((e.at(0).scale == 0 && e.at(3).scale == 0.5 && e.at(3).query == 2));
+  const double unit = (std::sqrt(32.0 / 3) + 0.25) * 3;
+  check_close(coefficients_of(e, {1, 2, 0, 4}), {2 / unit, -2 / unit, 6 / unit});
+  CHECK(coefficients_of(e, equal(4)) == numbers(3, 0.0));
+  // Whatever the losses' scale, but for the stabiliser.
+  const zoft::normalised<zoft::one_sided> bare{.of = {.queries = 3}, .stabiliser = 1e-290};
+  CHECK(coefficients_of(bare, {1, 2, 0, 4}) == coefficients_of(bare, {8, 16, 0, 32}));
+  // Of examples: forwards are theirs.
+  const zoft::normalised<zoft::per_example<zoft::one_sided>> of_examples{.of = {.each = {.queries = 2}, .examples = 5}};
+  CHECK((of_examples.queries == 10 && of_examples.evaluations() == 15 && of_examples.forwards() == 3));
+  CHECK(message([] { zoft::normalised<zoft::two_point>{.of = {.queries = 1}}.check(); }) ==
+        "zoft: normalised: queries is 1, and must be at least 2");
+  CHECK(message([] { zoft::normalised<zoft::two_point>{.of = {.queries = 3}, .queries = 2}.check(); }) ==
+        "zoft: normalised: queries is 2, and must be those of what is normalised, 3");
+  CHECK(message([] { zoft::normalised<zoft::two_point>{.of = {.queries = 2}, .stabiliser = -1}.check(); }) ==
+        "zoft: normalised: stabiliser is -1, and must be above 0");
+  CHECK(message([] { zoft::normalised<zoft::two_point>{.of = {.epsilon = 0, .queries = 2}}.check(); }) ==
+        "zoft: two_point: epsilon is 0, and must be above 0");
 }
 
 TEST_CASE("estimators of populations: options out of range name the value", "[estimator]") {

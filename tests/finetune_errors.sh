@@ -70,6 +70,8 @@ refused "no linear is named 'norm'" --adapter bias_only --targets norm
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64
 refused "adapter full goes with --weights f32 or bf16" --adapter full --weights nf4
+refused "per-example goes with adapters" --adapter full --method per-example
+refused "per-example-lozo goes with --weights f32" --adapter full --method per-example-lozo --weights bf16
 refused "warmup is 3.*at most --steps, which is 2" --warmup 3
 refused "threads is '100000'.*1024" --threads 100000
 refused "seed is '-1'" --seed=-1

@@ -31,10 +31,8 @@ class tuner_of : public tuner {
 
   using estimator = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
   static constexpr bool exact_slopes = requires { typename estimator::template argument<double>; };
-  static constexpr bool of_examples =
-      std::is_same_v<estimator, zoft::standardised_per_example> || requires(const estimator& e) {
-    e.examples;
-  };
+  static constexpr bool of_examples = requires(const estimator& e) { e.forwards(); }
+  &&!exact_slopes;
 
  protected:
   Engine engine_;
@@ -149,6 +147,12 @@ const std::vector<method>& catalogue() {
       line("zo_muon", [](const S& s) { return zo_muon(given<zo_muon_options>(s, {.rank = rank(s, 4)}), s.shape); }),
       line("grzo", [](const S& s) { return grzo(given<grzo_options>(s, {.examples = s.examples}), s.shape); }),
       // Compositions that no paper names.
+      line("per_example_lozo",
+           [](const S& s) {
+             auto o = given<per_example_lozo_options>(s, {.examples = s.examples});
+             o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
+             return per_example_lozo(o, whole(s));
+           }),
       line("per_example+adam",
            [](const S& s) {
              constexpr std::size_t q = 8;

@@ -17,6 +17,14 @@ std::unique_ptr<finetune::task> task_of(const finetune::options& o, const zoft::
                                              : make_line_task(o, tokens, model.shape());
 }
 
+/// Of one sequence, so that the sequences' mean is the batch's loss.
+double example_loss(const zoft::nn::transformer& model, const zoft::nn::batch& batch, std::size_t index) {
+  zoft::nn::batch one;
+  one.add(batch[index].tokens, batch[index].labels);
+  const double share = static_cast<double>(one.predicted()) / static_cast<double>(batch.predicted());
+  return share == 0 ? 0 : model.loss(one) * share * static_cast<double>(batch.size());
+}
+
 /// LoRA-FA on all linears of a model that is shared.
 class adapter_problem : public problem {
  public:
@@ -69,7 +77,13 @@ class weights_problem : public problem {
                                                 losses[i] = model_.loss(batch);
                                               }
                                             },
-                                        .of_examples = {}});
+                                        .of_examples =
+                                            [&](zoft::candidates<float> c, std::span<double> losses) {
+                                              for (std::size_t i = 0; i < c.size(); ++i) {
+                                                model_.assign(c[i]);
+                                                losses[i] = example_loss(model_, batch, i % batch.size());
+                                              }
+                                            }});
   }
 
  private:
@@ -97,7 +111,7 @@ problem_kind task(const std::string& name, std::vector<std::string> arguments, s
   if (o->adapter == "full")
     return {name,     o->epsilon,
             forwards, false,
-            0,        [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); }};
+            o->batch, [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); }};
   // Runs go side by side, so each is on one thread.
   const auto model =
       std::make_shared<zoft::nn::transformer>(zoft::nn::load(o->model, {.weights = o->weights, .threads = 1}));

@@ -112,7 +112,11 @@ void settle(options& o) {
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (o.adapter == "full" && o.method == "per-example")
-    refuse("--method per-example goes with adapters: --adapter full moves one buffer, which all sequences share");
+    refuse("--method per-example goes with adapters; with --adapter full take per-example-lozo");
+  if (o.adapter == "full" && o.method == "per-example-lozo" && o.weights != zoft::nn::dtype::f32)
+    refuse(
+        "--method per-example-lozo goes with --weights f32 where --adapter is full: a sequence's own weights are "
+        "made beside those of the model, and what is added to these must not be rounded away");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
 
   const std::string folder = ZOFT_DEFAULT_TASK;

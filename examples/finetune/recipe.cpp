@@ -18,13 +18,19 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.queries = 8;
     r.schedule = "cosine";
   }
+  if (method == "per-example-lozo") {  // steps of a length that does not depend on the losses
+    r.learning_rate = 1e-2;
+    r.queries = 3;
+    r.schedule = "linear";
+    r.warmup = 0;
+  }
   if (method == "fzoo") r.learning_rate /= 100;  // slopes are relative to losses' spread
   if (adapter == "bias_only") r.learning_rate *= 3;
   if (adapter == "norm_only") r.learning_rate *= 10;  // few parameters, and far from 0
   if (adapter == "prefix") r.learning_rate *= 30;
   if (adapter == "full") {  // many more parameters, which are not zero at the start
     r.epsilon = 1e-3;
-    r.learning_rate = 1e-5;
+    if (method != "per-example-lozo") r.learning_rate = 1e-5;
   }
   if (objective != "loss") r.epsilon *= 10;  // less than that changes few answers, and mostly none
   return r;

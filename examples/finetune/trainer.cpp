@@ -8,6 +8,7 @@
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
 #include <zoft/io/peft.hpp>
+#include <zoft/method/per_example_lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/optimizer/adam.hpp>
 #include <zoft/optimizer/momentum.hpp>
@@ -91,6 +92,17 @@ const std::tuple methods{
              const zoft::per_example<zoft::one_sided> of_each{.each = one_sided_of(o), .examples = o.batch};
              return zoft::engine{zoft::gaussian{}, of_each, a, adam_of(o), zoft::seed{o.seed}};
            }},
+    choice{"per-example-lozo", "the same along directions of rank 16, relative to their slopes' spread; without Adam",
+           [](const auto& o, auto a) {
+             return zoft::per_example_lozo({.examples = o.batch,
+                                            .queries = o.queries,
+                                            .epsilon = o.epsilon,
+                                            .learning_rate = o.learning_rate,
+                                            .decay = o.decay,
+                                            .schedule = schedule_of(o),
+                                            .seed = o.seed},
+                                           a);
+           }},
     choice{"lozo", "as prge, along directions of rank 2, from bases that 50 steps share",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::low_rank_gaussian{.rank = 2, .interval = 50}, two_point_of(o), a, sgd_of(o),
@@ -115,6 +127,12 @@ const std::tuple adapters{
     choice{"norm_only", "the gains of the norms", [](const auto& o) { return zoft::norm_only{.targets = o.targets}; }},
 };
 
+/// Whether losses are of one example each.
+template <class Engine>
+constexpr bool of_examples = requires(const Engine& e) {
+  e.estimator().forwards();
+};
+
 /// What is trained is added to the model, which stays as it is.
 template <class Engine>
 class owning_trainer : public trainer {
@@ -126,7 +144,7 @@ class owning_trainer : public trainer {
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
     return engine_.step([&](const auto& shown, std::span<double> losses) {
-      if constexpr (requires { engine_.estimator().examples; })
+      if constexpr (of_examples<Engine>)
         model_.example_losses(batch, shown, losses, criterion_of(o_));
       else
         model_.losses(batch, shown, losses, criterion_of(o_));
@@ -181,7 +199,10 @@ class full_trainer : public trainer {
     if constexpr (!needs_buffer)
       if (weights_.empty())
         return engine_.step(model_, [&](const auto& points, std::span<double> losses) {
-          model_.losses(batch, points, losses, criterion_of(o_));
+          if constexpr (of_examples<Engine>)
+            model_.example_losses(batch, points, losses, criterion_of(o_));
+          else
+            model_.losses(batch, points, losses, criterion_of(o_));
         });
     return engine_.step(std::span(weights_), [&](std::span<const float> w) {
       model_.assign(w);
@@ -247,8 +268,9 @@ std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::tra
   });
   if (result) return result;
   auto engine = make(o, zoft::full{.layout = model.weights_layout()});
-  if constexpr (requires { engine.estimator().examples; })
-    throw std::logic_error("finetune: --adapter full shows no example its own weights");
+  constexpr bool low_rank = zoft::low_rank_sampler<std::remove_cvref_t<decltype(engine.sampler())>>;
+  if constexpr (of_examples<decltype(engine)> && !low_rank)
+    throw std::logic_error("finetune: --adapter full shows no example dense weights of its own");
   else
     return std::make_unique<full_trainer<decltype(engine)>>(std::move(engine), o, model);
 }

@@ -3,12 +3,12 @@
 #include <cstddef>
 #include <span>
 
+#include "normalised.hpp"
 #include "per_example.hpp"
-#include "spread.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
-/// per_example with one direction an example, relative to the spread of the examples' differences:
+/// per_example with one direction an example, normalised by the spread of the examples' differences, and by 2ε:
 ///
 ///     δᵦ = Lᵦ(θ + εzᵦ) − Lᵦ(θ − εzᵦ)    cᵦ = δᵦ / (σ + s) / 2εB    σ² = Σ (δᵦ − δ̄)²/B        2 forwards of the batch
 ///
@@ -34,10 +34,9 @@ struct standardised_per_example {
 
   /// losses (2B) in the order of the points -> coefficients (B)
   void coefficients(const step_view& view, std::span<double> c) const {
-    plain().coefficients(view, c);
-    const double width = 2 * estimation::radius(*this, view) * static_cast<double>(queries);
-    const double unit = estimation::spread(c).of_population() * width + stabiliser;
-    for (double& value : c) value /= unit;
+    const double width = 2 * estimation::radius(*this, view);
+    normalised<per_example<>>{.of = plain(), .stabiliser = stabiliser / width}.coefficients(view, c);
+    for (double& value : c) value /= width;
   }
 
  private:

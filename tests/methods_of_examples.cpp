@@ -1,5 +1,7 @@
-// GRZO: every example of a batch along a direction of its own.
+// Methods by which every example of a batch goes along directions of its own.
 #include <zoft/method/grzo.hpp>
+#include <zoft/method/per_example_lozo.hpp>
+#include <zoft/schedule/linear.hpp>
 
 #include "core_support.hpp"
 
@@ -80,4 +82,44 @@ TEMPLATE_TEST_CASE("grzo: the mean of the examples' losses falls to near its min
   auto tuner = zoft::grzo({.examples = examples, .epsilon = 1e-2, .learning_rate = 2e-4, .seed = 3}, shape());
   for (int step = 0; step < 3000; ++step) tuner.step(std::span(x), losses_of<T>);
   CHECK(mean(x) - least < 0.01 * before);
+}
+
+TEST_CASE("per_example_lozo: a step by its definition", "[per_example_lozo]") {
+  constexpr std::size_t queries = 2, all = queries * examples;
+  const zoft::per_example_lozo_options o{.examples = examples,
+                                         .queries = queries,
+                                         .rank = 3,
+                                         .epsilon = 1e-2,
+                                         .learning_rate = 1e-3,
+                                         .decay = 0.1,
+                                         .schedule = zoft::linear(4),
+                                         .seed = 8};
+  auto tuner = zoft::per_example_lozo(o, zoft::full{.layout = shape()});
+  std::vector<double> x(shape().size(), 0.5);
+  for (std::uint32_t step = 0; step < 2; ++step) {
+    std::vector<double> expected = x, slopes;
+    std::vector<std::vector<double>> z;
+    for (std::uint32_t i = 0; i < all; ++i) {
+      z.push_back(noise<double>(
+          zoft::low_rank_gaussian{
+              .layout = shape(), .rank = 3, .interval = 1, .scaling = zoft::low_rank_scaling::unbiased},
+          {8, step, i}, x.size()));
+      std::vector<double> there = x;
+      for (std::size_t j = 0; j < x.size(); ++j) there[j] += o.epsilon * z[i][j];
+      const std::size_t b = i % examples;
+      slopes.push_back((loss(std::span<const double>(there), b) - loss(std::span<const double>(x), b)) / o.epsilon);
+    }
+    double mean = 0, square = 0;
+    for (const double s : slopes) mean += s / all;
+    for (const double s : slopes) square += (s - mean) * (s - mean) / all;
+    const double rate = o.learning_rate * o.schedule(step);
+    for (std::size_t j = 0; j < x.size(); ++j) {
+      double g = o.decay * x[j];
+      for (std::size_t i = 0; i < all; ++i) g += slopes[i] / (std::sqrt(square) + 1e-8) / all * z[i][j];
+      expected[j] -= rate * g;
+    }
+    const auto report = tuner.step(std::span(x), losses_of<double>);
+    CHECK(report.evaluations == queries + 1);
+    for (std::size_t j = 0; j < x.size(); ++j) CHECK(x[j] == Approx(expected[j]).epsilon(1e-11));
+  }
 }

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "spread.hpp"
+#include "step_view.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Another estimator's ĝ, relative to the spread of its slopes:
+///
+///     cᵢ ← cᵢ / (qσ + s)        σ² = Σ (cᵢ − c̄)²/q, over its q coefficients        its forwards
+///
+/// Where cᵢ = (zᵢᵀg)/q, qσ is the slopes' own deviation, |g| for z of unit variance: the steps are those of normalised
+/// descent, which neither losses' scale nor their curvature lets grow. The learning rate should fall over the run, as
+/// steps do not become smaller by themselves.
+template <class Of>
+struct normalised {
+  static_assert(
+      requires(const Of& e, const step_view& view, std::span<double> c) { e.coefficients(view, c); },
+      "an estimator that is normalised must keep nothing of one step for the next");
+  static_assert(
+      !requires(const Of& e, const step_view& view) { e.ready(view); },
+      "an estimator that is normalised must know all its points before the losses");
+
+  Of of = {};
+  double stabiliser = 1e-8;          ///< s > 0, in units of slopes
+  std::size_t queries = of.queries;  ///< directions a step, q ≥ 2: those of the other
+
+  void check() const {
+    of.check();
+    estimation::check("normalised", queries, 2);
+    if (queries != of.queries)
+      refuse("normalised", "queries", text(queries), "those of what is normalised, " + text(of.queries));
+    require(stabiliser > 0 && stabiliser < 1e300, "normalised", "stabiliser", stabiliser, "above 0");
+  }
+
+  std::size_t evaluations() const { return of.evaluations(); }
+  std::size_t forwards() const requires requires(const Of& e) { e.forwards(); }
+  { return of.forwards(); }
+
+  point at(std::size_t i, const step_view& view = {}) const { return estimation::at(of, i, view); }
+
+  /// losses (evaluations) in the order of the points -> coefficients (q)
+  void coefficients(const step_view& view, std::span<double> c) const {
+    of.coefficients(view, c);
+    const double unit = estimation::spread(c).of_population() * static_cast<double>(queries) + stabiliser;
+    for (double& value : c) value /= unit;
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA
