@@ -3,7 +3,7 @@
 set datafile separator ','
 curves = output.'-curves.csv'
 problems = system("cut -d, -f1 '".output."-shown.csv' | tr ' ' '_' | awk '!seen[$0]++' | tr '\n' ' '")
-across = words(problems) < 3 ? words(problems) : 3
+across = words(problems) < 3 ? words(problems) : words(problems) == 4 ? 2 : 3
 down = (words(problems) + across - 1) / across
 set terminal pngcairo size 500 * across, 350 * down fontscale 0.9
 set output output.'-curves.png'
