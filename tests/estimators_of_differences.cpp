@@ -22,6 +22,10 @@
 using namespace core_test;
 using zoft::step_view;
 
+// Of one that keeps a loss for the next step, or asks for points as losses come in, no other can be made.
+static_assert(zoft::stateless_estimator<zoft::two_point> && !zoft::stateless_estimator<zoft::residual> &&
+              !zoft::stateless_estimator<zoft::greedy>);
+
 static_assert(zoft::estimator<zoft::residual> && zoft::estimator<zoft::kernel> &&
               zoft::estimator<zoft::hessian_informed> && zoft::estimator<zoft::greedy>);
 

@@ -18,11 +18,9 @@ namespace zoft::inline ZOFT_ISA {
 template <class Of>
 struct normalised {
   static_assert(
-      requires(const Of& e, const step_view& view, std::span<double> c) { e.coefficients(view, c); },
-      "an estimator that is normalised must keep nothing of one step for the next");
-  static_assert(
-      !requires(const Of& e, const step_view& view) { e.ready(view); },
-      "an estimator that is normalised must know all its points before the losses");
+      stateless_estimator<Of>,
+      "an estimator that is normalised must keep nothing of one step for the next, and know all its points before "
+      "the losses");
 
   Of of = {};
   double stabiliser = 1e-8;          ///< s > 0, in units of slopes

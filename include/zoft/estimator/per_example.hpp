@@ -23,11 +23,9 @@ namespace zoft::inline ZOFT_ISA {
 template <class Each = two_point>
 struct per_example {
   static_assert(
-      requires(const Each& e, const step_view& view, std::span<double> c) { e.coefficients(view, c); },
-      "an estimator of examples must keep nothing of one step for the next, as the examples change");
-  static_assert(
-      !requires(const Each& e, const step_view& view) { e.ready(view); },
-      "an estimator of examples must know all its points before the losses");
+      stateless_estimator<Each>,
+      "an estimator of examples must keep nothing of one step for the next, as the examples change, and know all its "
+      "points before the losses");
 
   Each each = {};                                 ///< of one example
   std::size_t examples = 16;                      ///< of a batch, B ≥ 1

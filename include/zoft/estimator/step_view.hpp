@@ -19,6 +19,14 @@ struct step_view {
   std::span<const double> losses = {};
 };
 
+/// An estimator that another may be made of: it keeps nothing of one step for the next, and knows all its points before
+/// the losses.
+template <class E>
+concept stateless_estimator = requires(const E& e, const step_view& view, std::span<double> c) {
+  e.coefficients(view, c);
+}
+&&!requires(const E& e, const step_view& view) { e.ready(view); };
+
 namespace estimation {
 
 /// What every estimator's check() asks of its number of directions, and of its radius.
