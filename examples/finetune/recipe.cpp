@@ -19,7 +19,7 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.schedule = "cosine";
   }
   if (method == "per-example-lozo") {  // steps of a length that does not depend on the losses
-    r.learning_rate = 1e-2;
+    r.learning_rate = 5e-3;
     r.queries = 3;
     r.schedule = "linear";
     r.warmup = 0;

@@ -20,7 +20,7 @@ struct per_example_lozo_options {
   std::size_t rank = 16;         ///< r ≥ 1, of what each matrix moves by
   std::uint32_t interval = 1;    ///< steps with the same V
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
-  double learning_rate = 1e-2;   ///< η: of steps that do not become smaller by themselves
+  double learning_rate = 5e-3;   ///< η: steps do not become smaller by themselves; 1e-2 for a thousand forwards
   double decay = 0;              ///< λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run; should fall to 0
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
