@@ -1,13 +1,15 @@
 #!/bin/sh
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
-# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), haswell (AVX2 and FMA), asan
-# (address and undefined-behaviour sanitizers) and neon (the core and the transformer's
-# kernels for aarch64, in an emulator). Without any, all of them.
+# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), asan (clang++'s address and
+# undefined-behaviour sanitizers); and, of the core and the transformer's kernels, haswell (AVX2 and FMA) and neon
+# (aarch64, in an emulator). Without any, all of them.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
 
 [ $# -gt 0 ] || set -- test clang baseline haswell asan neon
+
+has_sanitizers() { echo 'int main() {}' | clang++ -fsanitize=address,undefined -x c++ -o /dev/null - 2>/dev/null; }
 
 need_to_build
 need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
@@ -23,7 +25,10 @@ for leg; do
         like g++-aarch64-linux-gnu has_command aarch64-linux-gnu-g++
         like qemu-user-static has_command qemu-aarch64-static
       fi ;;
-    baseline | haswell | asan) ;;
+    asan)
+      need clang has_command clang++
+      need libclang-rt-dev has_sanitizers ;;
+    baseline | haswell) ;;
     *) die "$leg is no leg; there are: test clang baseline haswell asan neon" ;;
   esac
 done
@@ -34,6 +39,8 @@ can_run() {
   case $1 in
     clang)
       has_command clang++ || { echo "SKIPPED clang: there is no clang++"; return 1; } ;;
+    asan)
+      has_sanitizers || { echo "SKIPPED asan: there is no clang++ with its sanitizers"; return 1; } ;;
     neon)
       for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
         has_command $program || { echo "SKIPPED neon: there is no $program"; return 1; }

@@ -15,7 +15,7 @@ namespace {
 // dim 8, hidden 6, layers 2, heads 2, kv_heads 1, vocabulary 5, context 3; heads of 4
 constexpr std::array<std::int32_t, 7> shape{8, 6, 2, 2, 1, 5, 3};
 // embedding, then 2 of: norm, q, k, v, o, norm, gate, down, up; then the last norm
-constexpr std::size_t weights = 5 * 8 + 2 * (8 + 8 * 8 + 4 * 8 + 4 * 8 + 8 * 8 + 8 + 6 * 8 + 8 * 6 + 6 * 8) + 8;
+constexpr std::size_t weight_count = 5 * 8 + 2 * (8 + 8 * 8 + 4 * 8 + 4 * 8 + 8 * 8 + 8 + 6 * 8 + 8 * 6 + 6 * 8) + 8;
 
 /// Floats that count up, so that a tensor's first element says where it lies.
 std::string counting(std::size_t size) {
@@ -60,7 +60,7 @@ TEST_CASE("llama2.c legacy: every tensor lies where the format says", "[io]") {
     auto seven = shape;
     if (!tied) seven[5] = -seven[5];
     const std::size_t tables = 3 * 4, head = tied ? 0 : 5 * 8;
-    const checkpoint model = open_checkpoint(folder.write("m.bin", legacy(seven, weights + tables + head)));
+    const checkpoint model = open_checkpoint(folder.write("m.bin", legacy(seven, weight_count + tables + head)));
     const nn::config& c = model.shape();
     CHECK((c.dim == 8 && c.hidden == 6 && c.layers == 2 && c.heads == 2 && c.kv_heads == 1 && c.head_dim == 4));
     CHECK((c.vocabulary == 5 && c.context == 3 && c.tied_head == tied));
@@ -79,7 +79,7 @@ TEST_CASE("llama2.c legacy: every tensor lies where the format says", "[io]") {
     CHECK(first(model, "model.layers.1.mlp.up_proj.weight", {6, 8}) == 696);
     CHECK(first(model, "model.norm.weight", {8}) == 744);
     CHECK(model.find("lm_head.weight").has_value() == !tied);
-    if (!tied) CHECK(first(model, "lm_head.weight", {5, 8}) == weights + tables);
+    if (!tied) CHECK(first(model, "lm_head.weight", {5, 8}) == weight_count + tables);
     CHECK_FALSE(model.find("model.layers.0.self_attn.q_proj.bias").has_value());
   }
 }
@@ -87,7 +87,7 @@ TEST_CASE("llama2.c legacy: every tensor lies where the format says", "[io]") {
 TEST_CASE("llama2.c version 1: every tensor lies where the format says", "[io]") {
   const scratch folder;
   for (const bool tied : {true, false}) {
-    const std::string bytes = version_1(shape, tied ? 1 : 0, weights + (tied ? 0 : 40));
+    const std::string bytes = version_1(shape, tied ? 1 : 0, weight_count + (tied ? 0 : 40));
     const checkpoint model = open_checkpoint(folder.write("m.bin", bytes));
     CHECK(model.shape().tied_head == tied);
     CHECK(first(model, "model.layers.1.input_layernorm.weight", {8}) == 8);
@@ -99,13 +99,13 @@ TEST_CASE("llama2.c version 1: every tensor lies where the format says", "[io]")
     CHECK(first(model, "model.layers.1.mlp.down_proj.weight", {8, 6}) == 608);
     CHECK(first(model, "model.layers.1.mlp.up_proj.weight", {6, 8}) == 704);
     CHECK(model.find("lm_head.weight").has_value() == !tied);
-    if (!tied) CHECK(first(model, "lm_head.weight", {5, 8}) == weights);
+    if (!tied) CHECK(first(model, "lm_head.weight", {5, 8}) == weight_count);
   }
 }
 
 TEST_CASE("checkpoint: asked for what is not there, or is another", "[io]") {
   const scratch folder;
-  const std::string path = folder.write("m.bin", legacy(shape, weights + 12));
+  const std::string path = folder.write("m.bin", legacy(shape, weight_count + 12));
   checkpoint model = open_checkpoint(path);
   check_refused([&] { model.at("model.norm.bias", {8}); }, {path, "model.norm.bias is missing", "(8)"});
   check_refused([&] { model.at("model.norm.weight", {9}); },
@@ -121,7 +121,7 @@ TEST_CASE("checkpoint: asked for what is not there, or is another", "[io]") {
 
 TEST_CASE("checkpoint: a weight that is not a number is named when it is read", "[io]") {
   const scratch folder;
-  std::string bytes = legacy(shape, weights + 12);
+  std::string bytes = legacy(shape, weight_count + 12);
   bytes.replace(28 + 4 * (744 + 3), 4, bytes_of(std::numeric_limits<float>::quiet_NaN()));
   const checkpoint model = open_checkpoint(folder.write("m.bin", bytes));
   std::vector<float> out(8);
@@ -132,7 +132,7 @@ TEST_CASE("checkpoint: a weight that is not a number is named when it is read", 
 TEST_CASE("llama2.c: a file that lies", "[io]") {
   const scratch folder;
   const std::string path = folder.path("m.bin");
-  const std::size_t floats = weights + 12;
+  const std::size_t floats = weight_count + 12;
   const auto lie = [&](std::size_t field, std::int32_t value) {
     auto seven = shape;
     seven[field] = value;
@@ -147,11 +147,11 @@ TEST_CASE("llama2.c: a file that lies", "[io]") {
     check_refused(opening(folder, good.substr(0, 27)), {path, "is 27 bytes", "28"});
     check_refused(opening(folder, "abc"), {path, "is 3 bytes"});
     check_refused(opening(folder, ""), {path, "is empty"});
-    const std::string v1 = version_1(shape, 1, weights);
+    const std::string v1 = version_1(shape, 1, weight_count);
     CHECK_NOTHROW(opening(folder, v1)());
     check_refused(opening(folder, v1.substr(0, 255)), {path, "is 255 bytes", "256"});
     check_refused(opening(folder, v1 + "xxxx"), {path, "must be " + std::to_string(v1.size())});
-    check_refused(opening(folder, version_1(shape, 0, weights)),
+    check_refused(opening(folder, version_1(shape, 0, weight_count)),
                   {path, "must be " + std::to_string(v1.size() + 4 * 40)});
   }
   SECTION("numbers in the header") {
@@ -173,12 +173,12 @@ TEST_CASE("llama2.c: a file that lies", "[io]") {
                   {path, "dim 16777216"});
   }
   SECTION("version 1") {
-    check_refused(opening(folder, version_1(shape, 2, weights)), {path, "flag", "is 2"});
-    check_refused(opening(folder, version_1(shape, 1, weights, 2)), {path, "is version 2"});
-    check_refused(opening(folder, version_1(shape, 1, weights, -1)), {path, "is version -1"});
+    check_refused(opening(folder, version_1(shape, 2, weight_count)), {path, "flag", "is 2"});
+    check_refused(opening(folder, version_1(shape, 1, weight_count, 2)), {path, "is version 2"});
+    check_refused(opening(folder, version_1(shape, 1, weight_count, -1)), {path, "is version -1"});
     auto seven = shape;
     seven[5] = -5;
-    check_refused(opening(folder, version_1(seven, 1, weights)), {path, "vocab_size is below 0"});
+    check_refused(opening(folder, version_1(seven, 1, weight_count)), {path, "vocab_size is below 0"});
   }
   SECTION("no checkpoint at all") {
     check_refused([] { open_checkpoint(""); }, {"path of a model is empty"});

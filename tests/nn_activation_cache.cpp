@@ -26,7 +26,7 @@ struct fill {
 
 /// Four bytes a token, and four for each of two numbers of its stream.
 constexpr std::size_t dim = 2;
-constexpr std::size_t bytes_of(std::size_t tokens, std::size_t width = dim) { return tokens * (width + 1) * 4; }
+constexpr std::size_t bytes_kept(std::size_t tokens, std::size_t width = dim) { return tokens * (width + 1) * 4; }
 
 std::vector<float> stream_of(const fill& f) { return std::vector<float>(f.tokens.size() * dim, f.value); }
 void keep(activation_cache& c, const fill& f) { c.keep(f.block, f.tokens, stream_of(f)); }
@@ -115,7 +115,7 @@ void check_training(const Adapter& adapter, dtype type) {
   CHECK(plain.losses.size() == 12 * 6);
   CHECK(std::any_of(plain.trained.begin(), plain.trained.end(), [](float x) { return x != 0; }));
   for (const std::size_t threads : sizes{1, 2, 7})
-    for (const std::size_t bytes : {std::size_t{1}, bytes_of(60, 22), plenty}) {
+    for (const std::size_t bytes : {std::size_t{1}, bytes_kept(60, 22), plenty}) {
       INFO(name_of(type) << ", " << adapter.targets[0] << ", " << threads << " threads, " << bytes << " bytes");
       const transformer model = odd_model(bytes, threads, type);
       CHECK(train(model, adapter, 12) == plain);
@@ -144,10 +144,10 @@ TEST_CASE("activation_cache: by block and all tokens", "[nn]") {
     keep(c, all[n]);
   }
   for (const fill& f : all) CHECK(has(c, f));
-  CHECK(equal(c.count(), 15 + 6, 21, 6, bytes_of(3 + 2 + 4 + 3 + 3 + 3)));
+  CHECK(equal(c.count(), 15 + 6, 21, 6, bytes_kept(3 + 2 + 4 + 3 + 3 + 3)));
   // What is there already takes no more room.
   keep(c, a);
-  CHECK(equal(c.count(), 21, 21, 6, bytes_of(18)));
+  CHECK(equal(c.count(), 21, 21, 6, bytes_kept(18)));
   c.clear();
   CHECK(equal(c.count(), 21, 21, 0, 0));
   for (const fill& f : all) CHECK(!has(c, f));
@@ -155,9 +155,9 @@ TEST_CASE("activation_cache: by block and all tokens", "[nn]") {
 
 TEST_CASE("activation_cache: what was used least recently goes first, and only as much as must", "[nn]") {
   const fill a{1, {1, 1}, 1}, b{1, {2, 2}, 2}, c{1, {3, 3}, 3}, d{1, {4, 4}, 4}, large{1, {5, 5, 5, 5, 5}, 5};
-  activation_cache x(bytes_of(6));
+  activation_cache x(bytes_kept(6));
   for (const fill& f : {a, b, c}) keep(x, f);
-  CHECK(equal(x.count(), 0, 0, 3, bytes_of(6)));
+  CHECK(equal(x.count(), 0, 0, 3, bytes_kept(6)));
   CHECK(has(x, a));
   keep(x, d);
   CHECK(!has(x, b));
@@ -169,12 +169,12 @@ TEST_CASE("activation_cache: what was used least recently goes first, and only a
   keep(x, large);
   CHECK((!has(x, d) && !has(x, a) && !has(x, b)));
   CHECK(has(x, large));
-  CHECK(x.count().bytes == bytes_of(5));
+  CHECK(x.count().bytes == bytes_kept(5));
   // Too large for all of it: nothing has to go for it.
   keep(x, {1, ids(7, 6), 6});
   CHECK(has(x, large));
   keep(x, {1, ids(6, 6), 6});
-  CHECK(equal(x.count(), x.count().hits, x.count().misses, 1, bytes_of(6)));
+  CHECK(equal(x.count(), x.count().hits, x.count().misses, 1, bytes_kept(6)));
 
   activation_cache off;
   keep(off, a);
@@ -215,10 +215,10 @@ TEST_CASE("activation_cache: only what is missing is computed, all together", "[
     CHECK(stream == std::vector<float>{1, 1, 9, 9, 9, 9, 2, 2, 3, 3, 4, 4, 5, 5});
   };
   complete();
-  CHECK(equal(c.count(), 1, 3, 4, bytes_of(7)));
+  CHECK(equal(c.count(), 1, 3, 4, bytes_kept(7)));
   stream.assign(100, not_a_number);
   complete();
-  CHECK(equal(c.count(), 5, 3, 4, bytes_of(7)));
+  CHECK(equal(c.count(), 5, 3, 4, bytes_kept(7)));
   CHECK(calls == 1);
 }
 
@@ -250,7 +250,7 @@ TEST_CASE("activation_cache: of a model, what is kept and found", "[nn]") {
   const transformer plain = odd_model(0);
   draws d(71);
   const ids a = d.tokens(9, 51), b = d.tokens(14, 51), c = d.tokens(5, 51);
-  const auto bytes = [](std::size_t tokens) { return bytes_of(tokens, 22); };
+  const auto bytes = [](std::size_t tokens) { return bytes_kept(tokens, 22); };
   auto top = moved_tuner(model, zoft::lora_fa{.rank = 4, .targets = {"layers.2"}});
   auto middle = moved_tuner(model, zoft::lora_fa{.rank = 4, .targets = {"layers.1.self_attn.v_proj", "layers.2"}});
   auto bottom = moved_tuner(model, zoft::lora_fa{.rank = 4, .targets = {"layers.0.mlp.down_proj", "layers.2"}});
@@ -344,7 +344,7 @@ TEST_CASE("activation_cache: a task may have some of its sequences kept, in any 
 
 TEST_CASE("activation_cache: several threads may share a model", "[nn]") {
   const transformer plain = odd_model(0);
-  for (const std::size_t bytes : {bytes_of(70, 22), plenty}) {
+  for (const std::size_t bytes : {bytes_kept(70, 22), plenty}) {
     const transformer model = odd_model(bytes, 2);
     std::vector<std::vector<token_score>> found(3 * 6), wanted;
     const auto top = moved_tuner(model, zoft::lora_fa{.rank = 4, .targets = {"layers.2"}});

@@ -68,7 +68,7 @@ void for_each_method(F f) {
 
 using model_maker = std::function<transformer(const load_options&)>;
 
-std::vector<std::pair<std::string, model_maker>> models() {
+std::vector<std::pair<std::string, model_maker>> makers() {
   std::vector<std::pair<std::string, model_maker>> result;
   for (const std::string name : {"llama_tied_f32", "llama_untied_f32", "qwen2_f32"})
     result.emplace_back(name, [name](const load_options& o) { return fixture_model(name, o); });
@@ -92,7 +92,7 @@ bool is_query_or_gain(const zoft::tensor& t) {
 }  // namespace
 
 TEST_CASE("full tuning: beside the weights is as in place, up to rounding", "[nn]") {
-  for (const auto& [name, make_model] : models())
+  for (const auto& [name, make_model] : makers())
     for_each_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {
       INFO(of << ", " << method);
       transformer model = make({.threads = 2}), other = make({.threads = 2});
@@ -122,7 +122,7 @@ TEST_CASE("full tuning: beside the weights is as in place, up to rounding", "[nn
 TEST_CASE("full tuning: the update is the buffer's, bit for bit, and rounded once to what weights are kept as",
           "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16})
-    for (const auto& [name, make_model] : models())
+    for (const auto& [name, make_model] : makers())
       for_each_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {
         INFO(of << ", " << method << ", " << name_of(type));
         transformer model = make({.weights = type}), other = make({.weights = type});
@@ -142,7 +142,7 @@ TEST_CASE("full tuning: the update is the buffer's, bit for bit, and rounded onc
 
 TEST_CASE("full tuning: the same bits for any number of threads, and stacked, in parts, or one at a time", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16})
-    for (const auto& [name, make_model] : models())
+    for (const auto& [name, make_model] : makers())
       for_each_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {
         INFO(of << ", " << method << ", " << name_of(type));
         const auto train = [&](std::size_t threads, auto functor_on) {
@@ -351,7 +351,7 @@ TEST_CASE("full tuning: each example of a batch along directions of its own", "[
 
 TEST_CASE("full tuning: a layer at a time is as in place, bit for bit", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16})
-    for (const auto& [name, make_model] : models())
+    for (const auto& [name, make_model] : makers())
       for_each_dense_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {
         INFO(of << ", " << method << ", " << name_of(type));
         transformer other = make({.weights = type});

@@ -42,7 +42,8 @@ class tuner_of : public tuner {
 template <class Engine>
 class tuner_of_itself : public tuner_of<Engine> {
  public:
-  using tuner_of<Engine>::tuner_of;
+  tuner_of_itself(Engine engine, std::size_t forwards)
+      : tuner_of<Engine>(std::move(engine)), planned_(forwards / this->engine_.evaluations()) {}
 
   zoft::step_report step(std::span<double> x, const objective& f) override {
     if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
@@ -50,7 +51,7 @@ class tuner_of_itself : public tuner_of<Engine> {
   }
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    return tuning(zoft::autotune(this->engine_, x, f.of_all));
+    return tuning(zoft::autotune(this->engine_, x, f.of_all, {.batch = f.take_batch, .steps = planned_}));
   }
 
  private:
@@ -60,6 +61,7 @@ class tuner_of_itself : public tuner_of<Engine> {
     return report;
   }
 
+  std::size_t planned_;
   bool tuned_ = false;
 };
 
@@ -74,7 +76,7 @@ template <class Make>
 method autotuned(const char* name, Make make) {
   using engine = decltype(make(settings{}));
   return {name, false, false, true,
-          [make](const settings& s) { return std::make_unique<tuner_of_itself<engine>>(make(s)); }};
+          [make](const settings& s) { return std::make_unique<tuner_of_itself<engine>>(make(s), s.forwards); }};
 }
 
 zoft::full whole(const settings& s) { return {.layout = s.shape}; }

@@ -37,6 +37,7 @@ struct objective {
 using losses = std::function<void(zoft::candidates<float>, std::span<double>)>;
 struct batch_losses {
   losses of_all, of_examples;
+  std::function<void(std::uint32_t)> take_batch;  ///< the step's another: batch i of the data
 };
 
 /// An engine of any policies.

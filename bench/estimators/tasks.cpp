@@ -37,13 +37,14 @@ class adapter_problem : public problem {
   zoft::layout shape() const override { return adapter_.layout(); }
   double loss() override { return task_->evaluate(model_, adapter_.stack()).loss; }
   zoft::step_report step(tuner& t) override {
-    const zoft::nn::batch batch = task_->batch(step_++);
+    zoft::nn::batch batch = task_->batch(step_++);
     return t.step(
         adapter_.parameters(),
         {.of_all = [&](zoft::candidates<float> c,
                        std::span<double> losses) { model_.losses(batch, adapter_.show(c), losses); },
          .of_examples = [&](zoft::candidates<float> c,
-                            std::span<double> losses) { model_.example_losses(batch, adapter_.show(c), losses); }});
+                            std::span<double> losses) { model_.example_losses(batch, adapter_.show(c), losses); },
+         .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
   }
 
  private:
@@ -69,7 +70,7 @@ class weights_problem : public problem {
     return task_->evaluate(model_, zoft::low_rank_stack(1)).loss;
   }
   zoft::step_report step(tuner& t) override {
-    const zoft::nn::batch batch = task_->batch(step_++);
+    zoft::nn::batch batch = task_->batch(step_++);
     return t.step(std::span(weights_), {.of_all =
                                             [&](zoft::candidates<float> c, std::span<double> losses) {
                                               for (std::size_t i = 0; i < c.size(); ++i) {
@@ -83,7 +84,8 @@ class weights_problem : public problem {
                                                 model_.assign(c[i]);
                                                 losses[i] = example_loss(model_, batch, i % batch.size());
                                               }
-                                            }});
+                                            },
+                                        .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
   }
 
  private:

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -20,6 +22,11 @@ namespace zoft::inline ZOFT_ISA {
 
 struct autotune_options {
   std::size_t evaluations = 1000;  ///< losses to spend, about, and at most a tenth more; some 70 + 100 steps at least
+
+  /// Makes f the loss of batch i, for i from 0 on and always of the same examples: called before f is asked about that
+  /// batch. Where it is not given, f is one function.
+  std::function<void(std::uint32_t)> batch = {};
+  std::size_t steps = 0;  ///< that the tuner will make with batches, η falling as 1/√steps; 0: no more than a trial has
 };
 
 /// What was chosen, and what from. Derivatives are those of φ(t) = L(x + tz), over some directions z.
@@ -51,7 +58,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   r.epsilon = tuner.estimator().epsilon;
   r.learning_rate = rated(tuner.optimizer()).learning_rate;
   r.status = status::no_improvement;
-  r.loss = subject.loss();
+  r.loss = subject.loss(0, 1);
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
 
   // The root of the rounding error is where a smooth loss' second differences are as small as its rounding.
@@ -63,8 +70,8 @@ autotune_report run(Subject& subject, const autotune_options& o) {
 
   const double sigma = std::max(r.noise.value, 0x1p-53 * r.noise.magnitude);
   const bool sampled = sigma > 1e-6 * r.noise.magnitude;  // as opposed to rounding
-  const int looks = sampled ? 4 : 1;
-  for (int i = 1; i < looks; ++i) r.loss += (subject.loss() - r.loss) / (i + 1);
+  const int looks = subject.has_batches() ? 8 : sampled ? 4 : 1;
+  if (sampled) r.loss = (r.loss + 3 * subject.loss(0, 3)) / 4;
   const stencil points = stencil_of(tuner);
   r.central = points.central;
   const radius found = radius_search(subject, r.loss, sigma, points.central).run();
@@ -76,7 +83,8 @@ autotune_report run(Subject& subject, const autotune_options& o) {
     r.epsilon = found.epsilon / points.reach;
     rate_search search(subject, found, r.epsilon, r.loss, looks);
     const std::size_t spent = subject.evaluations();
-    const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0);
+    const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0, o.steps);
+    r.loss = search.start();
     r.rates = search.trials();
     if (rate) {
       r.learning_rate = *rate;
@@ -89,7 +97,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
 
 template <class Engine, number T, class F>
 autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options& o) {
-  subject<Engine, T, F> measured(tuner, x, f);
+  subject<Engine, T, F> measured(tuner, x, f, o.batch);
   const autotune_report r = run(measured, o);
   tuner.estimator().epsilon = r.epsilon;
   rated(tuner.optimizer()).learning_rate = r.learning_rate;
@@ -123,10 +131,12 @@ inline std::string brief(double value) {
 /// tuner, which itself gets nothing but the two numbers; x comes back bit for bit, also when f throws. It keeps a copy
 /// of x, and one of the tuner with whatever state its optimizer has. Same seed, same result, where f is a function.
 ///
-/// Where f is one batch's loss, hold the batch: its rounding is then the noise, as it is between the points of a step.
-/// Where f draws another batch, or another random number, for each call, that is noise like any other and is measured,
-/// and ε grows by it. ε and η fit the loss around x and over the trials: where its curvature grows manyfold on the way
-/// (from Rosenbrock's plateau at 0 into the valley), η becomes too large. Measure again there, or let η fall.
+/// Where f is the loss of a batch, give `batch`: trials make step i with batch i, and end with the mean loss of 8 that
+/// no step had; noise and derivatives are those of batch 0, whose rounding is the noise, as it is between the points of
+/// a step. Behind it f is left at any batch. Where f draws another batch, or another random number, for each call, that
+/// is noise like any other and is measured, and ε grows by it. ε and η fit the loss around x and over the trials: where
+/// its curvature grows manyfold on the way (from Rosenbrock's plateau at 0 into the valley), η becomes too large.
+/// Measure again there, or let η fall.
 ///
 /// Throws std::invalid_argument where f(x) is not finite. That nothing improves is a result: see status.
 template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>

@@ -153,11 +153,10 @@ class low_rank_basis {
     if constexpr (has_left) left_ = drawn(left, random::stream::left_factor, parts_.back().left);
     for (const part& p : parts_) {
       if (p.owner == nullptr || !p.owner->is_matrix()) continue;
-      float* const u = left_.data() + p.left;
-      float* const v = right_.data() + p.right;
-      if constexpr (Orthonormal) orthonormalise(v, p.owner->columns);
+      if constexpr (Orthonormal) orthonormalise(right_.data() + p.right, p.owner->columns);
       if constexpr (has_left && Orthonormal) {
         // Drawn as (r, m), whose rows are made orthonormal; kept as (m, r).
+        float* const u = left_.data() + p.left;
         const std::size_t rows = p.owner->rows;
         orthonormalise(u, rows);
         const std::vector<float> columns(u, u + rows * rank_);
@@ -297,7 +296,7 @@ class low_rank_basis {
   template <class Y, class A>
   void left_row(const part& p, const Y* y, std::size_t row, std::size_t j, std::span<A> to) const {
     const A scale = static_cast<A>(scale_[static_cast<std::size_t>(&p - parts_.data())]);
-    const float* const u = left_.data() + p.left + row * rank_;
+    const float* const u = has_left ? left_.data() + p.left + row * rank_ : nullptr;
     if constexpr (Shape == core_shape::square) {
       std::fill(to.begin(), to.end(), A{0});
       for (std::size_t l = 0; l < rank_; ++l) random::axpy<A>(to, static_cast<A>(u[l]), y + l * rank_ + j);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
@@ -39,12 +40,16 @@ namespace tuning {
 /// What is chosen is the geometric mean of the best of these and of the largest that lowered the loss 0.9 times as far:
 /// few steps flatter small rates, since the directions of little curvature are left to the many later steps, but hide
 /// the slow growth of what is too large.
+///
+/// With a loss of batches, the noise of these adds up and the curvature grows on the way: a constant rate for n steps
+/// goes as 1/√n (Ghadimi and Lan 2013, arXiv 1309.5549), and so what was found in n₀ steps is taken √(n₀/n) times.
 template <class Subject>
 class rate_search {
   using T = typename Subject::number_type;
 
  public:
-  /// `looks`: losses that are averaged where a trial ends, for a loss of much noise.
+  /// `looks`: losses that are averaged where a trial ends, for a loss of much noise, or of batches: those are of
+  /// batches that no trial has made steps with, and so is the loss at the start, which then is not `loss`.
   rate_search(Subject& subject, const radius& from, double epsilon, double loss, int looks)
       : subject_(subject), from_(from), epsilon_(epsilon), start_(loss), looks_(looks) {
     const double size = size_of<T>(subject_.start());
@@ -52,21 +57,29 @@ class rate_search {
     centre_ = natural();
   }
 
-  /// The rate, if one lowered the loss. `losses` may be asked, about.
-  std::optional<double> run(std::size_t losses) {
+  /// The rate for a run of `planned` steps, or of any number, if one lowered the loss. `losses` may be asked, about.
+  std::optional<double> run(std::size_t losses, std::size_t planned) {
     const std::size_t of_a_step = subject_.engine().evaluations(), steps = losses / of_a_step;
     const std::size_t most = subject_.evaluations() + losses;
-    near(std::max<std::size_t>(4, steps / 40));
     const std::size_t longer = std::max<std::size_t>(8, steps / 6);
+    if (subject_.has_batches()) {
+      unseen_ = static_cast<std::uint32_t>(longer);
+      subject_.begin(epsilon_, 0);
+      start_ = subject_.loss(unseen_, looks_);
+    }
+    near(std::max<std::size_t>(4, steps / 40));
     for (int tests = 0; tests < 10; ++tests) {
       const std::optional<int> next = wanted();
       if (!next || (tests >= 3 && subject_.evaluations() + longer * of_a_step > most)) break;
       tried_.push_back({*next, trial(*next, longer)});
     }
     if (!best()) return std::nullopt;
-    return std::sqrt(rate(best()->k) * rate(largest()->k));
+    const double found = std::sqrt(rate(best()->k) * rate(largest()->k));
+    if (!subject_.has_batches() || planned <= longer) return found;
+    return found * std::sqrt(static_cast<double>(longer) / static_cast<double>(planned));
   }
 
+  double start() const { return start_; }
   const std::vector<rate_trial>& trials() const { return trials_; }
 
  private:
@@ -105,8 +118,7 @@ class rate_search {
       const step_report s = subject_.step();
       usable = s.status == status::ok && s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_);
     }
-    double loss = 0;
-    for (int i = 0; i < looks_ && usable; ++i) loss += subject_.loss() / looks_;
+    double loss = usable ? subject_.loss(unseen_, looks_) : 0;
     if (!usable || !is_finite(loss)) loss = std::numeric_limits<double>::infinity();
     trials_.push_back({rate(k), steps, loss});
     return loss;
@@ -116,16 +128,16 @@ class rate_search {
   void near(std::size_t steps) {
     constexpr int factor = 4, most = 24, least = -120;
     entry at{0, trial(0, steps)};
-    const auto lower = [](const entry& a, const entry& b) { return is_finite(a.loss) && a.loss < b.loss; };
-    if (is_finite(at.loss))
+    if (lowered(at))
       for (entry up = at; up.k < most; at = up) {
         up = {at.k + factor, trial(at.k + factor, steps)};
-        if (!lower(up, at)) break;
+        if (!(up.loss < at.loss)) break;
       }
     while (at.k <= 0 && at.k > least) {
-      const int by = is_finite(at.loss) ? factor : 2 * factor;
+      const bool failed = !lowered(at);
+      const int by = failed ? 2 * factor : factor;
       const entry down{at.k - by, trial(at.k - by, steps)};
-      if (is_finite(at.loss) && !lower(down, at)) break;
+      if (!failed && !(down.loss < at.loss)) break;
       at = down;
     }
     first_ = at.k;
@@ -176,6 +188,7 @@ class rate_search {
   const radius& from_;
   double epsilon_, start_;
   int looks_;
+  std::uint32_t unseen_ = 0;  // the first of the batches that trials end with
   double size_ = 1, centre_ = 1;
   int first_ = 0;
   std::vector<entry> tried_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <utility>
@@ -58,15 +59,19 @@ class subject {
  public:
   using number_type = T;
 
-  /// x is empty where the adapter owns the parameters.
-  subject(const Engine& tuner, std::span<T> x, F& f) : tuner_(tuner), engine_(tuner), x_(x), f_{f} {
+  using batches = std::function<void(std::uint32_t)>;
+
+  /// x is empty where the adapter owns the parameters. batch(i) makes f the loss of batch i, unless f is one function.
+  subject(const Engine& tuner, std::span<T> x, F& f, const batches& batch)
+      : tuner_(tuner), engine_(tuner), x_(x), f_{f}, batch_(batch) {
+    take_batch(0);
     // Checks the sizes, and starts samplers that keep a state.
     if constexpr (owning)
       engine_.ask(0, 1);
     else
       engine_.ask(std::span<const T>(x), 0, 1);
     kept_.assign(parameters().begin(), parameters().end());
-    if constexpr (owning || batch) moved_ = kept_;
+    if constexpr (owning || stacked) moved_ = kept_;
   }
   subject(const subject&) = delete;
   subject& operator=(const subject&) = delete;
@@ -83,12 +88,25 @@ class subject {
     else
       return x_;
   }
-  double loss() { return loss_of(parameters()); }
+
+  /// The mean over `n` batches from `first` on; of one function, that is noise, of n evaluations.
+  double loss(std::uint32_t first, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; ++i) {
+      take_batch(first + static_cast<std::uint32_t>(i));
+      sum += loss_of(parameters());
+    }
+    return sum / n;
+  }
+  bool has_batches() const { return static_cast<bool>(batch_); }
+  void take_batch(std::uint32_t i) const {
+    if (batch_) batch_(i);
+  }
 
   /// φ(t) = L(θ + t·z) for z of step `step`, counted from the coming one.
   double along(std::uint32_t step, double t) {
     using A = arithmetic_t<T>;
-    const std::span<T> to = owning || batch ? std::span<T>(moved_) : x_;
+    const std::span<T> to = owning || stacked ? std::span<T>(moved_) : x_;
     std::copy(kept_.begin(), kept_.end(), to.begin());
     for_each_piece_of_z(step, [&](std::size_t first, std::span<const A> z) {
       random::axpy<T>(to.subspan(first, z.size()), static_cast<A>(t), z.data());
@@ -118,6 +136,7 @@ class subject {
   }
 
   step_report step() {
+    take_batch(engine_.steps() - tuner_.steps());
     if constexpr (owning)
       return engine_.step(f_);
     else
@@ -148,7 +167,7 @@ class subject {
     else
       return batch_objective<F, candidates<T>>;
   }
-  static constexpr bool batch = takes_candidates();
+  static constexpr bool stacked = takes_candidates();
 
   const layout& shape() const {
     if constexpr (owning)
@@ -179,7 +198,7 @@ class subject {
   double loss_of(std::span<const T> x) {
     const auto ask = [this](const auto& shown) {
       double loss = std::numeric_limits<double>::quiet_NaN();
-      if constexpr (batch)
+      if constexpr (stacked)
         f_(shown, std::span(&loss, 1));
       else
         loss = f_(shown);
@@ -188,7 +207,7 @@ class subject {
     const candidates<T> one(x.data(), 1, x.size());
     if constexpr (owning)
       return ask(engine_.adapter().show(one));
-    else if constexpr (batch)
+    else if constexpr (stacked)
       return ask(one);
     else
       return ask(x);
@@ -198,6 +217,7 @@ class subject {
   Engine engine_;
   std::span<T> x_;
   counted<F> f_;
+  const batches& batch_;
   std::vector<T> kept_, moved_;
 };
 
