@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
-# The legs are presets: test (g++, this machine), clang (clang++), baseline (no -march), asan (clang++'s address and
-# undefined-behaviour sanitizers); and, of the core and the transformer's kernels, haswell (AVX2 and FMA) and neon
-# (aarch64, in an emulator). Without any, all of them.
+# The legs are presets: test (g++, this machine), clang and asan (clang++, what there is shared out between plain code and
+# its address and undefined-behaviour sanitizers), baseline (no -march); and, of the core and the transformer's kernels,
+# haswell (AVX2 and FMA) and neon (aarch64, in an emulator). Without any, all of them.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
