@@ -40,6 +40,7 @@ struct autotune_report {
   double epsilon = 0;            ///< chosen
   epsilon_limit limited_by = epsilon_limit::unchanged;  ///< why not another
   double learning_rate = 0;                             ///< chosen
+  std::size_t steps = 0;                                ///< of the run that it was made less for; 0: it was not
   std::vector<rate_trial> rates = {};                   ///< in the order in which they were tried
   std::size_t evaluations = 0;                          ///< losses asked, all of them
   zoft::status status = zoft::status::ok;  ///< no_improvement: no rate lowered the loss, and it is as it was
@@ -71,7 +72,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   const double sigma = std::max(r.noise.value, 0x1p-53 * r.noise.magnitude);
   const bool sampled = sigma > 1e-6 * r.noise.magnitude;  // as opposed to rounding
   const int looks = subject.has_batches() ? 8 : sampled ? 4 : 1;
-  if (sampled) r.loss = (r.loss + 3 * subject.loss(0, 3)) / 4;
+  for (int n = 2; sampled && n <= 4; ++n) r.loss += (subject.loss(0, 1) - r.loss) / n;
   const stencil points = stencil_of(tuner);
   r.central = points.central;
   const radius found = radius_search(subject, r.loss, sigma, points.central).run();
@@ -83,11 +84,13 @@ autotune_report run(Subject& subject, const autotune_options& o) {
     r.epsilon = found.epsilon / points.reach;
     rate_search search(subject, found, r.epsilon, r.loss, looks);
     const std::size_t spent = subject.evaluations();
-    const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0, o.steps);
+    const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0);
     r.loss = search.start();
     r.rates = search.trials();
     if (rate) {
-      r.learning_rate = *rate;
+      const double share = subject.has_batches() ? search.share_for(o.steps) : 1;
+      r.learning_rate = *rate * share;
+      if (share < 1) r.steps = o.steps;
       r.status = status::ok;
     }
   }
@@ -195,8 +198,8 @@ inline std::string autotune_report::why() const {
   if (status != zoft::status::ok)
     s += "as it was, as none of " + text(rates.size()) + " that were tried lowered the loss";
   else
-    s += "of " + text(rates.size()) + " that were tried; slope " + brief(slope) + " and curvature " + brief(curvature) +
-         " along z";
+    s += "of " + text(rates.size()) + " that were tried" + (steps == 0 ? "" : ", less as 1/√steps for " + text(steps)) +
+         "; slope " + brief(slope) + " and curvature " + brief(curvature) + " along z";
   for (const rate_trial& t : rates)
     s += "\n  " + brief(t.learning_rate) + ": " + brief(t.loss) + " after " + text(t.steps) + " steps";
   return s + "\nevaluations: " + text(evaluations) + "\n";

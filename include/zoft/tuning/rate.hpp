@@ -57,26 +57,29 @@ class rate_search {
     centre_ = natural();
   }
 
-  /// The rate for a run of `planned` steps, or of any number, if one lowered the loss. `losses` may be asked, about.
-  std::optional<double> run(std::size_t losses, std::size_t planned) {
+  /// The rate, if one lowered the loss. `losses` may be asked, about.
+  std::optional<double> run(std::size_t losses) {
     const std::size_t of_a_step = subject_.engine().evaluations(), steps = losses / of_a_step;
     const std::size_t most = subject_.evaluations() + losses;
-    const std::size_t longer = std::max<std::size_t>(8, steps / 6);
+    longer_ = std::max<std::size_t>(8, steps / 6);
     if (subject_.has_batches()) {
-      unseen_ = static_cast<std::uint32_t>(longer);
+      unseen_ = static_cast<std::uint32_t>(longer_);
       subject_.begin(epsilon_, 0);
       start_ = subject_.loss(unseen_, looks_);
     }
     near(std::max<std::size_t>(4, steps / 40));
     for (int tests = 0; tests < 10; ++tests) {
       const std::optional<int> next = wanted();
-      if (!next || (tests >= 3 && subject_.evaluations() + longer * of_a_step > most)) break;
-      tried_.push_back({*next, trial(*next, longer)});
+      if (!next || (tests >= 3 && subject_.evaluations() + longer_ * of_a_step > most)) break;
+      tried_.push_back({*next, trial(*next, longer_)});
     }
     if (!best()) return std::nullopt;
-    const double found = std::sqrt(rate(best()->k) * rate(largest()->k));
-    if (!subject_.has_batches() || planned <= longer) return found;
-    return found * std::sqrt(static_cast<double>(longer) / static_cast<double>(planned));
+    return std::sqrt(rate(best()->k) * rate(largest()->k));
+  }
+
+  /// What of that rate suits a run of `steps` with batches.
+  double share_for(std::size_t steps) const {
+    return steps <= longer_ ? 1 : std::sqrt(static_cast<double>(longer_) / static_cast<double>(steps));
   }
 
   double start() const { return start_; }
@@ -188,6 +191,7 @@ class rate_search {
   const radius& from_;
   double epsilon_, start_;
   int looks_;
+  std::size_t longer_ = 0;    // steps of the second stage's trials
   std::uint32_t unseen_ = 0;  // the first of the batches that trials end with
   double size_ = 1, centre_ = 1;
   int first_ = 0;
