@@ -88,7 +88,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
     r.loss = search.start();
     r.rates = search.trials();
     if (rate) {
-      const double share = subject.has_batches() ? search.share_for(o.steps) : 1;
+      const double share = search.share_for(o.steps);
       r.learning_rate = *rate * share;
       if (share < 1) r.steps = o.steps;
       r.status = status::ok;

@@ -63,9 +63,8 @@ class rate_search {
     const std::size_t most = subject_.evaluations() + losses;
     longer_ = std::max<std::size_t>(8, steps / 6);
     if (subject_.has_batches()) {
-      unseen_ = static_cast<std::uint32_t>(longer_);
       subject_.begin(epsilon_, 0);
-      start_ = subject_.loss(unseen_, looks_);
+      start_ = loss();
     }
     near(std::max<std::size_t>(4, steps / 40));
     for (int tests = 0; tests < 10; ++tests) {
@@ -77,9 +76,11 @@ class rate_search {
     return std::sqrt(rate(best()->k) * rate(largest()->k));
   }
 
-  /// What of that rate suits a run of `steps` with batches.
+  /// What of that rate suits a run of `steps`: less than 1 with batches only.
   double share_for(std::size_t steps) const {
-    return steps <= longer_ ? 1 : std::sqrt(static_cast<double>(longer_) / static_cast<double>(steps));
+    return !subject_.has_batches() || steps <= longer_
+               ? 1
+               : std::sqrt(static_cast<double>(longer_) / static_cast<double>(steps));
   }
 
   double start() const { return start_; }
@@ -114,6 +115,9 @@ class rate_search {
     return is_finite(result) && result > 0 ? result : reference;
   }
 
+  /// Where the trial is: of batches, those behind the ones that the longest trials make steps with.
+  double loss() { return subject_.loss(static_cast<std::uint32_t>(longer_), looks_); }
+
   double trial(int k, std::size_t steps) {
     subject_.begin(epsilon_, rate(k));
     bool usable = true;
@@ -121,10 +125,9 @@ class rate_search {
       const step_report s = subject_.step();
       usable = s.status == status::ok && s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_);
     }
-    double loss = usable ? subject_.loss(unseen_, looks_) : 0;
-    if (!usable || !is_finite(loss)) loss = std::numeric_limits<double>::infinity();
-    trials_.push_back({rate(k), steps, loss});
-    return loss;
+    const double reached = usable ? loss() : std::numeric_limits<double>::infinity();
+    trials_.push_back({rate(k), steps, is_finite(reached) ? reached : std::numeric_limits<double>::infinity()});
+    return trials_.back().loss;
   }
 
   /// The first stage; leaves where it came to as the first rate of the second.
@@ -191,8 +194,7 @@ class rate_search {
   const radius& from_;
   double epsilon_, start_;
   int looks_;
-  std::size_t longer_ = 0;    // steps of the second stage's trials
-  std::uint32_t unseen_ = 0;  // the first of the batches that trials end with
+  std::size_t longer_ = 0;  // steps of the second stage's trials
   double size_ = 1, centre_ = 1;
   int first_ = 0;
   std::vector<entry> tried_;
