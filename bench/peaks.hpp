@@ -4,7 +4,7 @@
 // zoft comes first, as it includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
 #include <benchmark/benchmark.h>
 
-#include <zoft/nn/matmul.hpp>
+#include <zoft/nn/kernel/matmul.hpp>
 
 // Clang calls it by the other name until its version 15.
 #if defined(__AMX_BF16__) || defined(__AMXBF16__)

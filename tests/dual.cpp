@@ -1,5 +1,5 @@
 // Dual numbers against derivatives as calculus has them, and the estimator that descends along them.
-#include <zoft/dual.hpp>
+#include <zoft/core/dual.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/forward_gradient.hpp>
 #include <zoft/method/forward_gradient_descent.hpp>

@@ -1,6 +1,6 @@
 // A buffer that is moved about and comes back: bits are compared, not numbers.
 #include <limits>
-#include <zoft/adapter/in_place.hpp>
+#include <zoft/engine/points/in_place.hpp>
 #include <zoft/concepts.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/one_sided.hpp>

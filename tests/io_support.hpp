@@ -16,7 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <zoft/config.hpp>
+#include <zoft/core/config.hpp>
 
 #include "catch.hpp"
 

@@ -1,4 +1,4 @@
-#include <zoft/layout.hpp>
+#include <zoft/core/layout.hpp>
 
 #include "core_support.hpp"
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/method/zo_muon.hpp>
-#include <zoft/optimizer/newton_schulz.hpp>
+#include <zoft/engine/update/newton_schulz.hpp>
 #include <zoft/sampler/subspace.hpp>
 
 #include "core_support.hpp"

@@ -1,5 +1,5 @@
 // The kernel for AMX on any machine with AVX512_BF16's conversions: with tiles that are arrays.
-#include <zoft/nn/matmul.hpp>
+#include <zoft/nn/kernel/matmul.hpp>
 
 #include "nn_support.hpp"
 

@@ -1,4 +1,4 @@
-#include <zoft/nn/attention.hpp>
+#include <zoft/nn/layer/attention.hpp>
 
 #include "nn_support.hpp"
 

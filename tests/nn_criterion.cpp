@@ -1,5 +1,5 @@
 // What is minimised that has no gradient: accuracy and exact match.
-#include <zoft/nn/criterion.hpp>
+#include <zoft/nn/model/criterion.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 

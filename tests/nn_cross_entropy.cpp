@@ -1,4 +1,4 @@
-#include <zoft/nn/cross_entropy.hpp>
+#include <zoft/nn/layer/cross_entropy.hpp>
 
 #include "nn_support.hpp"
 

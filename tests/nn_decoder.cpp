@@ -1,4 +1,4 @@
-#include <zoft/nn/decoder.hpp>
+#include <zoft/nn/model/decoder.hpp>
 
 #include "nn_support.hpp"
 

@@ -1,7 +1,7 @@
 #include <bit>
 #include <complex>
 #include <functional>
-#include <zoft/nn/elementwise.hpp>
+#include <zoft/nn/layer/elementwise.hpp>
 
 #include "nn_support.hpp"
 

@@ -1,6 +1,6 @@
 // Linears with what a stack of adapters adds to them, in every type of weights.
 #include <thread>
-#include <zoft/nn/linear.hpp>
+#include <zoft/nn/layer/linear.hpp>
 
 #include "nn_support.hpp"
 

@@ -1,4 +1,4 @@
-#include <zoft/nn/matmul.hpp>
+#include <zoft/nn/kernel/matmul.hpp>
 
 #include "nn_support.hpp"
 

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 #include <vector>
-#include <zoft/adapter_stack.hpp>
+#include <zoft/core/adapter_stack.hpp>
 #include <zoft/nn/transformer.hpp>
 
 namespace nn_test {

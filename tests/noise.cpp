@@ -2,7 +2,7 @@
 #include <cstring>
 #include <limits>
 #include <thread>
-#include <zoft/sampler/parallel.hpp>
+#include <zoft/engine/directions/parallel.hpp>
 
 #include "core_support.hpp"
 #include "noise_hash.hpp"

@@ -1,5 +1,5 @@
 #include <limits>
-#include <zoft/noise_level.hpp>
+#include <zoft/tuning/noise_level.hpp>
 #include <zoft/sampler/gaussian.hpp>
 #include <zoft/sampler/uniform.hpp>
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <limits>
-#include <zoft/number.hpp>
+#include <zoft/core/number.hpp>
 #include <zoft/random/philox.hpp>
 
 #include "core_support.hpp"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
-#include <zoft/nn/thread_pool.hpp>
+#include <zoft/nn/kernel/thread_pool.hpp>
 
 #include "run.hpp"
 #include "tasks.hpp"

@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 #include <vector>
-#include <zoft/layout.hpp>
+#include <zoft/core/layout.hpp>
 #include <zoft/sampler/gaussian.hpp>
 
 namespace estimators {

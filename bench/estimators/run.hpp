@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 #include <vector>
-#include <zoft/candidates.hpp>
-#include <zoft/dual.hpp>
-#include <zoft/layout.hpp>
-#include <zoft/report.hpp>
+#include <zoft/core/candidates.hpp>
+#include <zoft/core/dual.hpp>
+#include <zoft/core/layout.hpp>
+#include <zoft/core/report.hpp>
 
 namespace estimators {
 

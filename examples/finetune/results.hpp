@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 #include <zoft/io/output_file.hpp>
-#include <zoft/report.hpp>
+#include <zoft/core/report.hpp>
 
 #include "task.hpp"
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine.hpp"
-#include "noise_level.hpp"
+#include "tuning/noise_level.hpp"
 #include "tuning/radius.hpp"
 #include "tuning/rate.hpp"
 #include "tuning/subject.hpp"

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <span>
 
-#include "adapter/extent.hpp"
-#include "candidates.hpp"
-#include "estimator/step_view.hpp"
-#include "layout.hpp"
-#include "optimizer/update.hpp"
-#include "random/direction.hpp"
+#include "core/candidates.hpp"
+#include "core/direction.hpp"
+#include "core/extent.hpp"
+#include "core/layout.hpp"
+#include "core/number.hpp"
+#include "core/piece.hpp"
+#include "core/step_view.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -37,6 +38,15 @@ concept learning_sampler = sampler<S, T> &&
   s.template start<T>(x, shape);
   s.template learn<T>(x, moved, step, curvatures);
 };
+
+/// A sampler whose z depends on nothing but the direction, so that another may be made of it: it need not be told when
+/// a run starts, and applies what it evaluates.
+template <class Sampler>
+concept stateless_sampler = !requires(Sampler s, std::span<const float> x, const layout& shape) {
+  s.template start<float>(x, shape);
+}
+&&!requires(Sampler s, std::size_t size, const layout& shape) { s.start(size, shape); }
+&&!requires(const Sampler s, direction d) { s.applied(d); };
 
 /// A sampler whose z(d) is a linear map of fewer numbers, its core: z = P(y), with P of the step and y of d.
 ///
@@ -75,14 +85,28 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
 /// which refuses options of that which it does not go with, and curvatures(view, k), for a learning sampler. What it
 /// remembers of a step is kept if the step was applied.
 template <class E>
-concept estimator = std::copyable<E> &&
-    requires(const E c, E e, std::size_t i, const step_view& view, std::span<double> coefficients) {
-  c.check();
-  { c.queries } -> std::convertible_to<std::size_t>;
-  { c.evaluations() } -> std::convertible_to<std::size_t>;
-  { estimation::at(c, i, view) } -> std::same_as<point>;
-  estimation::coefficients(e, view, coefficients);
-};
+concept estimator = std::copyable<E> && requires(const E e) {
+  e.check();
+  { e.queries } -> std::convertible_to<std::size_t>;
+  { e.evaluations() } -> std::convertible_to<std::size_t>;
+} &&(
+    requires(const E e, std::size_t i) {
+      { e.at(i) } -> std::same_as<point>;
+    } ||
+    requires(const E e, std::size_t i, const step_view& view) {
+      { e.at(i, view) } -> std::same_as<point>;
+    }) &&
+    (
+        requires(E e, std::span<const double> losses, std::span<double> c) { e.coefficients(losses, c); } ||
+        requires(E e, const step_view& view, std::span<double> c) { e.coefficients(view, c); });
+
+/// An estimator that another may be made of: it keeps nothing of one step for the next, and knows all its points before
+/// the losses.
+template <class E>
+concept stateless_estimator = requires(const E& e, const step_view& view, std::span<double> c) {
+  e.coefficients(view, c);
+}
+&&!requires(const E& e, const step_view& view) { e.ready(view); };
 
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
 /// large. It may have start(x, layout), called before the first step, adapt(c), which changes the coefficients before
@@ -154,6 +178,22 @@ concept owning_adapter = std::copyable<A> && requires(typename A::attached& atta
   { attached.parameters() } -> std::convertible_to<std::span<float>>;
   { attached.layout() } -> std::convertible_to<const layout&>;
   attached.show(c);
+};
+
+/// A model that keeps weights of its own, and can be trained without a buffer of them:
+///
+///     weight_type                         what they are widened to: float or double
+///     weights_layout()                    their names, and where each would be in one buffer
+///     update_weights(moves, f, together)  for each tensor i with moves[i], calls f(first, w) for all its elements, a
+///                                         piece w from element `first` of the buffer at a time; what f makes of w it
+///                                         keeps. Pieces come in order; or, where `together`, in any, and from several
+///                                         threads at a time
+template <class M>
+concept weighted_model = requires(M& model, const M& read, const std::vector<bool>& moves,
+                                  void (*f)(std::uint64_t, std::span<typename M::weight_type>)) {
+  requires number<typename M::weight_type>;
+  { read.weights_layout() } -> std::convertible_to<layout>;
+  model.update_weights(moves, f, true);
 };
 
 template <class A>

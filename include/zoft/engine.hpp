@@ -10,21 +10,22 @@
 #include <utility>
 #include <vector>
 
-#include "adapter/copies.hpp"
-#include "adapter/extent.hpp"
-#include "adapter/in_place.hpp"
-#include "adapter/model_points.hpp"
-#include "adapter/moves.hpp"
-#include "adapter/parameters.hpp"
 #include "concepts.hpp"
-#include "estimator/where.hpp"
-#include "number.hpp"
-#include "optimizer/descent.hpp"
-#include "optimizer/past.hpp"
+#include "core/buffers.hpp"
+#include "core/number.hpp"
+#include "core/report.hpp"
+#include "engine/directions/at.hpp"
+#include "engine/directions/step_directions.hpp"
+#include "engine/points/copies.hpp"
+#include "engine/points/extents.hpp"
+#include "engine/points/in_place.hpp"
+#include "engine/points/model_points.hpp"
+#include "engine/points/moves.hpp"
+#include "engine/points/parameters.hpp"
+#include "engine/points/where.hpp"
+#include "engine/update/descent.hpp"
+#include "engine/update/past.hpp"
 #include "random/drawn.hpp"
-#include "report.hpp"
-#include "sampler/at.hpp"
-#include "sampler/step_directions.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "autotune.hpp"
+#include "core/number.hpp"
 #include "mezo.hpp"
-#include "number.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

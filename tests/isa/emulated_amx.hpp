@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
-#include <zoft/config.hpp>
+#include <zoft/core/config.hpp>
 
 // From here on nothing asks whether the processor has AMX, but for the rest of what this is compiled for.
 #undef __AMX_TILE__
 #undef __AMX_BF16__
-#include <zoft/nn/start.hpp>
+#include <zoft/nn/kernel/start.hpp>
 
 namespace emulated_amx {
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "../random/direction.hpp"
-#include "targets.hpp"
-#include "vector_adapter.hpp"
+#include "../core/direction.hpp"
+#include "../engine/attached/targets.hpp"
+#include "../engine/attached/vector_adapter.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "../layout.hpp"
+#include "../core/layout.hpp"
+#include "../engine/points/restore.hpp"
 #include "../random/stream.hpp"
-#include "restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "../layout.hpp"
-#include "restore.hpp"
+#include "../core/layout.hpp"
+#include "../engine/points/restore.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

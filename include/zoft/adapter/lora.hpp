@@ -1,6 +1,6 @@
 #pragma once
 
-#include "low_rank_adapter.hpp"
+#include "../engine/attached/low_rank_adapter.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "../adapter_stack.hpp"
-#include "../candidates.hpp"
-#include "../layout.hpp"
+#include "../core/adapter_stack.hpp"
+#include "../core/candidates.hpp"
+#include "../core/layout.hpp"
 #include "../random/stream.hpp"
 
 namespace zoft::inline ZOFT_ISA {

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "spread.hpp"
-#include "step_view.hpp"
+#include "../engine/estimation/estimation.hpp"
+#include "../engine/estimation/spread.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -4,8 +4,8 @@
 #include <span>
 
 #include "../concepts.hpp"
-#include "../dual.hpp"
-#include "step_view.hpp"
+#include "../core/dual.hpp"
+#include "../engine/estimation/estimation.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -5,10 +5,11 @@
 #include <span>
 #include <type_traits>
 
-#include "../optimizer/sgd.hpp"
-#include "step_view.hpp"
+#include "../engine/estimation/estimation.hpp"
 
 namespace zoft::inline ZOFT_ISA {
+
+struct sgd;
 
 /// A two-point estimate that is followed, reversed or dropped, whichever has the least loss:
 ///
@@ -25,7 +26,10 @@ struct greedy {
   static constexpr std::size_t queries = 1;
 
   void check() const { estimation::check("greedy", epsilon, radius); }
-  void check(const sgd& o) const { require(o.decay == 0, "greedy", "the optimizer's decay", o.decay, "0"); }
+  template <class Optimizer>
+  void check(const Optimizer& o) const {
+    require(o.decay == 0, "greedy", "the optimizer's decay", o.decay, "0");
+  }
 
   std::size_t evaluations() const { return 5; }
   std::size_t ready(const step_view& view) const { return view.losses.size() < 2 ? 2 : 5; }

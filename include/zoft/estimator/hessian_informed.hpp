@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <span>
 
-#include "step_view.hpp"
+#include "../engine/estimation/estimation.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

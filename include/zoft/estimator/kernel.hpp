@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <span>
 
+#include "../engine/estimation/estimation.hpp"
 #include "../random/stream.hpp"
-#include "step_view.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

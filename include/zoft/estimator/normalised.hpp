@@ -3,8 +3,9 @@
 #include <cstddef>
 #include <span>
 
-#include "spread.hpp"
-#include "step_view.hpp"
+#include "../concepts.hpp"
+#include "../engine/estimation/estimation.hpp"
+#include "../engine/estimation/spread.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

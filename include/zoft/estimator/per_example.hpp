@@ -4,7 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "step_view.hpp"
+#include "../concepts.hpp"
+#include "../engine/estimation/estimation.hpp"
 #include "two_point.hpp"
 
 namespace zoft::inline ZOFT_ISA {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 
-#include "step_view.hpp"
+#include "../engine/estimation/estimation.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <span>
 
-#include "spread.hpp"
-#include "step_view.hpp"
+#include "../engine/estimation/estimation.hpp"
+#include "../engine/estimation/spread.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 #include "hugging_face.hpp"
 #include "llama2c.hpp"
 #include "weights.hpp"

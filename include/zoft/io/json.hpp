@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 #include "printable.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 #if __has_include(<sys/mman.h>)
 #define ZOFT_HAS_MMAP 1

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 #if __has_include(<unistd.h>)
 #include <unistd.h>

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 #include "hugging_face.hpp"
 #include "json.hpp"
 #include "output_file.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "../config.hpp"
-#include "../nn/dtype.hpp"
-#include "../number.hpp"
+#include "../core/config.hpp"
+#include "../core/dtype.hpp"
+#include "../core/number.hpp"
 #include "memory_map.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "../config.hpp"
-#include "../nn/config.hpp"
+#include "../core/config.hpp"
+#include "../core/model_config.hpp"
 #include "memory_map.hpp"
 #include "printable.hpp"
 #include "tensor.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "moments.hpp"
+#include "../core/buffers.hpp"
+#include "../engine/update/moments.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "update.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

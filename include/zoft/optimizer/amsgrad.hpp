@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "moments.hpp"
+#include "../core/buffers.hpp"
+#include "../engine/update/moments.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -4,8 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "../adapter/extent.hpp"
-#include "update.hpp"
+#include "../core/buffers.hpp"
+#include "../core/extent.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

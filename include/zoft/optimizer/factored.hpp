@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "../adapter/extent.hpp"
 #include "../concepts.hpp"
+#include "../engine/update/update.hpp"
+#include "../core/buffers.hpp"
+#include "../core/extent.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

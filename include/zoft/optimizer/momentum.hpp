@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "update.hpp"
+#include "../core/buffers.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

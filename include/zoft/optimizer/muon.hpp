@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "newton_schulz.hpp"
-#include "update.hpp"
+#include "../core/buffers.hpp"
+#include "../engine/update/newton_schulz.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "../concepts.hpp"
-#include "moments.hpp"
+#include "../engine/update/moments.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

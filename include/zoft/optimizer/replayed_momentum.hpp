@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../concepts.hpp"
-#include "update.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "update.hpp"
+#include "../engine/update/update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

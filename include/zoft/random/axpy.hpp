@@ -6,21 +6,11 @@
 #include <span>
 #include <type_traits>
 
-#include "../number.hpp"
+#include "../core/number.hpp"
 #include "../simd/lanes.hpp"
 #include "../simd/storage.hpp"
 
-namespace zoft::inline ZOFT_ISA {
-
-/// What arithmetic on numbers stored as T is done in: double for double, float for float, bfloat16 and half.
-template <class T>
-using arithmetic_t = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-template <class T>
-concept number =
-    std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bfloat16> || std::is_same_v<T, half>;
-
-namespace random {
+namespace zoft::inline ZOFT_ISA::random {
 
 /// x[i] ← x[i] + a·z[i] for one vector of z: the product and the sum are each rounded (see simd::multiply_add); narrow
 /// storage is widened first and rounded once at the end.
@@ -120,5 +110,4 @@ void product(std::span<A> g, A a, const A* z) {
   for (; i < g.size(); ++i) g[i] = simd::multiply_add(a, z[i], A{0});
 }
 
-}  // namespace random
-}  // namespace zoft::inline ZOFT_ISA
+}  // namespace zoft::inline ZOFT_ISA::random

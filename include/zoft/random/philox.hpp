@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -13,8 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/direction.hpp"
 #include "../simd/lanes.hpp"
-#include "direction.hpp"
 #include "philox.hpp"
 
 namespace zoft::inline ZOFT_ISA::random {

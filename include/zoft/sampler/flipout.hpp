@@ -1,6 +1,6 @@
 #pragma once
 
-#include "low_rank_basis.hpp"
+#include "../engine/directions/low_rank_basis.hpp"
 #include "rademacher.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -37,8 +37,8 @@ struct flipout {
     flipped(const zoft::layout& shape, direction d)
         : parts_(low_rank_parts::table<core_shape::rows>(shape, 1)),
           size_(shape.size()),
-          shared_(gaussian{}.at({d.seed, d.step, 0})),
-          own_(gaussian{}.at(d)),
+          shared_(random::gaussian_direction({d.seed, d.step, 0})),
+          own_(random::gaussian_direction(d)),
           rows_(parts_.back().left, 0.0f),
           columns_(parts_.back().right, 0.0f) {
       random::signs(d, random::stream::left_factor).axpy(std::span(rows_), 1.0f);

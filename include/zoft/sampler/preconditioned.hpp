@@ -4,10 +4,11 @@
 #include <cmath>
 #include <vector>
 
-#include "../adapter/extent.hpp"
-#include "../estimator/step_view.hpp"
+#include "../concepts.hpp"
+#include "../core/extent.hpp"
+#include "../core/step_view.hpp"
+#include "../engine/directions/at.hpp"
 #include "../random/formed.hpp"
-#include "at.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -6,9 +6,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "../adapter/extent.hpp"
-#include "at.hpp"
-#include "masked.hpp"
+#include "../concepts.hpp"
+#include "../core/extent.hpp"
+#include "../engine/directions/at.hpp"
+#include "../engine/directions/masked.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
+#include "../engine/directions/at.hpp"
+#include "../engine/directions/masked.hpp"
 #include "../random/symmetric.hpp"
-#include "at.hpp"
-#include "masked.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

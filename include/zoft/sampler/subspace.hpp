@@ -1,6 +1,6 @@
 #pragma once
 
-#include "low_rank_basis.hpp"
+#include "../engine/directions/low_rank_basis.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

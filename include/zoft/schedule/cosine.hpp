@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "schedule.hpp"
+#include "../core/schedule.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

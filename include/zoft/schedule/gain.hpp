@@ -1,6 +1,6 @@
 #pragma once
 
-#include "schedule.hpp"
+#include "../core/schedule.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

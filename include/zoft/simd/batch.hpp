@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../number.hpp"
+#include "../core/number.hpp"
 #include "lanes.hpp"
 // xsimd comes after lanes.hpp, which includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
 #include <xsimd/xsimd.hpp>

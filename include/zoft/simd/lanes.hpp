@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 #if defined(__SSE2__)
 // GCC 12 takes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised

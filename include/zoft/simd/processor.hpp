@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 
-#include "../config.hpp"
+#include "../core/config.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../number.hpp"
+#include "../core/number.hpp"
 #include "lanes.hpp"
 
 namespace zoft::inline ZOFT_ISA::simd {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "../engine.hpp"
-#include "../noise_level.hpp"
+#include "noise_level.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 

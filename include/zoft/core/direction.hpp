@@ -1,0 +1,23 @@
+/// The name of a random direction: all that is needed to make it again.
+#pragma once
+
+#include <cstdint>
+
+#include "config.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Query `query` of step `step` in the run that `seed` names.
+struct direction {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint32_t query = 0;
+  constexpr bool operator==(const direction&) const = default;
+};
+
+/// The number that names a run: same seed, same bits.
+struct seed {
+  std::uint64_t value = 0;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

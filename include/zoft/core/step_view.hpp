@@ -1,0 +1,17 @@
+/// What an estimator may know when it is asked for a point.
+#pragma once
+
+#include <span>
+
+#include "direction.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// A step in progress: its seed and number, its learning rate, and the losses of its first points, so far as told.
+struct step_view {
+  direction name = {};
+  double rate = 0;
+  std::span<const double> losses = {};
+};
+
+}  // namespace zoft::inline ZOFT_ISA

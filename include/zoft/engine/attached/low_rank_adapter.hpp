@@ -1,0 +1,129 @@
+/// What lora and lora_fa become when they are attached to a model: its additions, and the buffer that is trained.
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../../core/candidates.hpp"
+#include "../../core/layout.hpp"
+#include "../../core/low_rank.hpp"
+#include "../../random/symmetric.hpp"
+#include "targets.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// An adapter pair a linear: A (r, in) from Kaiming's uniform distribution with a = √5, which is U(−1/√in, 1/√in), and
+/// B (out, r) from 0, so that the adapted model starts as the model.
+class low_rank_adapter {
+ public:
+  struct options {
+    const char* name;                  ///< for messages
+    std::size_t rank;                  ///< r, at most in and out of every target
+    double alpha;                      ///< s = α/r
+    std::vector<std::string> targets;  ///< names of linears, or parts of them ("q_proj", "layers.5"); none: all linears
+    bool train_a;                      ///< LoRA trains A and B, LoRA-FA only B
+  };
+
+  /// One adapted linear, as it is trained: views of A (rank, in) and B (out, rank).
+  struct pair {
+    std::string linear;
+    std::size_t out, in;
+    std::span<const float> a, b;
+  };
+
+  low_rank_adapter(const layout& linears, seed run, const options& o)
+      : rank_(o.rank), alpha_(o.alpha), train_a_(o.train_a) {
+    const std::string who = o.name;
+    require(o.rank > 0, who + ": rank is 0, and must be at least 1");
+    require(o.alpha > 0 && o.alpha < 1e30, who + ": alpha is " + text(o.alpha) + ", and must be above 0");
+    for (const tensor& weight : targeted(linears, o.targets, who, "linear")) {
+      const std::size_t most = std::min(weight.rows, weight.columns);
+      require(o.rank <= most, who + ": rank is " + text(o.rank) + ", and must be at most " + text(most) + " for '" +
+                                  weight.name + "', which is " + text(weight.rows) + " by " + text(weight.columns));
+      add(weight, run);
+    }
+    parameters_.resize(trained_.size(), 0.0f);
+    if (train_a_)
+      for (std::size_t i = 0; i < linears_.size(); ++i)
+        initialise(std::span(parameters_).subspan(linears_[i].a, rank_ * linears_[i].in), run, i, linears_[i].in);
+  }
+
+  std::size_t rank() const { return rank_; }
+  double alpha() const { return alpha_; }
+
+  /// The trained buffer, and what it consists of.
+  std::span<float> parameters() { return parameters_; }
+  std::span<const float> parameters() const { return parameters_; }
+  const zoft::layout& layout() const { return trained_; }
+
+  /// The additions as they stand: one group.
+  low_rank_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
+  operator low_rank_stack() const { return stack(); }
+
+  /// The additions at each candidate: as many groups. The candidates must stay alive.
+  low_rank_stack show(const candidates<float>& c) const {
+    low_rank_stack result(c.size());
+    for (const linear& l : linears_) {
+      const float* trained = c.stack().data();
+      result.add(l.name, {.a = train_a_ ? trained + l.a : frozen_.data() + l.a,
+                          .b = trained + l.b,
+                          .a_stride = train_a_ ? c.dimension() : 0,
+                          .b_stride = c.dimension(),
+                          .rank = rank_,
+                          .in = l.in,
+                          .out = l.out,
+                          .scale = static_cast<float>(alpha_ / static_cast<double>(rank_))});
+    }
+    return result;
+  }
+
+  /// The adapted linears and their matrices.
+  std::vector<pair> pairs() const {
+    std::vector<pair> result;
+    const std::span<const float> trained(parameters_), of_a = train_a_ ? trained : std::span<const float>(frozen_);
+    for (const linear& l : linears_)
+      result.push_back({l.name, l.out, l.in, of_a.subspan(l.a, rank_ * l.in), trained.subspan(l.b, l.out * rank_)});
+    return result;
+  }
+
+ private:
+  struct linear {
+    std::string name;
+    std::size_t out, in;
+    std::size_t a, b;  // where A and B start: B in the trained buffer, A there or in the frozen one
+  };
+
+  void add(const tensor& t, seed run) {
+    linear l{t.name, t.rows, t.columns, 0, 0};
+    if (train_a_) {
+      l.a = trained_.size();
+      trained_.add(t.name + ".lora_A", rank_, t.columns);
+    } else {
+      l.a = frozen_.size();
+      frozen_.resize(frozen_.size() + rank_ * t.columns);
+      initialise(std::span(frozen_).subspan(l.a), run, linears_.size(), t.columns);
+    }
+    l.b = trained_.size();
+    trained_.add(t.name + ".lora_B", t.rows, rank_);
+    linears_.push_back(std::move(l));
+  }
+
+  /// U(−1/√in, 1/√in) from the run's own words, tensor `index` as the direction's query.
+  static void initialise(std::span<float> a, seed run, std::size_t index, std::size_t in) {
+    const float bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(in)));
+    const direction d{run.value, 0, static_cast<std::uint32_t>(index)};
+    random::drawn<random::symmetric>(d, random::stream::initialisation).axpy(a, bound);
+  }
+
+  std::size_t rank_;
+  double alpha_;
+  bool train_a_;
+  std::vector<linear> linears_;
+  zoft::layout trained_;
+  std::vector<float> frozen_;
+  std::vector<float> parameters_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

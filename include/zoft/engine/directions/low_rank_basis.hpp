@@ -1,0 +1,357 @@
+/// Directions whose matrices have low rank: their factors, and z made of these a row at a time.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../../core/layout.hpp"
+#include "../../random/normal.hpp"
+#include "../../random/orthonormal.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// What is drawn for each direction of a matrix (m, k), its core y, and what z is made of it:
+///
+///     rows        y (m, r)    z = s·y·Vᵀ
+///     square      y (r, r)    z = s·U·y·Vᵀ
+///     diagonal    y (r)       z = s·U·diag(y)·Vᵀ
+///
+/// with U (m, r) and V (k, r). A tensor of one dimension is its own core: z = y.
+enum class core_shape { rows, square, diagonal };
+
+namespace low_rank_parts {
+
+/// A tensor, and where what belongs to it begins: in the core, in the words of all matrices' cores, of all U, of all V.
+struct part {
+  const tensor* owner;
+  std::size_t core, words, left, right;
+};
+
+template <core_shape Shape>
+zoft::tensor core_of(const tensor& t, std::size_t rank) {
+  if (!t.is_matrix()) return {t.name, t.rows, 1, 0};
+  if (Shape == core_shape::rows) return {t.name, t.rows, rank, 0};
+  return {t.name, rank, Shape == core_shape::square ? rank : 1, 0};
+}
+
+template <core_shape Shape>
+layout core(const layout& shape, std::size_t rank) {
+  layout result;
+  for (const tensor& t : shape) {
+    const tensor y = core_of<Shape>(t, rank);
+    result.add(y.name, y.rows, y.columns);
+  }
+  return result;
+}
+
+/// The parts of a layout, and one more where all of them end.
+template <core_shape Shape>
+std::vector<part> table(const layout& shape, std::size_t rank) {
+  std::vector<part> result;
+  part at{nullptr, 0, 0, 0, 0};
+  for (const tensor& t : shape) {
+    at.owner = &t;
+    result.push_back(at);
+    const std::size_t core = core_of<Shape>(t, rank).size();
+    at.core += core;
+    if (!t.is_matrix()) continue;
+    at.words += core;
+    at.left += t.rows * rank;
+    at.right += t.columns * rank;
+  }
+  at.owner = nullptr;
+  result.push_back(at);
+  return result;
+}
+
+/// Calls f(part, begin, piece) for the pieces of x that lie in one tensor each, from its element `begin` on; x begins
+/// at element `first`.
+template <class T, class F>
+void for_each_tensor(std::span<const part> parts, std::span<T> x, std::uint64_t first, F f) {
+  const auto behind = [](std::uint64_t element, const part& p) { return element < p.owner->offset; };
+  auto p = std::upper_bound(parts.begin(), parts.end() - 1, first, behind) - 1;
+  for (std::size_t i = 0; i < x.size(); ++p) {
+    const std::size_t begin = static_cast<std::size_t>(first) + i - p->owner->offset;
+    const std::size_t n = std::min(x.size() - i, p->owner->size() - begin);
+    f(*p, begin, x.subspan(i, n));
+    i += n;
+  }
+}
+
+/// Whose words the cores of matrices are. Between the factors it is the direction's own stream, which vectors take by
+/// their elements' indices; so cores begin far behind any element.
+template <core_shape Shape>
+constexpr random::stream words_of =
+    Shape == core_shape::rows ? random::stream::left_factor : random::stream::perturbation;
+template <core_shape Shape>
+constexpr std::uint64_t first_word = Shape == core_shape::rows ? 0 : std::uint64_t{1} << 48;
+
+/// y += a · core of z(d), one number for each of the core's.
+template <core_shape Shape, number A>
+void core_axpy(const layout& shape, std::size_t rank, std::span<A> y, A a, direction d) {
+  const random::drawn<random::normal> words(d, words_of<Shape>);
+  const auto parts = table<Shape>(shape, rank);
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    const part& p = parts[i];
+    const std::span<A> of_tensor = y.subspan(p.core, parts[i + 1].core - p.core);
+    if (p.owner->is_matrix())
+      words.axpy(of_tensor, a, first_word<Shape> + p.words);
+    else
+      random::gaussian_direction(d).axpy(of_tensor, a, p.owner->offset);
+  }
+}
+
+/// What each sampler of this kind asks of its options.
+inline void check(const char* who, const layout& shape, std::size_t rank, std::uint32_t interval = 1) {
+  const std::string name(who);
+  require(!shape.empty(), name + ": the layout is empty, and must name the parameters' matrices");
+  require(rank > 0, name + ": rank is 0, and must be at least 1");
+  require(interval > 0, name + ": interval is 0, and must be at least 1 step");
+}
+
+/// For those whose factors must be orthonormal: no more columns than rows.
+inline void check_columns(const char* who, const tensor& t, std::size_t rows, std::size_t rank) {
+  if (t.is_matrix() && rank > rows)
+    fail(std::string(who) + ": rank is " + text(rank) + ", and must be at most " + text(rows) + " for '" + t.name +
+         "', which is " + text(t.rows) + " by " + text(t.columns));
+}
+
+/// Without a layout of its own, a sampler takes the parameters'; with one, it must be theirs.
+inline void start(const char* who, layout& own, std::size_t size, const layout& parameters) {
+  if (own.empty()) own = parameters;
+  const auto equal = [](const tensor& a, const tensor& b) { return a.rows == b.rows && a.columns == b.columns; };
+  const bool same =
+      parameters.empty() || std::equal(own.begin(), own.end(), parameters.begin(), parameters.end(), equal);
+  require(same, std::string(who) + ": its layout's tensors are not the parameters'");
+  require(own.empty() || own.size() == size, std::string(who) + ": its layout has " + text(own.size()) +
+                                                 " elements, and the parameters are " + text(size) + " numbers");
+}
+
+}  // namespace low_rank_parts
+
+/// The factors that directions have in common, and what they make of a core: P with z = P(y). Kept as floats: V as
+/// (r, k), so that z is made along its rows, U as (m, r). Memory: r·(m + k), and never m·k. It refers to the layout.
+///
+/// Orthonormal: the columns of U and of V are, each matrix's by themselves. Then P is an isometry but for gain().
+template <core_shape Shape, bool Orthonormal>
+class low_rank_basis {
+  using part = low_rank_parts::part;
+
+ public:
+  /// U from the left factor's words of `left` (not for core_shape::rows), V from the right factor's of `right`.
+  /// scale(tensor) is s.
+  template <class Scale>
+  low_rank_basis(const layout& shape, std::size_t rank, direction left, direction right, Scale scale)
+      : parts_(low_rank_parts::table<Shape>(shape, rank)), rank_(rank), size_(shape.size()) {
+    for (const tensor& t : shape) scale_.push_back(t.is_matrix() ? scale(t) : 1.0);
+    right_ = drawn(right, random::stream::right_factor, parts_.back().right);
+    if constexpr (has_left) left_ = drawn(left, random::stream::left_factor, parts_.back().left);
+    for (const part& p : parts_) {
+      if (p.owner == nullptr || !p.owner->is_matrix()) continue;
+      if constexpr (Orthonormal) orthonormalise(right_.data() + p.right, p.owner->columns);
+      if constexpr (has_left && Orthonormal) {
+        // Drawn as (r, m), whose rows are made orthonormal; kept as (m, r).
+        float* const u = left_.data() + p.left;
+        const std::size_t rows = p.owner->rows;
+        orthonormalise(u, rows);
+        const std::vector<float> columns(u, u + rows * rank_);
+        for (std::size_t i = 0; i < rows; ++i)
+          for (std::size_t j = 0; j < rank_; ++j) u[i * rank_ + j] = columns[j * rows + i];
+      }
+    }
+  }
+
+  std::uint64_t elements() const { return size_; }
+  std::size_t core_words() const { return parts_.back().words; }  ///< of all matrices
+
+  /// ‖P(y)‖ / ‖y‖ for tensor `index`, the same for all y.
+  double gain(std::size_t index) const requires Orthonormal { return scale_[index]; }
+
+  /// g += (P y)[first …]
+  template <number A>
+  void embed(std::span<const A> y, std::span<A> g, std::uint64_t first) const {
+    low_rank_parts::for_each_tensor(std::span(parts_), g, first,
+                                    [&](const part& p, std::size_t begin, std::span<A> piece) {
+                                      const A* const of_tensor = y.data() + p.core;
+                                      if (p.owner->is_matrix())
+                                        matrix_axpy(p, of_tensor, begin, piece, A{1});
+                                      else
+                                        random::axpy<A>(piece, A{1}, of_tensor + begin);
+                                    });
+  }
+
+  /// y ← the core that makes in this basis what is nearest to what y made in `from`:
+  ///
+  ///     rows      y ← y·(V_fromᵀV)            for orthonormal V; for gaussian V, whose VᵀV is near k·I, that over k
+  ///     square    y ← (UᵀU_from)·y·(V_fromᵀV)
+  template <number A>
+  void carry(const low_rank_basis& from, std::span<A> y) const requires(Shape != core_shape::diagonal) {
+    for (std::size_t i = 0; i + 1 < parts_.size(); ++i) {
+      const part& p = parts_[i];
+      if (!p.owner->is_matrix()) continue;
+      const std::span<A> core = y.subspan(p.core, parts_[i + 1].core - p.core);
+      const std::size_t k = p.owner->columns;
+      std::vector<double> across(rank_ * rank_);
+      for (std::size_t a = 0; a < rank_; ++a)
+        for (std::size_t b = 0; b < rank_; ++b)
+          across[a * rank_ + b] =
+              random::dot(from.right_.data() + p.right + a * k, right_.data() + p.right + b * k, k) /
+              (Orthonormal ? 1.0 : static_cast<double>(k));
+      if constexpr (has_left) {
+        std::vector<double> down(rank_ * rank_), before(core.begin(), core.end());
+        for (std::size_t row = 0; row < p.owner->rows; ++row)
+          for (std::size_t a = 0; a < rank_; ++a)
+            random::axpy<double>(std::span(down).subspan(a * rank_, rank_),
+                                 static_cast<double>(left_[p.left + row * rank_ + a]),
+                                 from.left_.data() + p.left + row * rank_);
+        multiply(std::span<const double>(down), std::span<const double>(before), core);
+      }
+      multiply(std::span<const A>(core), std::span<const double>(across), core);
+    }
+  }
+
+  /// z of matrix `index` is left·right. to (m, r) ← left, where z has the cores `words`.
+  void left(std::size_t index, const float* words, std::span<float> to) const {
+    const part& p = parts_[index];
+    for (std::size_t row = 0; row < p.owner->rows; ++row)
+      left_row(p, words + p.words, row, 0, to.subspan(row * rank_, rank_));
+  }
+  /// (r, k)
+  std::span<const float> right(std::size_t index) const {
+    const part& p = parts_[index];
+    return std::span(right_).subspan(p.right, rank_ * p.owner->columns);
+  }
+  std::size_t rank() const { return rank_; }
+
+  /// x[i] += a · z[first + i] for the matrices, where z has the cores `words`, one matrix' behind another; what is of
+  /// vectors, f(piece, element) does.
+  template <number T, class F>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first, const float* words, F vectors) const {
+    low_rank_parts::for_each_tensor(std::span(parts_), x, first,
+                                    [&](const part& p, std::size_t begin, std::span<T> piece) {
+                                      if (p.owner->is_matrix())
+                                        matrix_axpy(p, words + p.words, begin, piece, a);
+                                      else
+                                        vectors(piece, p.owner->offset + begin);
+                                    });
+  }
+
+ private:
+  static constexpr bool has_left = Shape != core_shape::rows;
+  static constexpr std::size_t chunk = 1024;  // elements of z at a time
+  static constexpr std::size_t block = 64;    // terms of z's sums
+
+  static std::vector<float> drawn(direction d, random::stream s, std::size_t n) {
+    std::vector<float> result(n, 0.0f);
+    random::drawn<random::normal>(d, s).axpy(std::span(result), 1.0f);
+    return result;
+  }
+
+  /// q (r, n), in double meanwhile.
+  void orthonormalise(float* q, std::size_t n) const {
+    std::vector<double> rows(q, q + rank_ * n);
+    random::orthonormalise(rows, rank_);
+    for (std::size_t i = 0; i < rows.size(); ++i) q[i] = static_cast<float>(rows[i]);
+  }
+
+  /// to ← a·b with b and, but for its number of rows, the others (r, r). `to` may be a.
+  template <class A, class B, class C>
+  void multiply(std::span<const A> a, std::span<const B> b, std::span<C> to) const {
+    std::vector<double> row(rank_);
+    for (std::size_t i = 0; i < a.size(); i += rank_) {
+      std::fill(row.begin(), row.end(), 0.0);
+      for (std::size_t j = 0; j < rank_; ++j)
+        random::axpy<double>(std::span(row), static_cast<double>(a[i + j]), b.data() + j * rank_);
+      for (std::size_t j = 0; j < rank_; ++j) to[i + j] = static_cast<C>(row[j]);
+    }
+  }
+
+  /// x += a · z[begin …] of the one matrix whose core is y.
+  template <number T, class Y>
+  void matrix_axpy(const part& p, const Y* y, std::size_t begin, std::span<T> x, arithmetic_t<T> a) const {
+    using A = arithmetic_t<T>;
+    const std::size_t k = p.owner->columns;
+    for (std::size_t i = 0; i < x.size();) {
+      const std::size_t row = (begin + i) / k, column = (begin + i) % k;
+      const std::size_t n = std::min({chunk, x.size() - i, k - column});
+      A z[chunk], left[block];
+      std::fill_n(z, n, A{0});
+      for (std::size_t j = 0; j < rank_; j += block) {
+        const std::size_t terms = std::min(block, rank_ - j);
+        left_row(p, y, row, j, std::span<A>(left, terms));
+        for (std::size_t t = 0; t < terms; ++t)
+          random::axpy<A>(std::span<A>(z, n), left[t], right_.data() + p.right + (j + t) * k + column);
+      }
+      random::axpy<T>(x.subspan(i, n), a, z);
+      i += n;
+    }
+  }
+
+  /// Elements j … of a row of what stands to the left of Vᵀ.
+  template <class Y, class A>
+  void left_row(const part& p, const Y* y, std::size_t row, std::size_t j, std::span<A> to) const {
+    const A scale = static_cast<A>(scale_[static_cast<std::size_t>(&p - parts_.data())]);
+    const float* const u = has_left ? left_.data() + p.left + row * rank_ : nullptr;
+    if constexpr (Shape == core_shape::square) {
+      std::fill(to.begin(), to.end(), A{0});
+      for (std::size_t l = 0; l < rank_; ++l) random::axpy<A>(to, static_cast<A>(u[l]), y + l * rank_ + j);
+    }
+    for (std::size_t t = 0; t < to.size(); ++t) {
+      if constexpr (Shape == core_shape::rows) to[t] = static_cast<A>(y[row * rank_ + j + t]);
+      if constexpr (Shape == core_shape::diagonal)
+        to[t] = simd::rounded<A>(static_cast<A>(u[j + t]) * static_cast<A>(y[j + t]));
+      to[t] = simd::rounded<A>(scale * to[t]);
+    }
+  }
+
+  std::vector<part> parts_;
+  std::size_t rank_;
+  std::size_t size_;
+  std::vector<double> scale_;
+  std::vector<float> left_, right_;
+};
+
+/// z(d) of such a basis, which several may share: its matrices' cores, made once, and gaussians for vectors, made as
+/// they are wanted.
+template <core_shape Shape, bool Orthonormal>
+class low_rank_direction {
+ public:
+  using basis_type = low_rank_basis<Shape, Orthonormal>;
+
+  low_rank_direction(basis_type basis, direction d)
+      : low_rank_direction(std::make_shared<const basis_type>(std::move(basis)), d) {}
+  low_rank_direction(std::shared_ptr<const basis_type> basis, direction d)
+      : basis_(std::move(basis)), core_(basis_->core_words(), 0.0f), vectors_(random::gaussian_direction(d)) {
+    random::drawn<random::normal>(d, low_rank_parts::words_of<Shape>)
+        .axpy(std::span(core_), 1.0f, low_rank_parts::first_word<Shape>);
+  }
+
+  std::uint64_t elements() const { return basis_->elements(); }
+
+  // z of matrix `index` of the layout is left·right.
+
+  std::size_t rank() const { return basis_->rank(); }
+  void left(std::size_t index, std::span<float> to) const { basis_->left(index, core_.data(), to); }  ///< to (m, r)
+  std::span<const float> right(std::size_t index) const { return basis_->right(index); }              ///< (r, k)
+
+  /// x[i] += a · z[first + i], z in the arithmetic of x; a = 0 and errors as in random::drawn::axpy.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
+    random::check_axpy(x.size(), a, first, elements());
+    if (a == 0 || x.empty()) return;
+    basis_->axpy(x, a, first, core_.data(),
+                 [&](std::span<T> piece, std::uint64_t element) { vectors_.axpy(piece, a, element); });
+  }
+
+ private:
+  std::shared_ptr<const basis_type> basis_;
+  std::vector<float> core_;
+  random::drawn<random::normal> vectors_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,32 @@
+/// How far a step's losses lie from one another, for the estimators that measure in that.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "../../core/config.hpp"
+#include "../../simd/lanes.hpp"
+
+namespace zoft::inline ZOFT_ISA::estimation {
+
+/// Mean of n values, and their sum of squares about it. Both are sums of differences from the first value: of equal
+/// ones the mean is that value, and the sum is 0, whatever rounding does.
+struct spread {
+  double mean = 0;
+  double squares = 0;
+  std::size_t count = 0;
+
+  explicit spread(std::span<const double> values) : count(values.size()) {
+    double sum = 0;
+    for (const double v : values) sum += v - values[0];
+    mean = values[0] + sum / static_cast<double>(count);
+    for (const double v : values) squares = simd::multiply_add(v - mean, v - mean, squares);
+  }
+
+  /// √(Σ (v − mean)²/(n − 1)), what one standardises by as a rule, and the same with n.
+  double of_sample() const { return std::sqrt(squares / static_cast<double>(count - 1)); }
+  double of_population() const { return std::sqrt(squares / static_cast<double>(count)); }
+};
+
+}  // namespace zoft::inline ZOFT_ISA::estimation

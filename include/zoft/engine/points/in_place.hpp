@@ -1,0 +1,150 @@
+/// A buffer of floating-point numbers that is moved to θ + a·z and comes back, in every number type.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <tuple>
+#include <type_traits>
+
+#include "../../random/axpy.hpp"
+#include "misses.hpp"
+#include "moved_buffer.hpp"
+#include "restore.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// The integers that hold a number's pattern. Those of neighbours differ by 1, but for 0 and −0.
+template <number T>
+using pattern_t =
+    std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
+
+/// Adding a·z and subtracting it again does not give back what was there: each rounding may lose the last bits of θ,
+/// more of them where |θ| is small beside |a·z|. After some hundred such cycles a bfloat16 weight has drifted by
+/// several per cent. Where `restore` is exact, what the subtraction misses is kept (see misses), and any sequence of
+/// points leaves no trace; where it is drifting, nothing is.
+template <number T>
+class floating {
+ public:
+  using value = T;
+  using arithmetic = arithmetic_t<T>;
+
+  explicit floating(restore how = restore::exact) : how_(how) {}
+
+  void begin(std::size_t bytes, std::size_t moved) {
+    if (how_ == restore::exact) misses_.begin(bytes, moved);
+  }
+
+  /// θ -> θ + a·z, rounded once
+  void perturb(std::span<T> x, arithmetic a, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, a, z);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      for (std::size_t i = 0; i < group; i += step) perturb_step(some + i, a, of_some + i, missed + i);
+      misses_.push(missed, n, byte);
+    });
+  }
+
+  /// θ + a·z -> θ
+  void recover(std::span<T> x, arithmetic a, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, -a, z);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      misses_.pop(missed, n, byte);
+      for (std::size_t i = 0; i < group; i += step) recover_step(some + i, a, of_some + i, missed + i);
+    });
+  }
+
+  /// θ + a·z -> θ + b·z
+  void turn(std::span<T> x, arithmetic a, arithmetic b, const arithmetic* z, const segment& s) {
+    if (how_ == restore::drifting) return random::axpy<T>(x, b - a, z);
+    for_each_group(x, z, s.byte, [&](T* some, const arithmetic* of_some, std::size_t n, std::size_t byte) {
+      alignas(64) pattern missed[group];
+      misses_.pop(missed, n, byte);
+      for (std::size_t i = 0; i < group; i += step) {
+        T theta[step];
+        copy(theta, some + i);
+        recover_step(theta, a, of_some + i, missed + i);
+        perturb_step(theta, b, of_some + i, missed + i);
+        copy(some + i, theta);
+      }
+      misses_.push(missed, n, byte);
+    });
+  }
+
+  template <class F>
+  void update(std::span<T> x, const segment&, F f) {
+    f(x);
+  }
+
+ private:
+  using pattern = pattern_t<T>;
+  using modular [[gnu::vector_size(simd::register_bytes)]] = std::make_unsigned_t<pattern>;
+  static constexpr std::size_t group = misses<pattern>::group, step = random::axpy_step,
+                               width = simd::register_bytes / sizeof(T);
+
+  /// One step of elements from θ to θ + a·z, and what coming back will miss; and back.
+  [[gnu::always_inline]] static void perturb_step(T* x, arithmetic a, const arithmetic* z, pattern* missed) {
+    T theta[step], back[step];
+    copy(theta, x);
+    random::axpy(x, a, z);
+    copy(back, x);
+    random::axpy(back, -a, z);
+    for (std::size_t j = 0; j < step; j += width)
+      simd::store(missed + j, simd::load<modular>(theta + j) - simd::load<modular>(back + j));
+  }
+  [[gnu::always_inline]] static void recover_step(T* x, arithmetic a, const arithmetic* z, const pattern* missed) {
+    random::axpy(x, -a, z);
+    for (std::size_t j = 0; j < step; j += width)
+      simd::store(x + j, simd::load<modular>(x + j) + simd::load<modular>(missed + j));
+  }
+  /// A vector at a time: GCC keeps arrays in registers that are written and read so, and in memory what it copies
+  /// whole.
+  [[gnu::always_inline]] static void copy(T* to, const T* from) {
+    for (std::size_t j = 0; j < step; j += width) simd::store(to + j, simd::load<modular>(from + j));
+  }
+
+  /// Calls f(x, z, n, byte) for groups of 64, of which n are of the piece: the last is a copy, padded with 0. All of
+  /// them go through the same instructions then, on the way there and back.
+  template <class F>
+  [[gnu::always_inline]] static void for_each_group(std::span<T> x, const arithmetic* z, std::size_t byte, F f) {
+    T padded[group] = {};
+    arithmetic noise[group] = {};
+    // One call, so that it is inlined.
+    for (std::size_t i = 0; i < x.size(); i += group) {
+      const std::size_t n = std::min(group, x.size() - i);
+      T* some = x.data() + i;
+      const arithmetic* of_some = z + i;
+      if (n < group) {
+        some = std::copy_n(some, n, padded) - n;
+        of_some = std::copy_n(of_some, n, noise) - n;
+      }
+      f(some, of_some, n, byte + i / 8);
+      if (n < group) std::copy_n(padded, n, x.data() + i);
+    }
+  }
+
+  restore how_;
+  misses<pattern> misses_;
+};
+
+template <number T>
+using in_place = moved_buffer<floating<T>>;
+
+/// One for each number type that a buffer may have; only the one in use ever keeps anything.
+class in_place_buffers {
+ public:
+  explicit in_place_buffers(restore how)
+      : all_(in_place<float>(how), in_place<double>(how), in_place<bfloat16>(how), in_place<half>(how)) {}
+
+  template <number T>
+  in_place<T>& of() {
+    return std::get<in_place<T>>(all_);
+  }
+
+ private:
+  std::tuple<in_place<float>, in_place<double>, in_place<bfloat16>, in_place<half>> all_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

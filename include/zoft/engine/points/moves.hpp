@@ -1,0 +1,43 @@
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "../../core/candidates.hpp"
+#include "../../core/extent.hpp"
+#include "../../core/piece.hpp"
+#include "../../random/axpy.hpp"
+#include "../directions/at.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Throws where at the first of these points that is not θ, rounding leaves more than 99 in 100 parameters where they
+/// are, of those whose z is not 0: what is measured there has little to do with z, which is what would be applied.
+/// z(query) is that query's direction. It ends as soon as a hundredth has moved.
+template <number T, class F>
+void require_moves(std::span<const T> x, std::span<const extent> parts, std::span<const point> points, F z) {
+  using A = arithmetic_t<T>;
+  const auto first_moved = std::find_if(points.begin(), points.end(), [](const point& p) { return p.scale != 0; });
+  if (first_moved == points.end()) return;
+  const auto of_query = z(first_moved->query);
+  std::size_t size = 0, asked = 0, moved = 0;
+  for (const extent& part : parts) size += part.size;
+  for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
+    if (100 * moved >= size) return;
+    A piece[update::most];
+    T there[update::most];
+    draw(of_query, std::span<A>(piece, n), first);
+    std::copy_n(x.data() + first, n, there);
+    random::axpy<T>(std::span<T>(there, n), static_cast<A>(first_moved->scale), piece);
+    for (std::size_t i = 0; i < n; ++i) {
+      asked += piece[i] != 0;
+      moved += std::memcmp(&there[i], &x[first + i], sizeof(T)) != 0;
+    }
+  });
+  if (100 * moved < asked)
+    fail("engine: the radius is " + text(first_moved->scale) + ", and must be larger: rounding to their type leaves " +
+         text(asked - moved) + " of " + text(asked) + " parameters where they are");
+}
+
+}  // namespace zoft::inline ZOFT_ISA

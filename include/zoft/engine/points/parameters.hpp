@@ -1,0 +1,109 @@
+/// What an engine trains, as it walks over it: a buffer, or the weights that a model keeps in its own way.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "../../concepts.hpp"
+#include "../../core/direction.hpp"
+#include "../../core/extent.hpp"
+#include "../../core/layout.hpp"
+#include "../../core/piece.hpp"
+#include "../../random/axpy.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+namespace parameters {
+
+/// A buffer's numbers. T may be const.
+template <class T>
+struct buffer {
+  using value_type = std::remove_const_t<T>;
+  std::span<T> values;
+
+  std::size_t size() const { return values.size(); }
+
+  /// Calls f(first, x, owner, z) for pieces x of the parts, of at most update::most elements, which f may change. z is
+  /// the piece of the direction at hand, where there is one.
+  template <class F>
+  void update(std::span<const extent> parts, bool, F f) const {
+    for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor* owner) {
+      f(first, values.subspan(first, n), owner, static_cast<const arithmetic_t<value_type>*>(nullptr));
+    });
+  }
+};
+
+/// A buffer that is away from θ, or codes of which T is what they stand for: it comes back in the sweep of the update.
+template <class T, class X, class Excursion>
+struct returning {
+  using value_type = T;
+  std::span<X> values;
+  Excursion& moved;
+
+  std::size_t size() const { return values.size(); }
+
+  /// The direction at hand: that along which it is away.
+  std::optional<direction> along() const { return moved.along(); }
+
+  /// The same, of the parts that the excursion moved.
+  template <class F>
+  void update(std::span<const extent>, bool, F f) const {
+    moved.end([&](std::span<T> piece, std::size_t first, const tensor* owner, const arithmetic_t<T>* z) {
+      f(first, piece, owner, z);
+    });
+  }
+};
+
+/// A model's weights, of which `size` are what its layout has.
+template <weighted_model Model>
+struct weights_of {
+  using value_type = typename Model::weight_type;
+  Model& model;
+  const layout& shape;
+
+  std::size_t size() const { return shape.size(); }
+
+  /// The same; parts are tensors of the layout, in its order. Together: see weighted_model.
+  template <class F>
+  void update(std::span<const extent> parts, bool together, F f) const {
+    std::vector<bool> moves;
+    auto next = parts.begin();
+    for (const tensor& t : shape) {
+      moves.push_back(next != parts.end() && next->first == t.offset);
+      next += moves.back();
+    }
+    const auto change = [&](std::uint64_t first, std::span<value_type> w) {
+      const auto behind = [](std::uint64_t element, const extent& part) { return element < part.first; };
+      const auto part = std::upper_bound(parts.begin(), parts.end(), first, behind) - 1;
+      for (std::size_t done = 0; done < w.size(); done += update::most)
+        f(static_cast<std::size_t>(first) + done, w.subspan(done, std::min(update::most, w.size() - done)), part->owner,
+          static_cast<const arithmetic_t<value_type>*>(nullptr));
+    };
+    model.update_weights(moves, change, together);
+  }
+};
+
+/// Refuses policies that look at parameters in one buffer, or keep a buffer of their size.
+template <class Sampler, class Optimizer>
+constexpr void check_without_buffer() {
+  static_assert(
+      !requires(Sampler s, std::span<const float> x, const layout& l) { s.template start<float>(x, l); },
+      "this sampler looks at parameters in one buffer, and a model's weights are in none");
+  static_assert(
+      !requires(Optimizer o, std::span<const float> x, const layout& l) { o.template start<float>(x, l); },
+      "this optimizer keeps numbers for each parameter, in one buffer: use sgd, a replayed or a factored one");
+}
+
+template <class X>
+inline constexpr bool is_buffer = requires(const X x) {
+  x.values;
+};
+
+}  // namespace parameters
+}  // namespace zoft::inline ZOFT_ISA

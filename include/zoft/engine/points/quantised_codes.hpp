@@ -1,0 +1,143 @@
+/// A buffer of 8-bit codes that is moved to θ + a·z and comes back.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "../../core/layout.hpp"
+#include "../../random/symmetric.hpp"
+#include "misses.hpp"
+#include "moved_buffer.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// Codes w/s of quantised weights in a buffer, a byte each, of which s is shared by a row.
+///
+/// Each code has 4 more bits beside it, the residual r: what is trained is θ = s·(16·code + r)/16, r from −8 to 7. No
+/// rounding is biased: to n steps of a sixteenth, or n codes, is n + 1/2 of noise that is uniform and a function of
+/// (seed, step, query, element), rounded to nearest.
+class quantised_codes {
+ public:
+  using value = std::int8_t;
+  using arithmetic = float;
+
+  /// The scales of all rows, tensor by tensor.
+  void start(const layout& shape, std::span<const float> scales) {
+    scales_.assign(scales.begin(), scales.end());
+    std::size_t row = 0;
+    for (const tensor& t : shape) {
+      first_row_[t.offset] = row;
+      row += t.rows;
+    }
+    residuals_.assign((shape.size() + 1) / 2, 0x88);
+  }
+
+  void begin(std::size_t bytes, std::size_t moved) { misses_.begin(bytes, moved); }
+
+  /// code -> code + round(a·z/s), within ±127. The directions a and −a are each other's mirror images.
+  void perturb(std::span<value> x, float a, const float* z, const segment& s) {
+    std::int16_t steps[most_moved];
+    rounded_steps(x.size(), a, z, s, steps);
+    for_each_group(x.size(), s.byte, [&](std::size_t first, std::size_t n, std::size_t byte) {
+      std::int16_t missed[group] = {};
+      for (std::size_t i = first; i < first + n; ++i) {
+        const int wanted = x[i] + steps[i], moved = std::clamp(wanted, -most, most);
+        missed[i - first] = static_cast<std::int16_t>(wanted - moved);
+        x[i] = static_cast<value>(moved);
+      }
+      misses_.push(missed, n, byte);
+    });
+  }
+
+  /// And back: what a limit has cut off is kept.
+  void recover(std::span<value> x, float a, const float* z, const segment& s) {
+    std::int16_t steps[most_moved];
+    rounded_steps(x.size(), a, z, s, steps);
+    for_each_group(x.size(), s.byte, [&](std::size_t first, std::size_t n, std::size_t byte) {
+      std::int16_t missed[group];
+      misses_.pop(missed, n, byte);
+      for (std::size_t i = first; i < first + n; ++i) x[i] = static_cast<value>(x[i] + missed[i - first] - steps[i]);
+    });
+  }
+
+  void turn(std::span<value> x, float a, float b, const float* z, const segment& s) {
+    recover(x, a, z, s);
+    perturb(x, b, z, s);
+  }
+
+  /// θ -> what f(std::span<float>) makes of it, to a sixteenth of a code. What f leaves as it is keeps its bits.
+  template <class F>
+  void update(std::span<value> x, const segment& s, F f) {
+    float scale[most_moved], before[most_moved], after[most_moved], noise[most_moved] = {};
+    fill_scales(std::span(scale, x.size()), s);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const int sixteenths = 16 * x[i] + residual(s.first + i);
+      before[i] = after[i] = simd::rounded(scale[i] * (static_cast<float>(sixteenths) * 0x1p-4f));
+    }
+    f(std::span(after, x.size()));
+    uniform({s.d.seed, s.d.step, 0}, random::stream::update_rounding).axpy(std::span(noise, x.size()), 0.5f, s.first);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const float change = simd::rounded(16 * simd::rounded(simd::rounded(after[i] - before[i]) / scale[i]));
+      const int sixteenths = std::clamp(16 * x[i] + residual(s.first + i) + nearest(change, noise[i], 4096),
+                                        -16 * most - 8, 16 * most + 7);
+      // Down to a multiple of 16 from half above: the residual is what is left, −8 … 7.
+      const int code = (sixteenths + 8) >> 4;
+      x[i] = static_cast<value>(code);
+      set_residual(s.first + i, sixteenths - 16 * code);
+    }
+  }
+
+ private:
+  static constexpr int most = 127;
+  static constexpr std::size_t group = misses<std::int16_t>::group;
+  static constexpr int furthest = 2 * most;  // from one end to the other
+
+  static random::drawn<random::symmetric> uniform(direction d, random::stream s) { return {d, s}; }
+
+  /// value + noise, rounded to nearest; noise within ±1/2. NaN counts as the limit.
+  static int nearest(float value, float noise, int limit) {
+    const float bound = static_cast<float>(limit);
+    const float sum = simd::rounded((value < bound ? value > -bound ? value : -bound : bound) + noise);
+    // Added to 1.5·2²³, a number loses just its fraction.
+    return static_cast<int>(simd::rounded(simd::rounded(sum + 0x1.8p23f) - 0x1.8p23f));
+  }
+
+  /// round(a·z/s) for n elements
+  void rounded_steps(std::size_t n, float a, const float* z, const segment& s, std::int16_t* steps) const {
+    float scale[most_moved], noise[most_moved] = {};
+    fill_scales(std::span(scale, n), s);
+    uniform(s.d, random::stream::rounding).axpy(std::span(noise, n), a < 0 ? -0.5f : 0.5f, s.first);
+    for (std::size_t i = 0; i < n; ++i)
+      steps[i] =
+          static_cast<std::int16_t>(nearest(simd::rounded(simd::rounded(a * z[i]) / scale[i]), noise[i], furthest));
+  }
+
+  /// The scale of each element's row.
+  void fill_scales(std::span<float> to, const segment& s) const {
+    const std::size_t columns = s.owner->columns, offset = s.first - s.owner->offset;
+    std::size_t row = first_row_.at(s.owner->offset) + offset / columns;
+    for (std::size_t i = 0, end = columns - offset % columns; i < to.size(); end += columns, ++row)
+      for (; i < std::min(end, to.size()); ++i) to[i] = scales_[row];
+  }
+
+  template <class F>
+  static void for_each_group(std::size_t n, std::size_t byte, F f) {
+    for (std::size_t i = 0; i < n; i += group) f(i, std::min(group, n - i), byte + i / 8);
+  }
+
+  int residual(std::size_t i) const { return (residuals_[i / 2] >> (i % 2 * 4) & 15) - 8; }
+  void set_residual(std::size_t i, int r) {
+    const unsigned shift = i % 2 * 4, others = residuals_[i / 2] & ~(15u << shift);
+    residuals_[i / 2] = static_cast<std::uint8_t>(others | static_cast<unsigned>(r + 8) << shift);
+  }
+
+  std::vector<float> scales_;
+  std::map<std::size_t, std::size_t> first_row_;  // of a tensor, by where it begins
+  std::vector<std::uint8_t> residuals_;           // two in a byte, each + 8
+  misses<std::int16_t> misses_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,25 @@
+/// Where a step's losses are asked, in the parameters' arithmetic.
+#pragma once
+
+#include <optional>
+
+#include "../../core/number.hpp"
+#include "../../random/axpy.hpp"
+#include "../estimation/estimation.hpp"
+
+namespace zoft::inline ZOFT_ISA::estimation {
+
+/// Point i, given the losses of those before it; none where these have led to no finite one. Throws where its radius is
+/// 0 or infinite in T's arithmetic, and is not due to losses.
+template <number T, class E>
+std::optional<point> where(const E& e, std::size_t i, const step_view& told) {
+  const point p = at(e, i, told);
+  const auto rounded = static_cast<double>(static_cast<arithmetic_t<T>>(p.scale));
+  if (i >= ready(e, {told.name, told.rate, {}})) return is_finite(rounded) ? std::optional(p) : std::nullopt;
+  if ((p.scale != 0 && rounded == 0) || !is_finite(rounded))
+    fail("engine: the radius is " + text(p.scale) +
+         ", and must be neither 0 nor infinite in the parameters' arithmetic");
+  return p;
+}
+
+}  // namespace zoft::inline ZOFT_ISA::estimation

@@ -1,0 +1,80 @@
+/// Threads for an executor, by Eigen's pool.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unsupported/Eigen/CXX11/ThreadPool>
+
+#include "../../core/executor.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// An executor of a number of threads, the caller's among them; a copy shares them. Tasks are taken as threads become
+/// free: what they compute must not, and here does not, depend on who takes them.
+class thread_pool {
+ public:
+  /// 0 threads: as many as the machine has.
+  explicit thread_pool(std::size_t threads = 0) : workers_(threads) {
+    if (workers_ == 0) workers_ = std::max(1u, std::thread::hardware_concurrency());
+    if (workers_ > 1) pool_ = std::make_shared<Eigen::ThreadPool>(static_cast<int>(workers_ - 1));
+  }
+
+  std::size_t workers() const { return workers_; }
+
+  /// The first exception that a task throws is thrown here, after all tasks that were begun have ended. May be called
+  /// from several threads at a time, and from a task of the same pool.
+  template <class F>
+  void run(std::size_t count, F&& f) const {
+    if (workers_ == 1 || count < 2) return serial{}.run(count, f);
+    std::atomic<std::size_t> next{0};
+    const auto call = std::make_shared<shared_by_helpers>();
+    const auto work = [&](std::size_t worker) {
+      try {
+        for (std::size_t task; (task = next.fetch_add(1)) < count;) f(task, worker);
+      } catch (...) {
+        next = count;
+        const std::lock_guard<std::mutex> held(call->lock);
+        if (!call->thrown) call->thrown = std::current_exception();
+      }
+    };
+    // A helper that comes when all is done finds the call closed, and touches nothing else of it: waiting for helpers
+    // that have not begun would be waiting for whatever keeps the pool's threads busy, maybe this call itself.
+    for (std::size_t worker = 1; worker < std::min(workers_, count); ++worker)
+      pool_->Schedule([&work, call, worker] {
+        {
+          const std::lock_guard<std::mutex> held(call->lock);
+          if (call->closed) return;
+          ++call->running;
+        }
+        work(worker);
+        const std::lock_guard<std::mutex> held(call->lock);
+        if (--call->running == 0) call->ended.notify_one();
+      });
+    work(0);
+    std::unique_lock<std::mutex> held(call->lock);
+    call->closed = true;
+    call->ended.wait(held, [&] { return call->running == 0; });
+    if (call->thrown) std::rethrow_exception(call->thrown);
+  }
+
+ private:
+  struct shared_by_helpers {
+    std::mutex lock;
+    std::condition_variable ended;
+    std::size_t running = 0;  // helpers that have begun and not ended
+    bool closed = false;
+    std::exception_ptr thrown;
+  };
+
+  std::size_t workers_;
+  std::shared_ptr<Eigen::ThreadPool> pool_;
+};
+
+static_assert(executor<thread_pool>);
+
+}  // namespace zoft::inline ZOFT_ISA::nn

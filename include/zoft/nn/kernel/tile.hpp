@@ -1,0 +1,116 @@
+/// The innermost loops of a product: some rows of x, times a panel of weights, into registers.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "../../simd/batch.hpp"
+#include "packed_matrix.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// Where the rows of a matrix are: row r begins at data + r·stride.
+template <class T>
+struct rows_of {
+  T* data;
+  std::size_t stride;
+
+  rows_of at(std::size_t row, std::size_t column = 0) const { return {data + row * stride + column, stride}; }
+};
+
+namespace kernel {
+
+/// A unit is what a kernel computes in: its type of x's `element`s, of `inputs` inputs each, one for a step of the sum;
+/// what a vector of one element (`spread`) and a vector of weights add to a vector of sums; how many rows of x, and how
+/// many of their inputs (`part`), are brought together to stay in cache while all panels pass; how many rows it reads
+/// at least; and how many inputs share a sum at most (`together`). A panel calls f(step, weights) for each step of
+/// [first, first + steps).
+
+/// Rows × Vectors vectors of y, each the sum over the steps in order: the same bits for a row whatever rows are beside
+/// it. With a Group, each so many steps are summed by themselves, times a scale of each column: another one for each
+/// group of W's where that is its length.
+template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, class Panel>
+[[gnu::always_inline]] inline void tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t steps,
+                                        rows_of<float> y, bool accumulate, [[maybe_unused]] const float* scales) {
+  // Sums are in registers only where these loops are unrolled, which GCC does by itself from -O3 on.
+  using floats = typename Unit::floats;
+  static_assert(sizeof(floats) == simd::register_bytes,
+                "the compile-time instruction set and the kernel's differ in width");
+  floats total[Rows][Vectors];
+#pragma GCC unroll 12
+  for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
+    for (std::size_t v = 0; v < Vectors; ++v)
+      total[r][v] = accumulate ? floats::load_unaligned(y.data + r * y.stride + v * floats::size) : floats(0.0f);
+  const auto add_to = [&](floats(&sum)[Rows][Vectors], std::size_t first, std::size_t n)
+      __attribute__((always_inline)) {
+    panel.template for_each<Unit, Vectors>(
+        first, n, [&](std::size_t i, const typename Unit::spread(&w)[Vectors]) __attribute__((always_inline)) {
+#pragma GCC unroll 12
+          for (std::size_t r = 0; r < Rows; ++r) {
+            const auto value = Unit::to_all(x.data[r * x.stride + i]);
+#pragma GCC unroll 12
+            for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = Unit::add_product(value, w[v], sum[r][v]);
+          }
+        });
+  };
+  if constexpr (Group == 0) {
+    add_to(total, 0, steps);
+  } else {
+    for (std::size_t first = 0; first < steps; first += Group) {
+      floats sum[Rows][Vectors];
+#pragma GCC unroll 12
+      for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
+        for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = floats(0.0f);
+      add_to(sum, first, std::min(Group, steps - first));
+#pragma GCC unroll 12
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        const floats s = floats::load_unaligned(scales + v * floats::size);
+#pragma GCC unroll 12
+        for (std::size_t r = 0; r < Rows; ++r) total[r][v] = simd::fma<typename Unit::arch>(s, sum[r][v], total[r][v]);
+      }
+      if constexpr (Group * Unit::inputs == packed_matrix::group) scales += Vectors * floats::size;
+    }
+  }
+#pragma GCC unroll 12
+  for (std::size_t r = 0; r < Rows; ++r)
+#pragma GCC unroll 12
+    for (std::size_t v = 0; v < Vectors; ++v) total[r][v].store_unaligned(y.data + r * y.stride + v * floats::size);
+}
+
+/// The same where the panel has fewer than all its columns.
+template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, class Panel>
+void cut_tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t steps, rows_of<float> y,
+              bool accumulate, const float* scales, std::size_t columns) {
+  constexpr std::size_t width = Vectors * packed_matrix::lanes;
+  float whole[Rows * width] = {};
+  for (std::size_t r = 0; accumulate && r < Rows; ++r) std::copy_n(y.data + r * y.stride, columns, whole + r * width);
+  tile<Unit, Rows, Vectors, Group>(x, panel, steps, {whole, width}, accumulate, scales);
+  for (std::size_t r = 0; r < Rows; ++r) std::copy_n(whole + r * width, columns, y.data + r * y.stride);
+}
+
+/// Rows that keep the sums, a panel's vectors and a broadcast in registers: 12 × 2 of 32, or 6 × 2 of 16.
+inline constexpr std::size_t tile_rows = simd::vector_registers == 32 ? 12 : 6;
+
+template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group = 0, class Panel>
+void row_block(rows_of<const typename Unit::element> x, std::size_t rows, Panel panel, std::size_t steps,
+               rows_of<float> y, bool accumulate, std::size_t columns, const float* scales = nullptr) {
+  std::size_t row = 0;
+  for (; row + Rows <= rows; row += Rows)
+    if (columns == Vectors * packed_matrix::lanes)
+      tile<Unit, Rows, Vectors, Group>(x.at(row), panel, steps, y.at(row), accumulate, scales);
+    else
+      cut_tile<Unit, Rows, Vectors, Group>(x.at(row), panel, steps, y.at(row), accumulate, scales, columns);
+  if constexpr (Rows > 1)
+    if (row < rows)
+      row_block<Unit,
+                (Rows > 8   ? 8
+                 : Rows > 4 ? 4
+                 : Rows > 2 ? 2
+                            : 1),
+                Vectors, Group>(x.at(row), rows - row, panel, steps, y.at(row), accumulate, columns, scales);
+}
+
+}  // namespace kernel
+}  // namespace zoft::inline ZOFT_ISA::nn

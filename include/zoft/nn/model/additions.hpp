@@ -1,0 +1,106 @@
+/// What a stack of adapters adds to a decoder's parts other than linears, and to a block.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../../random/axpy.hpp"
+#include "weights.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// The gains of a norm in each of G groups, g + δ; or none, where a stack adds nothing to them.
+class group_gains {
+ public:
+  group_gains() = default;
+  group_gains(std::span<const float> gain, const std::string& norm, const adapter_stack& stack) : size_(gain.size()) {
+    const auto found = stack.gains.find(norm);
+    if (found == stack.gains.end()) return;
+    if (found->second.size != size_)
+      fail("adapter: " + text(found->second.size) + " gains are added to '" + norm + "', which has " + text(size_));
+    for (std::size_t g = 0; g < stack.size(); ++g)
+      std::transform(gain.begin(), gain.end(), found->second.of(g), std::back_inserter(values_), std::plus{});
+  }
+
+  bool empty() const { return values_.empty(); }
+  std::span<const float> of(std::size_t group) const { return std::span(values_).subspan(group * size_, size_); }
+
+ private:
+  std::size_t size_ = 0;
+  std::vector<float> values_;
+};
+
+/// The additions to one block.
+struct block_additions {
+  addition qkv, output, gate_up, down;
+  group_gains attention_norm, mlp_norm;
+  group_prefixes prefix;
+
+  block_additions() = default;
+  /// The stack's numbers must stay alive.
+  block_additions(const block& to, const adapter_stack& stack)
+      : qkv(to.qkv, stack),
+        output(to.output, stack),
+        gate_up(to.gate_up, stack),
+        down(to.down, stack),
+        attention_norm(to.attention_norm, to.attention_norm_name, stack),
+        mlp_norm(to.mlp_norm, to.mlp_norm_name, stack) {
+    const auto found = stack.prefixes.find(to.attention);
+    if (found != stack.prefixes.end()) prefix = found->second;
+  }
+
+  bool empty() const {
+    return qkv.empty() && output.empty() && gate_up.empty() && down.empty() && attention_norm.empty() &&
+           mlp_norm.empty() && prefix.length == 0;
+  }
+};
+
+/// What is added to an embedding's rows in each of G groups: E[t] + s·B_g[t]A_g, the row of what a linear of these
+/// weights multiplies; or nothing.
+class row_addition {
+ public:
+  row_addition() = default;
+  row_addition(const packed_matrix& to, const std::string& name, const adapter_stack& stack) {
+    const low_rank* const found = stack.linears.find(name);
+    if (found == nullptr) return;
+    if (found->in != to.in() || found->out != to.out())
+      fail("adapter: '" + name + "' is adapted as " + text(found->out) + " by " + text(found->in) + ", and is " +
+           text(to.out()) + " by " + text(to.in()));
+    of_ = *found;
+  }
+
+  bool empty() const { return of_.rank == 0; }
+
+  /// row (in) of `token` += the group's.
+  void add(std::size_t group, std::size_t token, std::span<float> row) const {
+    const float* const b = of_.b_of(group) + token * of_.rank;
+    for (std::size_t i = 0; i < of_.rank; ++i)
+      random::axpy<float>(row, of_.scale_of(group) * b[i], of_.a_of(group) + i * of_.in);
+  }
+
+ private:
+  low_rank of_;
+};
+
+/// The additions to what is in no block.
+struct end_additions {
+  row_addition embedding;
+  group_gains final_norm;
+  addition head;
+
+  end_additions() = default;
+  /// The stack's numbers must stay alive.
+  end_additions(const weights& to, const adapter_stack& stack)
+      : embedding(to.embedding, embedding_name, stack),
+        final_norm(to.final_norm, final_norm_name, stack),
+        head(to.output(),
+             std::vector<linear::part>{{to.has_tied_head() ? embedding_name : head_name, 0, to.output().out()}},
+             stack) {}
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn

@@ -1,0 +1,53 @@
+/// Sequences with labels, of any lengths, one behind another without padding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../../core/config.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// The label of a token that is not to be predicted.
+inline constexpr std::int32_t ignored = -100;
+
+/// labels[t] is what position t − 1 is to predict: as a rule token t itself, or `ignored`. The first label of a
+/// sequence is never looked at, as there is nothing before it. (Hugging Face's convention: the shift is made here, not
+/// by the caller.)
+class batch {
+ public:
+  struct sequence {
+    std::span<const std::int32_t> tokens, labels;
+  };
+
+  void add(std::span<const std::int32_t> tokens, std::span<const std::int32_t> labels) {
+    require(!tokens.empty(), "batch: a sequence has no tokens");
+    require(tokens.size() == labels.size(), "batch: a sequence has " + text(tokens.size()) + " tokens and " +
+                                                text(labels.size()) + " labels, and must have as many of each");
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    labels_.insert(labels_.end(), labels.begin(), labels.end());
+    ends_.push_back(tokens_.size());
+    for (std::size_t t = 1; t < labels.size(); ++t) predicted_ += labels[t] != ignored;
+  }
+  /// All tokens but the first are to be predicted.
+  void add(std::span<const std::int32_t> tokens) { add(tokens, tokens); }
+
+  std::size_t size() const { return ends_.size(); }      ///< sequences
+  std::size_t tokens() const { return tokens_.size(); }  ///< of all sequences
+  std::size_t predicted() const { return predicted_; }   ///< labels that count, of all sequences
+
+  sequence operator[](std::size_t i) const {
+    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return {std::span(tokens_).subspan(begin, ends_[i] - begin), std::span(labels_).subspan(begin, ends_[i] - begin)};
+  }
+
+ private:
+  std::vector<std::int32_t> tokens_, labels_;
+  std::vector<std::size_t> ends_;
+  std::size_t predicted_ = 0;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn

@@ -1,0 +1,318 @@
+/// Forwards at points around the weights, a layer at a time, so that no weight is written.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <numeric>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../../core/weight_points.hpp"
+#include "../../random/axpy.hpp"
+#include "../kernel/thread_pool.hpp"
+#include "decoder.hpp"
+#include "task.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+/// The points of one direction, θ + ε·z and θ − ε·z as a rule, advance together. For each half of a block, W + scale·z
+/// is made for all of them from one z, in memory for such a half, and then all tokens pass through it; between halves
+/// the residual streams are kept. So z is made once for each weight, but for rows of the embedding, which are made as
+/// they are looked up.
+///
+/// W + scale·z is rounded to what W is kept as: the numbers are those of a model that is perturbed in place, bit for
+/// bit.
+template <class Arch = simd::arch>
+class layerwise {
+ public:
+  layerwise(const config& shape, const weights& w, const rotary& angles, const thread_pool& pool,
+            const weight_points<float>& points)
+      : c_(shape), w_(w), run_(shape, w, angles), pool_(pool), points_(points), spaces_(pool.workers()) {
+    std::uint64_t element = 0;
+    w.for_each([&](const std::string&, const auto& at, std::size_t first, std::size_t rows) {
+      const bool moves = points.moves[tensors_.size()];
+      tensors_[{&at, first}] = {element, moves};
+      element += rows * weights::columns(at);
+    });
+  }
+
+  /// (points, labels), those of all tasks in order. Throws where the first point that is not θ is lost in rounding.
+  std::vector<token_score> score(std::span<const task> tasks, std::size_t labels) {
+    check_moves();
+    std::vector<token_score> result(points_.size() * labels);
+    std::vector<bool> done(points_.size(), false);
+    for (std::size_t next = 0; next < points_.size(); ++next) {
+      if (done[next]) continue;
+      query_ = points_.points[next].query;
+      std::vector<std::size_t> together;
+      for (std::size_t i = next; i < points_.size(); ++i)
+        if (points_.points[i].query == query_) {
+          together.push_back(i);
+          done[i] = true;
+        }
+      advance(tasks, together);
+      for_each_score(tasks, [&](std::size_t i, std::size_t label, const token_score& score) {
+        result[together[i] * labels + label] = score;
+      });
+    }
+    return result;
+  }
+
+ private:
+  struct place {
+    std::uint64_t element = 0;  // of the layout
+    bool moves = false;
+  };
+  /// A point: what of its weights is there, and each task's residual stream.
+  struct candidate {
+    float scale;
+    block b;
+    std::vector<float> final_norm;
+    std::vector<std::vector<float>> streams;
+  };
+  /// Rows of a panel, which a thread makes for all candidates.
+  struct rows_to_make {
+    const packed_matrix* from;
+    std::size_t first, rows;
+    place of;  // row `first`
+    packed_matrix* (*matrix_of)(candidate&);
+    std::size_t to;  // the first of their rows in that matrix
+  };
+  static constexpr std::size_t together_at_most = 8192;  // numbers of W, and of z, at a time
+
+  /// The candidates' streams, from the tokens to what enters the final norm at those that predict a label.
+  void advance(std::span<const task> tasks, std::span<const std::size_t> together) {
+    candidates_.resize(together.size());
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      candidates_[i].scale = static_cast<float>(points_.points[together[i]].scale);
+      candidates_[i].streams.resize(tasks.size());
+    }
+    pool_.run(tasks.size(), [&](std::size_t t, std::size_t) { embed(tasks[t], t); });
+    for (const block& b : w_.blocks) {
+      const bool last = &b == &w_.blocks.back();
+      make(
+          b.attention_norm, [](candidate & c) -> auto& { return c.b.attention_norm; });
+      make(
+          b.qkv, [](candidate & c) -> auto& { return c.b.qkv; });
+      make(
+          b.output, [](candidate & c) -> auto& { return c.b.output; });
+      make_rows();
+      for_each_stream(tasks, [&](const task& t, candidate& c, workspace& s) {
+        std::vector<std::size_t> all(last ? 0 : t.tokens.size());
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        run_.attend(c.b, t.ends, last ? t.predicting : all, s);
+      });
+      exchange_halves();
+      make(
+          b.mlp_norm, [](candidate & c) -> auto& { return c.b.mlp_norm; });
+      make(
+          b.gate_up, [](candidate & c) -> auto& { return c.b.gate_up; });
+      make(
+          b.down, [](candidate & c) -> auto& { return c.b.down; });
+      make_rows();
+      for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.transform(c.b, s); });
+      exchange_halves();
+    }
+  }
+
+  /// The memory of one half's matrices is the other's.
+  void exchange_halves() {
+    for (candidate& c : candidates_) {
+      std::swap(c.b.qkv.weight, c.b.gate_up.weight);
+      std::swap(c.b.output.weight, c.b.down.weight);
+    }
+  }
+
+  /// Calls f(i, label, score) for candidate i's score at each label. The head is made a block of the vocabulary at a
+  /// time, in the memory of qkv.
+  template <class F>
+  void for_each_score(std::span<const task> tasks, F f) {
+    make(
+        w_.final_norm, [](candidate & c) -> auto& { return c.final_norm; });
+    for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.norm(c.final_norm, s.stream); });
+    std::vector<std::vector<running_cross_entropy>> running(tasks.size() * candidates_.size());
+    for (std::size_t i = 0; i < running.size(); ++i)
+      for (const std::int32_t label : tasks[i % tasks.size()].labels)
+        running[i].emplace_back(static_cast<std::size_t>(label));
+    const packed_matrix& w = w_.output();
+    const std::size_t outputs = 1024 / w.width() * w.width();
+    for (std::size_t first = 0; first < w.out(); first += outputs) {
+      const std::size_t n = std::min(outputs, w.out() - first);
+      const place of = tensors_.at({&w, 0});
+      make(w, first, n, {of.element + first * w.in(), of.moves},
+           [](candidate& c) -> packed_matrix* { return &c.b.qkv.weight; });
+      make_rows();
+      for_each_stream(tasks, [&](const task& t, candidate& c, workspace& s) {
+        s.logits.resize(t.labels.size() * n);
+        matmul<Arch>(rows_of<const float>{s.stream.data(), w.in()}, t.labels.size(), c.b.qkv.weight,
+                     rows_of<float>{s.logits.data(), n});
+        const std::size_t index = static_cast<std::size_t>(&c - candidates_.data()) * tasks.size() +
+                                  static_cast<std::size_t>(&t - tasks.data());
+        for (std::size_t row = 0; row < t.labels.size(); ++row)
+          running[index][row].template add<Arch>({s.logits.data() + row * n, n}, first);
+      });
+    }
+    for (std::size_t i = 0; i < candidates_.size(); ++i)
+      for (std::size_t t = 0; t < tasks.size(); ++t)
+        for (std::size_t row = 0; row < tasks[t].labels.size(); ++row)
+          f(i, tasks[t].first_label + row, running[i * tasks.size() + t][row].result());
+  }
+
+  /// Calls f(task, candidate, s) for all of them, with s.stream the candidate's of that task.
+  template <class F>
+  void for_each_stream(std::span<const task> tasks, F f) {
+    pool_.run(tasks.size() * candidates_.size(), [&](std::size_t index, std::size_t worker) {
+      const std::size_t t = index % tasks.size();
+      if (tasks[t].labels.empty()) return;
+      candidate& c = candidates_[index / tasks.size()];
+      workspace& s = spaces_[worker];
+      s.stream.swap(c.streams[t]);
+      f(tasks[t], c, s);
+      s.stream.swap(c.streams[t]);
+    });
+  }
+
+  /// The embedding's rows at the task's tokens, of all candidates.
+  void embed(const task& t, std::size_t index) {
+    const std::size_t n = c_.dim;
+    const place of = tensors_.at({&w_.embedding, 0});
+    std::vector<float> row(n), z(n);
+    for (candidate& c : candidates_) c.streams[index].resize(t.tokens.size() * n);
+    for (std::size_t i = 0; i < t.tokens.size(); ++i) {
+      const auto token = static_cast<std::size_t>(t.tokens[i]);
+      w_.embedding.row(token, row);
+      draw({of.element + token * n, of.moves}, z);
+      for (candidate& c : candidates_) {
+        const std::span<float> x = std::span(c.streams[index]).subspan(i * n, n);
+        std::copy(row.begin(), row.end(), x.begin());
+        move(c, of, x, z);
+        if (w_.embedding.type() == dtype::bf16)
+          for (float& value : x) value = static_cast<float>(bfloat16(value));
+      }
+    }
+  }
+
+  /// The candidates' vectors, whole or a part after another.
+  template <class At>
+  void make(const std::vector<float>& from, At at) {
+    make(from, 0, from.size(), at);
+  }
+  template <class At>
+  void make(const std::vector<float>& from, std::size_t first, std::size_t n, At at) {
+    const place of = tensors_.at({&from, first});
+    std::vector<float> z(n);
+    draw(of, z);
+    for (candidate& c : candidates_) {
+      std::vector<float>& x = at(c);
+      if (first == 0) x = from;
+      move(c, of, std::span(x).subspan(first, n), z);
+    }
+  }
+
+  /// The candidates' linears: biases at once, and rows by make_rows().
+  template <class At>
+  void make(const linear& from, At) {
+    for (candidate& c : candidates_) At{}(c).weight.reshape(from.weight.out(), from.weight.in(), from.weight.type());
+    for (const linear::part& p : from.parts) {
+      add_rows(
+          from.weight, p.first, p.out, tensors_.at({&from.weight, p.first}),
+          [](candidate& c) { return &At{}(c).weight; }, p.first);
+      if (!from.bias.empty())
+        make(
+            from.bias, p.first, p.out, [](candidate & c) -> auto& { return At{}(c).bias; });
+    }
+  }
+
+  /// Some rows of a matrix, as matrices of their own.
+  void make(const packed_matrix& from, std::size_t first, std::size_t rows, place of,
+            packed_matrix* (*matrix_of)(candidate&)) {
+    for (candidate& c : candidates_) matrix_of(c)->reshape(rows, from.in(), from.type());
+    add_rows(from, first, rows, of, matrix_of, 0);
+  }
+
+  void add_rows(const packed_matrix& from, std::size_t first, std::size_t rows, place of,
+                packed_matrix* (*matrix_of)(candidate&), std::size_t to) {
+    for (std::size_t row = 0, n; row < rows; row += n) {
+      n = std::min(rows - row, from.width() - (first + row) % from.width());
+      rows_.push_back({&from, first + row, n, {of.element + row * from.in(), of.moves}, matrix_of, to + row});
+    }
+  }
+
+  /// What add_rows() has named. Two threads may write to one panel, each to columns of its own.
+  void make_rows() {
+    pool_.run(rows_.size(), [&](std::size_t index, std::size_t) {
+      static thread_local std::vector<float> w, z, x;
+      const rows_to_make& r = rows_[index];
+      const std::size_t in = r.from->in(), most = std::max<std::size_t>(1, together_at_most / in);
+      for (std::size_t row = 0, n; row < r.rows; row += n) {
+        n = std::min(most, r.rows - row);
+        w.resize(n * in);
+        z.resize(n * in);
+        r.from->read(r.first + row, w);
+        draw({r.of.element + row * in, r.of.moves}, z);
+        for (candidate& c : candidates_) {
+          x = w;
+          move(c, r.of, x, z);
+          r.matrix_of(c)->assign(x, r.to + row);
+        }
+      }
+    });
+    rows_.clear();
+  }
+
+  /// Of the first row of each of the blocks' matrices, more than one weight in 100 must move: what is measured has
+  /// little to do with z otherwise.
+  void check_moves() {
+    const auto p =
+        std::find_if(points_.points.begin(), points_.points.end(), [](const point& q) { return q.scale != 0; });
+    if (p == points_.points.end()) return;
+    query_ = p->query;
+    candidate there;
+    there.scale = static_cast<float>(p->scale);
+    std::size_t asked = 0, moved = 0;
+    for (const block& b : w_.blocks)
+      for (const linear* l : {&b.qkv, &b.output, &b.gate_up, &b.down}) {
+        const place of = tensors_.at({&l->weight, 0});
+        if (!of.moves) continue;
+        std::vector<float> w(l->weight.in()), z(w.size());
+        l->weight.row(0, w);
+        draw(of, z);
+        std::vector<float> x = w;
+        move(there, of, x, z);
+        packed_matrix kept = pack(x, 1, x.size(), l->weight.type());
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          asked += z[i] != 0;
+          moved += kept.at(0, i) != w[i];
+        }
+      }
+    if (100 * moved < asked)
+      fail("transformer: the radius is " + text(p->scale) +
+           ", and must be larger: rounding to what weights are kept as leaves " + text(asked - moved) + " of " +
+           text(asked) + " where they are");
+  }
+
+  /// z ← the direction's from element `of` on.
+  void draw(place of, std::span<float> z) const {
+    if (of.moves) points_.noise(query_, of.element, z);
+  }
+  static void move(const candidate& c, place of, std::span<float> x, std::span<const float> z) {
+    if (of.moves && c.scale != 0) random::axpy<float>(x, c.scale, z.data());
+  }
+
+  const config& c_;
+  const weights& w_;
+  decoder<Arch> run_;
+  const thread_pool& pool_;
+  const weight_points<float>& points_;
+  std::vector<workspace> spaces_;
+  std::map<std::pair<const void*, std::size_t>, place> tensors_;  // by where they are, and their first row there
+  std::size_t query_ = 0;
+  std::vector<candidate> candidates_;
+  std::vector<rows_to_make> rows_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn

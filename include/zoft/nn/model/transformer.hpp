@@ -1,0 +1,375 @@
+/// A decoder of the Llama family that evaluates many adapters in one forward.
+#pragma once
+
+#include <numeric>
+#include <utility>
+
+#include "../../core/layout.hpp"
+#include "../../core/weight_points.hpp"
+#include "../../io/checkpoint.hpp"
+#include "../kernel/start.hpp"
+#include "../kernel/thread_pool.hpp"
+#include "activation_cache.hpp"
+#include "batch.hpp"
+#include "criterion.hpp"
+#include "decoder.hpp"
+#include "layerwise.hpp"
+#include "model_additions.hpp"
+#include "task.hpp"
+
+namespace zoft::inline ZOFT_ISA::nn {
+
+struct load_options {
+  dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32, and with i4 and
+                               ///< nf4 the embedding and the head are i8, as they suffer most from few bits
+  std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
+  std::size_t activation_cache = 0;  ///< bytes of memory for what enters the first adapted block, kept for the next
+                                     ///< time that scores or losses are asked of a sequence; 0: nothing is kept
+};
+
+/// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases where the checkpoint has them.
+/// Weights are const: forwards in any number of threads may share one transformer.
+///
+/// A loss is the mean of −ln p(label) over all labels of a batch, in nats, or what else the criterion says. It is the
+/// same for a batch, to the last bit, however many groups are evaluated beside it and on however many threads.
+class transformer {
+ public:
+  transformer(const io::checkpoint& from, const load_options& o)
+      : c_(from.shape()),
+        angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing),
+        pool_(o.threads),
+        kept_(o.activation_cache) {
+    make_room(from, o.weights);
+    std::vector<float> values;
+    w_.for_each([&](const std::string& name, auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t columns = nn::weights::columns(at);
+      values.resize(rows * columns);
+      from.read(name, columns == 1 ? std::vector{rows} : std::vector{rows, columns}, values);
+      nn::weights::write(at, first, values);
+    });
+  }
+
+  const config& shape() const { return c_; }
+  const thread_pool& threads() const { return pool_; }
+
+  /// What enters the first adapted block, of the sequences that score() and losses() have seen: each takes
+  /// tokens·(dim + 1)·4 bytes, without those behind the last that predicts a label. Nothing is looked up or kept for
+  /// adapters in block 0, where there is nothing to gain, or where there are none.
+  const activation_cache& activations() const { return kept_; }
+
+  /// The linears that adapters attach to: q, k, v, o, gate, up and down of each block, by Hugging Face's names, (out,
+  /// in).
+  const zoft::layout& layout() const { return linears_; }
+
+  /// The norms, by Hugging Face's names: two of each block, and the one before the head, a gain (dim) each.
+  const zoft::layout& norms() const { return norms_; }
+
+  /// The keys and values of the tokens, at positions from 0 on, in each block.
+  std::vector<attention_state> attention_states(std::span<const std::int32_t> tokens) const {
+    check(tokens);
+    workspace s;
+    cache made = prepare(adapter_stack(1)).begin(c_.layers);
+    const std::size_t last[] = {tokens.size() - 1};
+    run_decoder().run(tokens, last, {}, {}, s, &made);
+    std::vector<attention_state> result;
+    for (std::size_t i = 0; i < c_.layers; ++i)
+      result.push_back({w_.blocks[i].attention, std::move(made.keys[i]), std::move(made.values[i])});
+    return result;
+  }
+
+  /// All weights as one buffer, row-major, by Hugging Face's names: what training them all needs.
+  zoft::layout weights_layout() const { return w_.layout(); }
+  std::vector<float> weights() const {
+    std::vector<float> result;
+    w_.for_each([&](const std::string&, const auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t size = rows * nn::weights::columns(at);
+      result.resize(result.size() + size);
+      nn::weights::read(at, first, std::span(result).last(size));
+    });
+    return result;
+  }
+  /// Takes over the buffer's numbers. No forward may be running.
+  void assign(std::span<const float> all) {
+    const std::size_t size = weights_layout().size();
+    require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
+    kept_.clear();
+    w_.for_each([&](const std::string&, auto& at, std::size_t first, std::size_t rows) {
+      const std::size_t n = rows * nn::weights::columns(at);
+      nn::weights::write(at, first, all.first(n));
+      all = all.subspan(n);
+    });
+  }
+
+  /// The matrices of a model that is kept as i8, as zoft::quantised trains them: their names and shapes, their codes
+  /// one behind another, and the scale of each row. Norms and biases, which are f32, are none of them.
+  zoft::layout codes_layout() const {
+    zoft::layout result;
+    nn::weights::for_each_coded(w_, [&](const std::string& name, const packed_matrix& m, std::size_t,
+                                        std::size_t rows) { result.add(name, rows, m.in()); });
+    return result;
+  }
+  std::vector<std::int8_t> codes() const {
+    std::vector<std::int8_t> result;
+    nn::weights::for_each_coded(w_,
+                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
+                                  result.resize(result.size() + rows * m.in());
+                                  m.read_codes(first, std::span(result).last(rows * m.in()));
+                                });
+    return result;
+  }
+  std::vector<float> scales() const {
+    std::vector<float> result;
+    nn::weights::for_each_coded(w_,
+                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
+                                  for (std::size_t o = first; o < first + rows; ++o)
+                                    result.push_back(m.scale_of_row(o));
+                                });
+    return result;
+  }
+  /// Takes over the codes; scales stay. No forward may be running.
+  void assign(std::span<const std::int8_t> codes) {
+    const std::size_t size = codes_layout().size();
+    require(codes.size() == size, "transformer: " + text(codes.size()) + " codes were given, and it has " + text(size));
+    kept_.clear();
+    nn::weights::for_each_coded(w_, [&](const std::string&, packed_matrix& m, std::size_t first, std::size_t rows) {
+      m.assign_codes(codes.first(rows * m.in()), first);
+      codes = codes.subspan(rows * m.in());
+    });
+  }
+
+  /// Changes the weights where they are, a piece at a time: see weighted_model. No forward may be running.
+  using weight_type = float;
+  template <class F>
+  void update_weights(const std::vector<bool>& moves, F f, bool together = false) {
+    kept_.clear();
+    if (together)
+      w_.update(pool_, moves, f);
+    else
+      w_.update(serial{}, moves, f);
+  }
+
+  /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).
+  void losses(const batch& b, const adapter_stack& adapters, std::span<double> losses,
+              criterion of = criterion::loss) const {
+    require(losses.size() == adapters.size(), "transformer: there is room for " + text(losses.size()) +
+                                                  " losses, and there are " + text(adapters.size()) + " adapters");
+    write_values(of, b, score(b, adapters), losses);
+  }
+
+  /// Group g's loss on sequence g mod B of the batch's B alone, as per_example asks: losses (adapters.size()), a
+  /// multiple of B. Over the sequences their mean is the batch's loss: each is weighed by its labels.
+  void example_losses(const batch& b, const adapter_stack& adapters, std::span<double> losses,
+                      criterion of = criterion::loss) const {
+    require(losses.size() == adapters.size() && b.size() > 0 && losses.size() % b.size() == 0,
+            "transformer: there are " + text(losses.size()) + " losses of " + text(adapters.size()) + " adapters on " +
+                text(b.size()) + " sequences, and must be as many of each sequence");
+    check(b, 0);
+    const double all = counted(of, b);
+    std::vector<double> own(losses.size() / b.size());
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      batch one;
+      one.add(b[i].tokens, b[i].labels);
+      std::fill(own.begin(), own.end(), 0.0);
+      if (one.predicted() > 0) this->losses(one, adapters.every(b.size(), i), own, of);
+      const double weight = counted(of, one) * static_cast<double>(b.size()) / all;
+      for (std::size_t g = 0; g < own.size(); ++g) losses[g * b.size() + i] = own[g] * weight;
+    }
+  }
+  double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
+    double result = 0;
+    losses(b, adapter, {&result, 1}, of);
+    return result;
+  }
+
+  /// The loss at each of some points around the weights: losses (points.size()).
+  void losses(const batch& b, const weight_points<float>& points, std::span<double> losses,
+              criterion of = criterion::loss) const {
+    require(losses.size() == points.size(), "transformer: there is room for " + text(losses.size()) +
+                                                " losses, and there are " + text(points.size()) + " points");
+    write_values(of, b, score(b, points), losses);
+  }
+  double loss(const batch& b, const weight_points<float>& point, criterion of = criterion::loss) const {
+    double result = 0;
+    losses(b, point, {&result, 1}, of);
+    return result;
+  }
+
+  /// (groups, labels that count): each label's −ln p, and the most probable token in its place.
+  std::vector<token_score> score(const batch& b, const adapter_stack& adapters = adapter_stack(1)) const {
+    const std::size_t groups = adapters.size();
+    const model_additions additions = prepare(adapters);
+    check(b, additions.prefix_length());
+    // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
+    // such tasks than threads, in some of the groups.
+    const std::size_t workers = pool_.workers();
+    const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
+    const std::vector<task> tasks = tasks_of(b, most);
+    const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
+    std::vector<token_score> result(groups * b.predicted());
+    std::vector<workspace> spaces(workers);
+    pool_.run(tasks.size() * slices, [&](std::size_t index, std::size_t worker) {
+      const task& t = tasks[index / slices];
+      const std::size_t slice = index % slices, from = slice * groups / slices, to = (slice + 1) * groups / slices;
+      score(t, additions, {from, to - from}, spaces[worker], [&](std::size_t group, std::size_t label) -> token_score& {
+        return result[(from + group) * b.predicted() + t.first_label + label];
+      });
+    });
+    return result;
+  }
+
+  /// (points, labels that count): the scores of a model whose weights are those of the point, rounded to what they are
+  /// kept as, bit for bit. They are made a half of a block at a time, for the points of one direction together.
+  std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
+    w_.check_trainable();
+    check(b, 0);
+    const std::size_t workers = pool_.workers();
+    return layerwise<>(c_, w_, angles_, pool_, points)
+        .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers)), b.predicted());
+  }
+
+  /// tokens -> logits (tokens, vocabulary), with one adapter or none.
+  std::vector<float> logits(std::span<const std::int32_t> tokens,
+                            const adapter_stack& adapter = adapter_stack(1)) const {
+    check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    check(tokens, additions.prefix_length());
+    workspace s;
+    std::vector<std::size_t> rows(tokens.size());
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
+    run_decoder(additions).logits(s);
+    return std::move(s.logits);
+  }
+
+  /// The prompt and what follows it, always the most probable token, until `most` new ones, the end of the context, or
+  /// `stop`, which is not put behind.
+  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
+                                     const adapter_stack& adapter = adapter_stack(1)) const {
+    check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    check(prompt, additions.prefix_length());
+    std::vector<std::int32_t> result(prompt.begin(), prompt.end());
+    workspace s;
+    cache past = additions.begin(c_.layers);
+    std::span<const std::int32_t> next(result);
+    for (std::size_t made = 0; made < most && past.length + next.size() < c_.context; ++made) {
+      const std::size_t last[] = {next.size() - 1};
+      run_decoder(additions).run(next, last, additions.blocks, {0, 1}, s, &past);
+      run_decoder(additions).logits(s);
+      const std::int32_t token = cross_entropy(s.logits, 0).best;
+      if (token < 0 || token == stop) break;
+      result.push_back(token);
+      next = std::span<const std::int32_t>(result).last(1);
+    }
+    return result;
+  }
+
+ private:
+  static constexpr std::size_t most_rows = 512;  // of a task, in all groups
+
+  static void write_values(criterion of, const batch& b, std::span<const token_score> scores,
+                           std::span<double> values) {
+    for (std::size_t g = 0; g < values.size(); ++g)
+      values[g] = value_of(of, b, scores.subspan(g * b.predicted(), b.predicted()));
+  }
+
+  decoder<> run_decoder() const { return {c_, w_, angles_}; }
+  decoder<> run_decoder(const model_additions& additions) const { return {c_, w_, angles_, additions.ends}; }
+
+  template <class Place>
+  void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
+    if (t.labels.empty()) return;
+    const std::size_t first = additions.first_adapted();
+    if (first > 0 && kept_.most_bytes() > 0) {
+      kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
+        run_decoder().run_below(first, tokens, ends, s);
+        return std::span<const float>(s.stream);
+      });
+      s.stream.swap(s.entering);
+      run_decoder(additions).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
+    } else {
+      run_decoder(additions).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
+    }
+    const std::vector<token_score> scores = run_decoder(additions).scores(t.labels, s, g);
+    const bool shared = scores.size() == t.labels.size();
+    for (std::size_t group = 0; group < g.count; ++group)
+      for (std::size_t i = 0; i < t.labels.size(); ++i)
+        place(group, i) = scores[(shared ? 0 : group) * t.labels.size() + i];
+  }
+
+  /// Behind a prefix of that length.
+  void check(std::span<const std::int32_t> tokens, std::size_t prefix = 0) const {
+    if (tokens.empty()) fail("transformer: a sequence has no tokens");
+    if (tokens.size() + prefix > c_.context)
+      fail("transformer: a sequence has " + text(tokens.size()) + " tokens" +
+           (prefix > 0 ? " behind a prefix of " + text(prefix) : "") + ", and the context is " + text(c_.context));
+    for (const std::int32_t token : tokens) check_token(token);
+  }
+  void check(const batch& b, std::size_t prefix) const {
+    if (b.predicted() == 0)
+      fail(
+          "transformer: the batch has no labels, and must have at least one "
+          "that is not ignored");
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      check(b[i].tokens, prefix);
+      for (const std::int32_t label : b[i].labels.subspan(1))
+        if (label != ignored) check_token(label);
+    }
+  }
+  static void check_single(const adapter_stack& adapter) {
+    if (adapter.size() != 1) fail("transformer: there are " + text(adapter.size()) + " adapters, and must be 1");
+  }
+  void check_token(std::int32_t token) const {
+    if (token < 0 || static_cast<std::size_t>(token) >= c_.vocabulary)
+      fail("transformer: token " + text(token) + " is not in the vocabulary of " + text(c_.vocabulary));
+  }
+
+  model_additions prepare(const adapter_stack& stack) const { return {w_, linears_, norms_, stack}; }
+
+  void make_room(const io::checkpoint& from, dtype type) {
+    const std::size_t queries = c_.heads * c_.head_dim, keys = c_.kv_heads * c_.head_dim;
+    const dtype words = bits_of(type) < 8 ? dtype::i8 : type;
+    w_.embedding = packed_matrix(c_.vocabulary, c_.dim, words);
+    if (!c_.tied_head) w_.head = packed_matrix(c_.vocabulary, c_.dim, words);
+    w_.final_norm.resize(c_.dim);
+    for (std::size_t layer = 0; layer < c_.layers; ++layer) {
+      const std::string name = "model.layers." + text(layer) + ".";
+      const auto make = [&](std::size_t in, std::initializer_list<std::pair<const char*, std::size_t>> parts) {
+        linear l;
+        std::size_t out = 0;
+        bool biased = false;
+        for (const auto& [part, size] : parts) {
+          l.parts.push_back({name + part, out, size});
+          linears_.add(name + part, size, in);
+          biased = biased || from.find(name + part + ".bias").has_value();
+          out += size;
+        }
+        l.weight = packed_matrix(out, in, type);
+        if (biased) l.bias.resize(out);
+        return l;
+      };
+      block& b = w_.blocks.emplace_back();
+      b.attention_norm.resize(c_.dim);
+      b.mlp_norm.resize(c_.dim);
+      b.attention = name + "self_attn";
+      b.attention_norm_name = name + "input_layernorm";
+      b.mlp_norm_name = name + "post_attention_layernorm";
+      norms_.add(b.attention_norm_name, c_.dim);
+      norms_.add(b.mlp_norm_name, c_.dim);
+      b.qkv = make(c_.dim, {{"self_attn.q_proj", queries}, {"self_attn.k_proj", keys}, {"self_attn.v_proj", keys}});
+      b.output = make(queries, {{"self_attn.o_proj", c_.dim}});
+      b.gate_up = make(c_.dim, {{"mlp.gate_proj", c_.hidden}, {"mlp.up_proj", c_.hidden}});
+      b.down = make(c_.hidden, {{"mlp.down_proj", c_.dim}});
+    }
+    norms_.add(final_norm_name, c_.dim);
+  }
+
+  config c_;
+  rotary angles_;
+  thread_pool pool_;
+  nn::weights w_;
+  zoft::layout linears_, norms_;
+  mutable activation_cache kept_;  // its own lock makes it safe to share
+};
+
+}  // namespace zoft::inline ZOFT_ISA::nn

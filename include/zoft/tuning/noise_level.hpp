@@ -1,0 +1,123 @@
+/// How noisy the values of a function are, measured from few of them.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "../core/number.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// What a difference table of values says.
+enum class table_verdict {
+  noise,      ///< differences of some orders agree on σ and change their signs
+  exact,      ///< differences of some order are all 0: a polynomial without any noise
+  too_close,  ///< half of the neighbours are equal: the points must be further apart
+  too_far,    ///< the function's own differences are what is seen: the points must be closer together
+};
+
+/// σ as a table of values has it.
+struct noise_level {
+  double value = 0;       ///< σ; where the verdict is too_far, σ is at most about this
+  std::size_t order = 0;  ///< k, the order of the differences that gave it
+  double spacing = 0;     ///< h, between the points
+  double magnitude = 0;   ///< the largest of |f|
+  table_verdict verdict = table_verdict::too_far;
+
+  bool constant() const { return verdict == table_verdict::too_close; }  ///< equal wherever they were looked at
+};
+
+/// Values at points in equal distances -> their noise. The k-th differences of a smooth function vanish as hᵏ, those of
+/// independent errors of variance σ² keep the variance σ²(2k)!/(k!)²:
+///
+///     σ_k² = γ_k · mean of squared k-th differences        γ_k = (k!)²/(2k)!
+///
+/// and σ is the first σ_k that agrees with the two after it within a factor of 4 and whose differences change sign.
+/// Moré and Wild 2011, "Estimating computational noise", SIAM J. Sci. Comput. 33:1292 (ECnoise). Nothing is asked of
+/// the errors' distribution; rounding, quantisation and a data set's sampling are noise as well.
+inline noise_level noise_of(std::span<const double> values) {
+  noise_level result;
+  std::vector<double> d(values.begin(), values.end());
+  for (const double v : d) {
+    if (!is_finite(v)) return result;
+    result.magnitude = std::max(result.magnitude, std::abs(v));
+  }
+  std::vector<double> level;
+  std::vector<bool> alternates;
+  double gamma = 1;
+  for (std::size_t k = 1; k < values.size(); ++k) {
+    for (std::size_t i = 0; i + 1 < d.size(); ++i) d[i] = d[i + 1] - d[i];
+    d.pop_back();
+    const auto equal = static_cast<std::size_t>(std::count(d.begin(), d.end(), 0.0));
+    if (k == 1 && 2 * equal >= d.size()) {
+      result.verdict = table_verdict::too_close;
+      return result;
+    }
+    if (equal == d.size() && d.size() > 1) {
+      result.order = k;
+      result.verdict = table_verdict::exact;
+      return result;
+    }
+    gamma *= static_cast<double>(k) / static_cast<double>(4 * k - 2);
+    double squares = 0;
+    for (const double v : d) squares += v * v / static_cast<double>(d.size());
+    level.push_back(std::sqrt(gamma * squares));
+    const auto [least, most] = std::minmax_element(d.begin(), d.end());
+    alternates.push_back(*least < 0 && *most > 0);
+  }
+  for (std::size_t k = 1; k + 2 <= level.size(); ++k) {
+    const auto [least, most] = std::minmax({level[k - 1], level[k], level[k + 1]});
+    if (!alternates[k - 1] || most > 4 * least) continue;
+    result.value = level[k - 1];
+    result.order = k;
+    result.verdict = table_verdict::noise;
+    return result;
+  }
+  const auto smallest = std::min_element(level.begin(), level.end());
+  result.value = *smallest;
+  result.order = static_cast<std::size_t>(smallest - level.begin()) + 1;
+  return result;
+}
+
+/// The noise of f: double(double) around 0, from 9 values h apart, and from 9 others where these were too close
+/// together or too far apart: 8 tables at most. A function that varies much within h looks noisy, too, but not from
+/// nearby: what is more than rounding is believed if it is as large h/64 apart, or if nothing at all is seen there, as
+/// it is with quanta. Where all tables were too far apart, σ is the least upper bound; where all were too close, f is
+/// constant as far as could be seen.
+template <class F>
+noise_level measure_noise(F&& f, double h) {
+  constexpr int points = 9, tables = 8;
+  double above = 0, below = 0;  // spacings known as too far, and as too close
+  noise_level best;
+  std::optional<noise_level> claimed;
+  for (int i = 0; i < tables; ++i) {
+    std::array<double, points> values;
+    for (int j = 0; j < points; ++j) values[static_cast<std::size_t>(j)] = f((j - points / 2) * h);
+    noise_level now = noise_of(values);
+    now.spacing = h;
+    const bool noisy = now.verdict == table_verdict::noise;
+    if (claimed && (now.constant() || (noisy && 4 * now.value > claimed->value))) return *claimed;
+    claimed.reset();
+    bool far = now.verdict == table_verdict::too_far;
+    if (noisy && now.value > 1e-6 * now.magnitude) {
+      claimed = now;
+      far = true;
+    } else if (noisy || now.verdict == table_verdict::exact) {
+      return now;
+    }
+    const bool better = best.magnitude == 0 || best.constant() || (far && now.value < best.value);
+    if (is_finite(now.magnitude) && (!far || now.value > 0) && better) best = now;
+    (far ? above : below) = h;
+    if (!claimed && above > 0 && below > 0 && above <= 4 * below) break;
+    const double next = above == 0 ? 64 * below : below == 0 || claimed ? above / 64 : std::sqrt(above * below);
+    h = std::exp2(std::round(std::log2(next)));
+  }
+  return claimed ? *claimed : best;
+}
+
+}  // namespace zoft::inline ZOFT_ISA
