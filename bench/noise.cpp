@@ -6,9 +6,9 @@
 #include <random>
 #include <string>
 #include <vector>
+#include <zoft/engine/directions/parallel.hpp>
 #include <zoft/nn/kernel/thread_pool.hpp>
 #include <zoft/sampler/gaussian.hpp>
-#include <zoft/engine/directions/parallel.hpp>
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/sampler/sparse.hpp>
 #include <zoft/sampler/sphere.hpp>

@@ -9,9 +9,9 @@
 #include <string>
 #include <type_traits>
 #include <vector>
+#include <zoft/core/direction.hpp>
 #include <zoft/core/number.hpp>
 #include <zoft/random/axpy.hpp>
-#include <zoft/core/direction.hpp>
 
 #include "catch.hpp"
 

@@ -1,8 +1,8 @@
 // A buffer that is moved about and comes back: bits are compared, not numbers.
 #include <limits>
-#include <zoft/engine/points/in_place.hpp>
 #include <zoft/concepts.hpp>
 #include <zoft/engine.hpp>
+#include <zoft/engine/points/in_place.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/random/philox.hpp>

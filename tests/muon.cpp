@@ -1,8 +1,9 @@
 // The matrix sign against singular values, and ZO-Muon's step against that of the dense estimate.
 #include <algorithm>
+#include <zoft/engine/update/newton_schulz.hpp>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/method/zo_muon.hpp>
-#include <zoft/engine/update/newton_schulz.hpp>
+#include <zoft/sampler/gaussian.hpp>
 #include <zoft/sampler/subspace.hpp>
 
 #include "core_support.hpp"

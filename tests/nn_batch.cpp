@@ -2,8 +2,8 @@
 #include <chrono>
 #include <stdexcept>
 #include <thread>
-#include <zoft/nn/model/batch.hpp>
 #include <zoft/nn/kernel/thread_pool.hpp>
+#include <zoft/nn/model/batch.hpp>
 
 #include "io_support.hpp"
 

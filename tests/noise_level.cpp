@@ -1,7 +1,7 @@
 #include <limits>
-#include <zoft/tuning/noise_level.hpp>
 #include <zoft/sampler/gaussian.hpp>
 #include <zoft/sampler/uniform.hpp>
+#include <zoft/tuning/noise_level.hpp>
 
 #include "autotune_support.hpp"
 

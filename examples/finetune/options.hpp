@@ -6,8 +6,8 @@
 #include <limits>
 #include <string>
 #include <vector>
-#include <zoft/nn/model/criterion.hpp>
 #include <zoft/core/dtype.hpp>
+#include <zoft/nn/model/criterion.hpp>
 
 #include "recipe.hpp"
 #include "text.hpp"

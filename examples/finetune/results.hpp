@@ -3,8 +3,8 @@
 
 #include <memory>
 #include <string>
-#include <zoft/io/output_file.hpp>
 #include <zoft/core/report.hpp>
+#include <zoft/io/output_file.hpp>
 
 #include "task.hpp"
 

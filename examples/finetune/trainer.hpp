@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 #include <vector>
+#include <zoft/core/report.hpp>
 #include <zoft/nn/model/batch.hpp>
 #include <zoft/nn/transformer.hpp>
-#include <zoft/core/report.hpp>
 
 #include "options.hpp"
 

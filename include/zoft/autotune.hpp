@@ -1,4 +1,4 @@
-/// ε and η of a tuner, measured on the loss that is to be trained.
+/// Chooses a tuner's ε and η by measurements on the loss that is to be trained.
 #pragma once
 
 #include <algorithm>
@@ -21,31 +21,32 @@
 namespace zoft::inline ZOFT_ISA {
 
 struct autotune_options {
-  std::size_t evaluations = 1000;  ///< losses to spend, about, and at most a tenth more; some 70 + 100 steps at least
+  /// About how many losses to spend; at most a tenth more. The least that it takes is about 70, and those of 100 steps.
+  std::size_t evaluations = 1000;
 
-  /// Makes f the loss of batch i, for i from 0 on and always of the same examples: called before f is asked about that
-  /// batch. Where it is not given, f is one function.
+  /// batch(i) makes f the loss of batch i = 0, 1, …, with the same examples each time. It is called before f is
+  /// evaluated on that batch. If it is not given, f is one function.
   std::function<void(std::uint32_t)> batch = {};
-  std::size_t steps = 0;  ///< that the tuner will make with batches, η falling as 1/√steps; 0: no more than a trial has
+  std::size_t steps = 0;  ///< length of the planned run on batches: η goes as 1/√steps; 0: no longer than a trial
 };
 
-/// What was chosen, and what from. Derivatives are those of φ(t) = L(x + tz), over some directions z.
+/// What was chosen, and from which measurements. Derivatives are those of φ(t) = L(x + tz), over a few directions z.
 struct autotune_report {
   double loss = 0;               ///< at x
   noise_level noise = {};        ///< σ of the loss
   double slope = 0;              ///< rms of φ′
-  double curvature = 0;          ///< mean of φ″: the trace of the Hessian, where E zzᵀ = I
-  bool central = true;           ///< whether the estimator's points are mirror images
-  double higher_derivative = 0;  ///< what ε is balanced with: of φ‴ if they are, of φ″ if not; 0 where unseen
+  double curvature = 0;          ///< mean of φ″: the trace of the Hessian if E zzᵀ = I
+  bool central = true;           ///< whether the estimator's points come in mirrored pairs
+  double higher_derivative = 0;  ///< the one that limits ε: φ‴ if central, else φ″; 0 if none was seen
   double epsilon = 0;            ///< chosen
-  epsilon_limit limited_by = epsilon_limit::unchanged;  ///< why not another
+  epsilon_limit limited_by = epsilon_limit::unchanged;  ///< what determined epsilon
   double learning_rate = 0;                             ///< chosen
-  std::size_t steps = 0;                                ///< of the run that it was made less for; 0: it was not
-  std::vector<rate_trial> rates = {};                   ///< in the order in which they were tried
-  std::size_t evaluations = 0;                          ///< losses asked, all of them
-  zoft::status status = zoft::status::ok;  ///< no_improvement: no rate lowered the loss, and it is as it was
+  std::size_t steps = 0;                                ///< of the run that η was lowered for; 0: it was not lowered
+  std::vector<rate_trial> rates = {};                   ///< all trials, in order
+  std::size_t evaluations = 0;                          ///< all losses evaluated
+  zoft::status status = zoft::status::ok;  ///< no_improvement: no rate lowered the loss, and η is as it was
 
-  /// All of it in a few plain lines.
+  /// The whole report in a few plain lines.
   std::string why() const;
 };
 
@@ -62,7 +63,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   r.loss = subject.loss(0, 1);
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
 
-  // The root of the rounding error is where a smooth loss' second differences are as small as its rounding.
+  // At a spacing of the root of the rounding error, a smooth loss's second differences are as small as its rounding.
   const double size = size_of<T>(subject.start());
   const double spacing = std::sqrt(roundoff<T>) * (size > 0 ? size : 1);
   r.noise = measure_noise([&](double t) { return subject.along(0, t); }, std::exp2(std::round(std::log2(spacing))));
@@ -107,7 +108,7 @@ autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options
   return r;
 }
 
-/// What is tuned must be there by these names.
+/// Checks that the estimator has `epsilon`, the optimizer has `learning_rate`, and f takes what it is shown.
 template <class Estimator, class Optimizer, class F, class Shown>
 constexpr void check() {
   constexpr bool has_epsilon = requires(Estimator & e) { e.epsilon = 1.0; };
@@ -126,22 +127,23 @@ inline std::string brief(double value) {
 
 }  // namespace tuning
 
-/// Chooses the tuner's ε and η for the loss f at x, and reports why. f takes what the tuner's step hands out: one
-/// point, or candidates.
+/// Chooses the tuner's ε and η for the loss f at x, and reports why. f is a functor as the tuner's step takes it: of
+/// one point, or of candidates.
 ///
-/// The noise of f along a direction comes from a difference table (see noise_of), ε from that and from f's derivatives
-/// (see tuning::radius_search), η from short trials (see tuning::rate_search). All of it happens on copies of the
-/// tuner, which itself gets nothing but the two numbers; x comes back bit for bit, also when f throws. It keeps a copy
-/// of x, and one of the tuner with whatever state its optimizer has. Same seed, same result, where f is a function.
+/// The noise of f along a direction comes from a difference table (see noise_of), ε from this noise and f's derivatives
+/// (see tuning::radius_search), and η from short trials (see tuning::rate_search). All of this runs on a copy of the
+/// tuner; the tuner itself only gets the two numbers. x comes back bit for bit, even if f throws. Memory: a copy of x,
+/// and one of the tuner with its optimizer's state. If f is deterministic, the same seed gives the same result.
 ///
-/// Where f is the loss of a batch, give `batch`: trials make step i with batch i, and end with the mean loss of 8 that
-/// no step had; noise and derivatives are those of batch 0, whose rounding is the noise, as it is between the points of
-/// a step. Behind it f is left at any batch. Where f draws another batch, or another random number, for each call, that
-/// is noise like any other and is measured, and ε grows by it. ε and η fit the loss around x and over the trials: where
-/// its curvature grows manyfold on the way (from Rosenbrock's plateau at 0 into the valley), η becomes too large.
-/// Measure again there, or let η fall.
+/// If f is the loss of a batch, give `batch`. Trials then make step i with batch i, and end with the mean loss of 8
+/// batches that no step used. Noise and derivatives are measured on batch 0, so the noise is its rounding, as it is
+/// between the points of one step. Afterwards f may be left at any batch. If f draws another batch or random number in
+/// each call, that counts as noise: it is measured, and makes ε larger.
 ///
-/// Throws std::invalid_argument where f(x) is not finite. That nothing improves is a result: see status.
+/// ε and η fit the loss around x and over the trials. If the curvature grows many times over on the way (from
+/// Rosenbrock's plateau at 0 into the valley), η becomes too large. Tune again at that point, or let η fall.
+///
+/// Throws std::invalid_argument if f(x) is not finite. No improvement is a result, not an error: see status.
 template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>
 requires(!owning_adapter<Adapter>) autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner,
                                                             std::span<T, N> x, F&& f, const autotune_options& o = {}) {
@@ -152,7 +154,7 @@ requires(!owning_adapter<Adapter>) autotune_report autotune(engine<Sampler, Esti
   return tuning::tune(tuner, std::span<T>(x), f, o);
 }
 
-/// The same for parameters that the adapter owns, once it is attached; f takes what the adapter shows.
+/// The same for parameters that an attached adapter owns; f takes what the adapter shows.
 template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
 autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner, F&& f, const autotune_options& o = {}) {
   tuning::check<Estimator, Optimizer, F, decltype(tuner.ask())>();

@@ -109,8 +109,9 @@ concept stateless_estimator = requires(const E& e, const step_view& view, std::s
 &&!requires(const E& e, const step_view& view) { e.ready(view); };
 
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
-/// large. It may have start(x, layout), called before the first step, adapt(c), which changes the coefficients before
-/// anything is made of them, and finish(x), called after the last piece.
+/// large. Parameters of 16 bits come widened to float, and are rounded afterwards. It may have start(x, layout), called
+/// before the first step with x as it is stored; adapt(c), which changes the coefficients before anything is made of
+/// them; and finish(x), called after the last piece with all parameters as update::rounded.
 template <class O>
 concept dense_optimizer = requires(O o, std::span<float> x, std::span<float> g, update::piece p) {
   o.template apply<float>(x, g, p);
@@ -188,6 +189,9 @@ concept owning_adapter = std::copyable<A> && requires(typename A::attached& atta
 ///                                         piece w from element `first` of the buffer at a time; what f makes of w it
 ///                                         keeps. Pieces come in order; or, where `together`, in any, and from several
 ///                                         threads at a time
+///     weight_types()                      optional: what each tensor is kept as, std::vector<nn::dtype>. Updates of
+///     those
+///                                         of 16 bits are then rounded stochastically; without it, as the model rounds
 template <class M>
 concept weighted_model = requires(M& model, const M& read, const std::vector<bool>& moves,
                                   void (*f)(std::uint64_t, std::span<typename M::weight_type>)) {

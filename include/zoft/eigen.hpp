@@ -2,7 +2,7 @@
 #pragma once
 
 #include "minimize.hpp"
-// After simd/lanes.hpp, which keeps GCC 12 from warnings in the intrinsics that Eigen uses.
+// Must come after simd/lanes.hpp, which keeps GCC 12 from warning about the intrinsics that Eigen uses.
 #include <Eigen/Core>
 
 namespace zoft::inline ZOFT_ISA {

@@ -1,4 +1,4 @@
-/// Any function of any numbers, minimised from its values alone, in one call.
+/// Minimises any function of some numbers, from its values alone, in one call.
 #pragma once
 
 #include "autotune.hpp"
@@ -14,14 +14,14 @@ struct minimize_options {
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
-  bool autotune = false;         ///< measure ε and η instead, for a tenth more evaluations, 250 at least
+  bool autotune = false;         ///< measure ε and η instead: costs a tenth more evaluations, at least 250
 };
 
-/// Descends from x, in place, along two-point estimates of ∇f. Evaluates f 2q times a step, and once before and once
-/// after; what autotune evaluates comes on top. f is any function of std::span<const T> that returns a number.
+/// Minimises f in place, starting from x, by descent along two-point estimates of ∇f. It evaluates f 2q times per step,
+/// once before and once after; autotune's evaluations come on top. f takes std::span<const T> and returns a number.
 ///
-/// Throws std::invalid_argument for options out of range and where f(x) is not finite at the start. No improvement is a
-/// result, not an error: see report::status.
+/// Throws std::invalid_argument if an option is out of range, x is empty, or f(x) is not finite at the start. No
+/// improvement is a result, not an error: see report::status.
 template <number T, std::size_t N, objective<std::span<const T>> F>
 report minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
   auto tuner = mezo({.epsilon = o.epsilon,

@@ -14,24 +14,24 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Which of the loops over a step's 2q points run side by side, in one call of the functor.
+/// Which loops over a step's 2q points are combined into one call of the functor.
 enum class parallel {
   outer,            ///< over queries: two calls of q candidates, first all θ + εzᵢ, then all θ − εzᵢ
-  outer_and_inner,  ///< over queries and signs: one call of 2q
+  outer_and_inner,  ///< over queries and signs: one call of 2q candidates
 };
 
 struct prge_options {
   std::size_t queries = 4;       ///< directions a step, q ≥ 1
   double epsilon = 1e-2;         ///< smoothing radius ε > 0
   double learning_rate = 1e-3;   ///< η
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   zoft::parallel loops = parallel::outer_and_inner;
   std::uint64_t seed = 0;  ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = (1/q) Σ (L(θ + εzᵢ) − L(θ − εzᵢ))/2ε · zᵢ, z gaussian. The mathematics of randomised gradient
-/// estimation, and of MeZO; what differs is that the candidates are evaluated together.
+/// θ ← θ − η(ĝ + λθ), ĝ = (1/q) Σ (L(θ + εzᵢ) − L(θ − εzᵢ))/2ε · zᵢ, z gaussian. The mathematics is that of randomised
+/// gradient estimation and of MeZO; only the evaluation differs, which takes the candidates together.
 template <adapter Adapter>
 auto prge(const prge_options& o, Adapter trained) {
   return engine{gaussian{},         two_point{.epsilon = o.epsilon, .queries = o.queries},
@@ -39,7 +39,7 @@ auto prge(const prge_options& o, Adapter trained) {
                 seed{o.seed},       per_call{o.loops == parallel::outer ? o.queries : 0}};
 }
 
-/// On a buffer that the user owns.
+/// The same on a buffer that the user owns.
 inline auto prge(const prge_options& o) { return prge(o, full{}); }
 
 }  // namespace zoft::inline ZOFT_ISA

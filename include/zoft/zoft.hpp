@@ -1,4 +1,4 @@
-/// Everything that needs no dependency.
+/// Includes the whole core: everything that needs no dependency.
 #pragma once
 
 #include "adapter/bias_only.hpp"

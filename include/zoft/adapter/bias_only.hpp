@@ -6,12 +6,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// y = xWᵀ + b + δ with W and b frozen, δ (out) trained, from 0: the bias of a linear, also where the model has none.
-/// BitFit; Ben Zaken et al. 2022, arXiv:2106.10199. No file format is known for it: save parameters() yourself.
+/// y = xWᵀ + b + δ with W and b frozen and δ (out) trained from 0: the bias of a linear, even if the model has none
+/// there. BitFit: Ben Zaken et al. 2022, arXiv:2106.10199. No file format exists for it: save parameters() yourself.
 struct bias_only {
   using attached = vector_adapter;
 
-  std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all
+  std::vector<std::string> targets = {};  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
 
   vector_adapter attach(const layout& linears, seed) const {
     return {targeted(linears, targets, "bias_only", "linear"), &adapter_stack::biases, ".bias"};

@@ -9,6 +9,7 @@
 
 #include "../core/layout.hpp"
 #include "../engine/points/restore.hpp"
+#include "../engine/update/rounding.hpp"
 #include "../random/stream.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -95,12 +96,13 @@ struct turns {
 /// A tensor that rests keeps every bit, and so does what an optimizer keeps of it; no noise is made of it. The noise of
 /// one that moves is the same as with full. The functor is shown the whole buffer.
 struct blocks {
-  zoft::layout layout = {};                      ///< what the buffer consists of
-  std::size_t active = 1;                        ///< blocks that move in a step, at least 1
-  std::uint32_t interval = 1;                    ///< steps that they stay the same, at least 1
-  block_order order = block_order::rotating;     ///< which are next
-  std::string (*block)(const tensor&) = layer;   ///< names a tensor's block
-  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
+  zoft::layout layout = {};                              ///< what the buffer consists of
+  std::size_t active = 1;                                ///< blocks that move in a step, at least 1
+  std::uint32_t interval = 1;                            ///< steps that they stay the same, at least 1
+  block_order order = block_order::rotating;             ///< which are next
+  std::string (*block)(const tensor&) = layer;           ///< names a tensor's block
+  zoft::restore restore = zoft::restore::exact;          ///< how the buffer comes back from the points
+  zoft::rounding rounding = zoft::rounding::stochastic;  ///< how updates of 16-bit numbers are rounded
 
   void check() const { turns{active, interval, order, block}.check(layout); }
   std::vector<bool> trains(const zoft::layout& shape, direction d) const {

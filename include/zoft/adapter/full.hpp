@@ -2,6 +2,7 @@
 
 #include "../core/layout.hpp"
 #include "../engine/points/restore.hpp"
+#include "../engine/update/rounding.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -12,7 +13,8 @@ namespace zoft::inline ZOFT_ISA {
 /// written only by the update.
 struct full {
   zoft::layout layout = {};  ///< which tensors the buffer consists of, where that matters (decay); may be empty
-  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
+  zoft::restore restore = zoft::restore::exact;          ///< how the buffer comes back from the points
+  zoft::rounding rounding = zoft::rounding::stochastic;  ///< how updates of 16-bit numbers are rounded
 };
 
 }  // namespace zoft::inline ZOFT_ISA

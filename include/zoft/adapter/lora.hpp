@@ -10,7 +10,7 @@ struct lora {
 
   std::size_t rank = 8;                   ///< r
   double alpha = 16;                      ///< the addition is scaled by α/r
-  std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all
+  std::vector<std::string> targets = {};  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
 
   low_rank_adapter attach(const layout& linears, seed run) const {
     return {linears, run, {.name = "lora", .rank = rank, .alpha = alpha, .targets = targets, .train_a = true}};

@@ -4,14 +4,15 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// LoRA with A frozen where it was drawn: y = xWᵀ + (α/r)·(xAᵀ)Bᵀ, only B (out, r) trained, from 0. Half the parameters
-/// to perturb or fewer, and xAᵀ is the same for all candidates of a step. Zhang et al. 2023, arXiv:2308.03303.
+/// LoRA with A frozen at its random start: y = xWᵀ + (α/r)·(xAᵀ)Bᵀ, with only B (out, r) trained, from 0. About half as
+/// many parameters are perturbed, and xAᵀ is the same for all candidates of a step. Zhang et al. 2023,
+/// arXiv:2308.03303.
 struct lora_fa {
   using attached = low_rank_adapter;
 
   std::size_t rank = 8;                   ///< r
   double alpha = 16;                      ///< the addition is scaled by α/r
-  std::vector<std::string> targets = {};  ///< linears by name or parts of it ("q_proj", "layers.5"); none: all
+  std::vector<std::string> targets = {};  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
 
   low_rank_adapter attach(const layout& linears, seed run) const {
     return {linears, run, {.name = "lora_fa", .rank = rank, .alpha = alpha, .targets = targets, .train_a = false}};

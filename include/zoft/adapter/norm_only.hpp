@@ -8,18 +8,18 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A model that says what norms it has: a vector of gains each.
+/// A model that lists its norms. Each is a vector of gains.
 template <class M>
 concept has_norms = requires(const M& model) {
   { model.norms() } -> std::convertible_to<const layout&>;
 };
 
-/// y = (g + δ)·x/√(mean x² + ε) with g frozen, δ trained, from 0: the gains of the norms. Zhao et al. 2023,
-/// arXiv:2312.11420. No file format is known for it: save parameters() yourself.
+/// y = (g + δ)·x/√(mean x² + ε) with g frozen and δ trained from 0: the gains of the norms. Zhao et al. 2023,
+/// arXiv:2312.11420. No file format exists for it: save parameters() yourself.
 struct norm_only {
   using attached = vector_adapter;
 
-  std::vector<std::string> targets = {};  ///< norms by name or parts of it ("input_layernorm", "layers.5"); none: all
+  std::vector<std::string> targets = {};  ///< norms by name or part of it ("input_layernorm", "layers.5"); empty: all
 
   template <has_norms Model>
   vector_adapter attach(const Model& model, seed) const {

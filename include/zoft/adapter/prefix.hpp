@@ -1,4 +1,4 @@
-/// Prefix tuning: keys and values before those of the sequence, in every attention.
+/// Prefix tuning: trained keys and values before those of the sequence, in every attention.
 #pragma once
 
 #include <concepts>
@@ -14,8 +14,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A model that says how many tokens there are, how many a sequence has at most, and what its attentions, from first to
-/// last, make of some.
+/// A model that states the size of its vocabulary and of its context, and returns the keys and values that its
+/// attentions, from first to last, make for given tokens.
 template <class M>
 concept has_attention_states = requires(const M& model, std::span<const std::int32_t> tokens) {
   { model.shape().vocabulary } -> std::convertible_to<std::size_t>;
@@ -23,10 +23,10 @@ concept has_attention_states = requires(const M& model, std::span<const std::int
   { model.attention_states(tokens) } -> std::same_as<std::vector<attention_state>>;
 };
 
-/// What prefix becomes when it is attached to a model.
+/// A prefix that is attached to a model.
 class prefix_adapter {
  public:
-  /// Of `length` tokens.
+  /// `start` has the keys and values of `length` tokens in each attention.
   prefix_adapter(std::size_t length, const std::vector<attention_state>& start) : length_(length) {
     for (const attention_state& of : start) {
       const std::size_t width = of.keys.size() / length;
@@ -40,15 +40,15 @@ class prefix_adapter {
 
   std::size_t length() const { return length_; }
 
-  /// The trained buffer, and what it consists of.
+  /// The trained buffer and its layout.
   std::span<float> parameters() { return parameters_; }
   std::span<const float> parameters() const { return parameters_; }
   const zoft::layout& layout() const { return trained_; }
 
-  /// The prefix as it stands: one group.
+  /// The current prefix, as one group.
   adapter_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
 
-  /// The prefix of each candidate: as many groups. The candidates must stay alive.
+  /// Each candidate's prefix, as one group per candidate. The candidates must stay alive.
   adapter_stack show(const candidates<float>& c) const {
     adapter_stack result(c.size());
     for (const attention& a : attentions_) {
@@ -61,7 +61,7 @@ class prefix_adapter {
  private:
   struct attention {
     std::string name;
-    std::size_t keys;  // where they start in the trained buffer, with the values behind them
+    std::size_t keys;  // where the keys start in the trained buffer; the values follow them
     std::size_t width;
   };
 
@@ -71,17 +71,17 @@ class prefix_adapter {
   std::vector<float> parameters_;
 };
 
-/// softmax(q·[P_K; K]ᵀ/√d)·[P_V; V] in every attention, P_K and P_V (length, width) trained, all else frozen. Li and
-/// Liang 2021, arXiv:2101.00190. They start as what the model makes of real tokens (Malladi et al. 2023,
-/// arXiv:2305.17333, whose program draws the tokens), and as keys are trained as the queries meet them, rotated to
-/// positions 0 … length − 1, with sequences behind them from position `length` on, the adapted model starts as the
-/// model that reads those tokens before every sequence. A prefix takes `length` tokens of the model's context. No file
-/// format is known for it: save parameters() yourself.
+/// softmax(q·[P_K; K]ᵀ/√d)·[P_V; V] in every attention, with P_K and P_V (length, width) trained and all else frozen.
+/// Li and Liang 2021, arXiv:2101.00190. P_K and P_V start as the keys and values that the model makes for real tokens
+/// (Malladi et al. 2023, arXiv:2305.17333, whose program draws the tokens). Keys are trained after their rotation to
+/// positions 0 … length − 1, and sequences start at position `length`. So the adapted model starts as the model that
+/// reads those tokens before every sequence. A prefix takes `length` tokens of the model's context. No file format
+/// exists for it: save parameters() yourself.
 struct prefix {
   using attached = prefix_adapter;
 
   std::size_t length = 5;                 ///< tokens, at least 1
-  std::vector<std::int32_t> tokens = {};  ///< as many, whose keys and values are the start; none: drawn, by the seed
+  std::vector<std::int32_t> tokens = {};  ///< `length` tokens whose keys and values are the start; empty: drawn by seed
 
   template <has_attention_states Model>
   prefix_adapter attach(const Model& model, seed run) const {
@@ -99,7 +99,7 @@ struct prefix {
   }
 
  private:
-  /// Uniform, from the run's own words.
+  /// Uniform tokens, from the run's own random words.
   std::vector<std::int32_t> drawn(std::uint64_t vocabulary, seed run) const {
     std::vector<std::int32_t> result;
     for (std::size_t i = 0; i < length; ++i)

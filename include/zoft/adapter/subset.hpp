@@ -2,6 +2,7 @@
 
 #include "../core/layout.hpp"
 #include "../engine/points/restore.hpp"
+#include "../engine/update/rounding.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -10,9 +11,10 @@ namespace zoft::inline ZOFT_ISA {
 /// made, and neither memory to come back by nor an update is spent on them. The noise of those that are trained is the
 /// same as with full. The functor is shown the whole buffer, as with full.
 struct subset {
-  zoft::layout layout = {};                      ///< what the buffer consists of
-  bool (*trains)(const tensor&) = all;           ///< which of its tensors are trained, at least one
-  zoft::restore restore = zoft::restore::exact;  ///< how the buffer comes back from the points
+  zoft::layout layout = {};                              ///< what the buffer consists of
+  bool (*trains)(const tensor&) = all;                   ///< which of its tensors are trained, at least one
+  zoft::restore restore = zoft::restore::exact;          ///< how the buffer comes back from the points
+  zoft::rounding rounding = zoft::rounding::stochastic;  ///< how updates of 16-bit numbers are rounded
 
   void check() const {
     bool any = false;

@@ -1,4 +1,4 @@
-/// What adapters add to a model, as seen by whoever evaluates it: no owner, no policy, only where the numbers are.
+/// What adapters add to a model, as seen by the code that evaluates it: pointers and sizes only, no ownership.
 #pragma once
 
 #include <cstddef>
@@ -11,37 +11,38 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A vector (size) for each group.
+/// One vector (size) for each group.
 struct group_vectors {
   const float* values = nullptr;
-  std::size_t stride = 0;  ///< elements from a group's vector to the next one's
+  std::size_t stride = 0;  ///< elements from one group's vector to the next
   std::size_t size = 0;
 
   const float* of(std::size_t group) const { return values + group * stride; }
 };
 
 /// For each group, keys and values that every token of a sequence attends to before the sequence's own: both (length,
-/// width), row-major. Keys are as the queries meet them: rotated, where positions are rotary, as the tokens 0 … length
-/// − 1 are. The sequence's own tokens stand at positions from `length` on.
+/// width), row-major. The keys are stored as the queries meet them: with rotary positions they are already rotated, as
+/// those of tokens 0 … length − 1. The sequence's own tokens start at position `length`.
 struct group_prefixes {
   const float* keys = nullptr;
   const float* values = nullptr;
-  std::size_t stride = 0;  ///< elements from a group's keys to the next one's, and from its values
+  std::size_t stride = 0;  ///< elements from one group's keys to the next, and from its values to the next
   std::size_t length = 0;  ///< tokens
-  std::size_t width = 0;   ///< of a token's keys, all heads
+  std::size_t width = 0;   ///< elements of one token's keys, all heads
 
   const float* keys_of(std::size_t group) const { return keys + group * stride; }
   const float* values_of(std::size_t group) const { return values + group * stride; }
 };
 
-/// What one attention of a model makes of some tokens: both (tokens, width), row-major, keys as the queries meet them.
+/// The keys and values that one attention computes for some tokens: both (tokens, width), row-major, keys as the
+/// queries meet them.
 struct attention_state {
-  std::string name;  ///< the attention's: model.layers.0.self_attn
+  std::string name;  ///< of the attention: model.layers.0.self_attn
   std::vector<float> keys, values;
 };
 
-/// All that is added to one model, for size() groups, by the names of what it is added to. What is not named stays as
-/// it is.
+/// Everything that is added to one model, for size() groups. Each addition is stored under the name of what it is added
+/// to; what has no entry stays as it is.
 struct adapter_stack {
   low_rank_stack linears;                          ///< y += s·(xAᵀ)Bᵀ, by the linear's name
   std::map<std::string, group_vectors> biases;     ///< y += b, by the linear's name
@@ -50,14 +51,14 @@ struct adapter_stack {
 
   explicit adapter_stack(std::size_t groups) : linears(groups) {}
   adapter_stack(low_rank_stack of_linears) : linears(std::move(of_linears)) {}
-  /// An attached adapter's, as it stands.
+  /// The stack of an attached adapter, in its current state.
   template <class Attached>
   requires requires(const Attached& a) { a.stack(); }
   adapter_stack(const Attached& a) : adapter_stack(a.stack()) {}
 
   std::size_t size() const { return linears.size(); }
 
-  /// The groups first, first + step, … as a stack of their own, which refers to the same numbers.
+  /// A stack of the groups first, first + step, …, which refers to the same numbers.
   adapter_stack every(std::size_t step, std::size_t first) const {
     adapter_stack result(linears.every(step, first));
     result.biases = biases;

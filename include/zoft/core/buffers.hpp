@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "number.hpp"
@@ -14,6 +17,17 @@ struct buffers {
   template <number T>
   std::vector<T>& of() {
     return std::get<std::vector<T>>(all);
+  }
+
+  /// to[i] ← element first + i of the one in use, of those whose arithmetic is A
+  template <class A>
+  void widen(std::uint64_t first, std::span<A> to) const {
+    const auto from = [&]<class T>(const std::vector<T>& one) {
+      if constexpr (std::is_same_v<arithmetic_t<T>, A>)
+        if (!one.empty())
+          for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<A>(one[first + i]);
+    };
+    std::apply([&](const auto&... each) { (from(each), ...); }, all);
   }
 };
 

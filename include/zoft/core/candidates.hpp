@@ -1,4 +1,4 @@
-/// What a functor is handed: copies of the parameters, each at a point of its own, stacked in one buffer.
+/// What a functor receives: copies of the parameters, each at its own point, stacked in one buffer.
 #pragma once
 
 #include <cstddef>
@@ -8,21 +8,21 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Where the loss is asked: θ + scale · z(query).
+/// A point at which the loss is evaluated: θ + scale · z(query).
 struct point {
   std::size_t query = 0;
   double scale = 0;
 };
 
-/// Candidate i is c[i]; all of them are one buffer (size(), dimension()), row-major.
+/// Candidate i is c[i]. All candidates lie in one buffer (size(), dimension()), row-major.
 template <class T>
 class candidates {
  public:
   candidates(const T* stack, std::size_t count, std::size_t dimension)
       : stack_(stack), count_(count), dimension_(dimension) {}
 
-  std::size_t size() const { return count_; }           ///< candidates
-  std::size_t dimension() const { return dimension_; }  ///< parameters of each
+  std::size_t size() const { return count_; }           ///< number of candidates
+  std::size_t dimension() const { return dimension_; }  ///< parameters in each
   std::span<const T> operator[](std::size_t i) const { return {stack_ + i * dimension_, dimension_}; }
   std::span<const T> stack() const { return {stack_, count_ * dimension_}; }
 

@@ -1,4 +1,4 @@
-/// The library's version, its inline namespace, and how it reports what is wrong with its input.
+/// The library's version, its inline namespace, and how it reports invalid input.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -15,17 +15,17 @@
 #define ZOFT_VERSION_MINOR 1
 #define ZOFT_VERSION_PATCH 0
 
-// What the compiler may use: one word for each set of instructions that zoft has code for, and for each that compilers
-// use by themselves. Code compiled for different ones gets different symbols, so that translation units built with
-// different -march flags can be linked into one program.
+// The instruction set that the compiler may use. There is one name for each set that zoft has code for, and for each
+// that compilers use by themselves. Code compiled for different sets gets different symbols, so that translation units
+// built with different -march flags can be linked into one program.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define ZOFT_HAS_AVX512
 #endif
 #if defined(ZOFT_HAS_AVX512) || (defined(__AVX2__) && defined(__FMA__) && defined(__F16C__))
 #define ZOFT_HAS_AVX2
 #endif
-// Of the sets with products of bfloat16 pairs, AMX comes first. AVX512_BF16 alone doubles the rate of AMD's processors;
-// Intel's that have it, and FP16 beside it, are slower by it than by fused multiply-adds of floats.
+// AMX is preferred to the other sets that multiply pairs of bfloat16. AVX512_BF16 alone doubles the rate on AMD's
+// processors. On Intel's processors, which have FP16 as well, it is slower than fused multiply-adds of floats.
 #if defined(ZOFT_HAS_AVX512) && defined(__AVX512BF16__) && defined(__AVX512VBMI__)
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
 #define ZOFT_HAS_AMX
@@ -54,7 +54,7 @@
 #define ZOFT_ISA scalar
 #endif
 
-// With -fno-exceptions an error prints its message and ends the program: define ZOFT_THROW(exception) to do otherwise.
+// With -fno-exceptions an error prints its message and ends the program. Define ZOFT_THROW(exception) to change that.
 #ifndef ZOFT_THROW
 #if defined(__cpp_exceptions)
 #define ZOFT_THROW(exception) throw exception
@@ -82,8 +82,8 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   return std::string(buffer, end.ptr);
 }
 
-/// Throws std::invalid_argument("zoft: who: field is VALUE, and must be `wanted`"). Policies are checked at each step:
-/// the text is made only where it is thrown.
+/// Throws std::invalid_argument("zoft: who: field is VALUE, and must be `wanted`"). Policies are checked at every step,
+/// so the text is built only when it is thrown.
 [[noreturn, gnu::noinline, gnu::cold]] inline void refuse(const char* who, const char* field, const std::string& value,
                                                           const std::string& wanted) {
   fail(std::string(who) + ": " + field + " is " + value + ", and must be " + wanted);

@@ -1,4 +1,4 @@
-/// The name of a random direction: all that is needed to make it again.
+/// The name of a random direction: everything needed to make it again.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Query `query` of step `step` in the run that `seed` names.
+/// Query `query` of step `step` in the run named by `seed`.
 struct direction {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;

@@ -1,6 +1,6 @@
 /// Numbers that carry their derivative along one direction: forward-mode differentiation. A function that is written
-/// for any number type, and finds sqrt, exp, max … by argument-dependent lookup (`using std::exp; exp(x)`), gives its
-/// directional derivative beside its value.
+/// for any number type, and finds sqrt, exp, max … by argument-dependent lookup (`using std::exp; exp(x)`), returns its
+/// directional derivative along with its value.
 #pragma once
 
 #include <cmath>
@@ -12,8 +12,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// value + derivative·δ, with δ² = 0. Comparisons are of values. At a kink the derivative is that of one side: abs
-/// takes the right one at 0, min and max their first argument's where both are equal, as in <algorithm>.
+/// value + derivative·δ, with δ² = 0. Comparisons compare the values only. At a kink the derivative is that of one
+/// side: abs takes the right-hand one at 0, and min and max take that of their first argument if both are equal, as in
+/// <algorithm>.
 template <std::floating_point T>
 struct dual {
   T value = 0;
@@ -84,7 +85,7 @@ struct dual {
     return {std::erf(x.value), slope * x.derivative};
   }
 
-  /// A constant exponent (its derivative is 0) may have a base of any sign.
+  /// The base may have any sign if the exponent is constant (its derivative is 0).
   friend dual pow(const dual& x, const dual& y) {
     const T power = std::pow(x.value, y.value);
     T slope = 0;

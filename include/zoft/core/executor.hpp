@@ -1,4 +1,4 @@
-/// Who runs work that can run side by side.
+/// The concept of an executor, which runs independent tasks, and the serial one.
 #pragma once
 
 #include <concepts>
@@ -8,8 +8,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// run(count, f) calls f(task, worker) once for each task in [0, count), with worker in [0, workers()), no two at a
-/// time with the same worker, and returns when all are done. What f computes for a task must not depend on the worker.
+/// run(count, f) calls f(task, worker) once for each task in [0, count), with worker in [0, workers()), and returns
+/// when all are done. No two calls with the same worker run at the same time. What f computes for a task must not
+/// depend on the worker.
 template <class E>
 concept executor = requires(const E& e, std::size_t count, void (*f)(std::size_t, std::size_t)) {
   { e.workers() } -> std::convertible_to<std::size_t>;

@@ -14,10 +14,10 @@ namespace zoft::inline ZOFT_ISA {
 struct extent {
   std::size_t first = 0;
   std::size_t size = 0;
-  const tensor* owner = nullptr;  ///< the tensor that it is, where the buffer has a layout
+  const tensor* owner = nullptr;  ///< the tensor that it is in, if the buffer has a layout
 };
 
-/// The same elements in as few extents as possible: for sweeps that need not know whose they are.
+/// The same elements in as few extents as possible, for sweeps that do not need to know their tensors.
 inline std::vector<extent> joined(std::span<const extent> parts) {
   std::vector<extent> result;
   for (const extent& part : parts) {

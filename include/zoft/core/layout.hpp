@@ -1,4 +1,4 @@
-/// Named matrices over one flat buffer.
+/// Named matrices in one flat buffer.
 #pragma once
 
 #include <cstddef>
@@ -21,19 +21,19 @@ struct tensor {
   bool operator==(const tensor&) const = default;
 };
 
-// Which tensors: those that decay, or are trained. Any function of a tensor will do.
+// Predicates that select tensors, say those that decay or are trained. Any function of a tensor will do.
 
 inline bool all(const tensor&) { return true; }
 inline bool matrices(const tensor& t) { return t.is_matrix(); }
 inline bool vectors(const tensor& t) { return !t.is_matrix(); }  ///< biases, and gains of norms
 
-/// Those whose name's last part is "bias": BitFit. Ben Zaken et al. 2021, arXiv:2106.10199.
+/// Tensors whose name has "bias" as its last part: BitFit. Ben Zaken et al. 2021, arXiv:2106.10199.
 inline bool biases(const tensor& t) { return ('.' + t.name).ends_with(".bias"); }
 
-/// The tensors of a buffer, one behind another without gaps.
+/// The tensors of a buffer, one after another without gaps.
 class layout {
  public:
-  /// A matrix (rows, columns) behind all that were added before. For a linear layer that is (out, in).
+  /// Adds a matrix (rows, columns) after all earlier ones. The weight of a linear layer is (out, in).
   void add(std::string name, std::size_t rows, std::size_t columns = 1) {
     require(!name.empty(), "layout: a tensor has no name");
     require(rows > 0 && columns > 0,

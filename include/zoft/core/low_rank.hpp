@@ -1,5 +1,4 @@
-/// Low-rank additions to linear layers, as seen by whoever evaluates them: no owner, no policy, only where the numbers
-/// are.
+/// Low-rank additions to linear layers, as seen by the code that evaluates them: pointers and sizes only, no ownership.
 #pragma once
 
 #include <cstddef>
@@ -15,20 +14,21 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     y_g += s·(x_g A_gᵀ) B_gᵀ        x (rows, in), A_g (r, in), B_g (out, r), y (rows, out), all row-major
 ///
-/// Where groups are points θ + scale·z(query), those of one query share its A and B, times each point's scale.
+/// If the groups are points θ + scale·z(query), the points of one query share its A and B, and each multiplies s by its
+/// own scale.
 ///
 /// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et al. 2023, arXiv:2308.03303 (LoRA-FA).
 struct low_rank {
   const float* a = nullptr;
   const float* b = nullptr;
-  std::size_t a_stride = 0;  ///< elements from an A to the next; 0 where all groups share one A
-  std::size_t b_stride = 0;  ///< elements from a B to the next
+  std::size_t a_stride = 0;  ///< elements from one A to the next; 0 if all groups share one A
+  std::size_t b_stride = 0;  ///< elements from one B to the next
   std::size_t rank = 0;
   std::size_t in = 0;
   std::size_t out = 0;
   float scale = 1;                ///< s = α/r
-  const point* points = nullptr;  ///< one a group, or none: then group g has A_g and B_g
-  std::size_t points_stride = 1;  ///< points from a group's to the next one's
+  const point* points = nullptr;  ///< one per group, or null: then group g has A_g and B_g
+  std::size_t points_stride = 1;  ///< points from one group's to the next
 
   const float* a_of(std::size_t group) const { return a + number_of(group) * a_stride; }
   const float* b_of(std::size_t group) const { return b + number_of(group) * b_stride; }
@@ -42,7 +42,7 @@ struct low_rank {
   }
 };
 
-/// The additions to the linears of one model, for size() groups; a linear that is not named has none.
+/// The additions to the linears of one model, for size() groups. A linear without an entry has none.
 class low_rank_stack {
  public:
   explicit low_rank_stack(std::size_t groups) : groups_(groups) {}
@@ -51,7 +51,7 @@ class low_rank_stack {
   std::size_t size() const { return groups_; }
   std::size_t linears() const { return entries_.size(); }
 
-  /// The groups first, first + step, … as a stack of their own.
+  /// A stack with only the groups first, first + step, …
   low_rank_stack every(std::size_t step, std::size_t first) const {
     low_rank_stack result = *this;
     result.groups_ = first < groups_ ? (groups_ - first - 1) / step + 1 : 0;
@@ -72,7 +72,7 @@ class low_rank_stack {
 
   std::string_view name(std::size_t i) const { return entries_[i].linear; }
 
-  /// The addition to that linear, or none.
+  /// The addition to that linear, or null.
   const low_rank* find(std::string_view linear) const {
     for (const entry& e : entries_)
       if (e.linear == linear) return &e.addition;

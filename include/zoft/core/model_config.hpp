@@ -1,4 +1,4 @@
-/// The shape of a decoder of the Llama family (Touvron et al. 2023, arXiv:2302.13971), as its checkpoint states it.
+/// The shape of a decoder of the Llama family (Touvron et al. 2023, arXiv:2302.13971), as stated in its checkpoint.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct config {
   std::size_t layers = 0;      ///< blocks
   std::size_t heads = 0;       ///< query heads
   std::size_t kv_heads = 0;    ///< key and value heads; divides heads
-  std::size_t head_dim = 0;    ///< elements a head; even
+  std::size_t head_dim = 0;    ///< elements per head; even
   std::size_t vocabulary = 0;  ///< tokens
   std::size_t context = 0;     ///< longest sequence, in tokens
   double rope_base = 10000.0;  ///< θ of the rotary angles: position · θ^(−2i/d)

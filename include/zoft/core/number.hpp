@@ -9,7 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Whether it is neither infinite nor NaN, seen from its bits: under -ffast-math std::isfinite is true of everything.
+/// Whether the value is neither infinite nor NaN. Looks at the bits, because under -ffast-math std::isfinite is true
+/// for everything.
 constexpr bool is_finite(double value) {
   constexpr std::uint64_t exponent = 0x7ff0000000000000u;
   return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
@@ -29,11 +30,11 @@ struct bfloat16 {
   constexpr bool operator==(const bfloat16&) const = default;
 };
 
-/// What rounding to bfloat16 takes from a value; exact.
+/// What rounding to bfloat16 removes from a value; exact.
 constexpr float lower_part(float value) { return value - static_cast<float>(bfloat16(value)); }
 
 /// IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. Relative rounding error at most 2⁻¹¹ between 2⁻¹⁴ and
-/// 65504; below that subnormal, above it infinite.
+/// 65504. Smaller values are subnormal; values from 65520 on become infinite.
 struct half {
   std::uint16_t bits = 0;
 
@@ -65,7 +66,7 @@ struct half {
   constexpr bool operator==(const half&) const = default;
 };
 
-/// What arithmetic on numbers stored as T is done in: double for double, float for float, bfloat16 and half.
+/// The type in which arithmetic on numbers stored as T is done: double for double; float for float, bfloat16 and half.
 template <class T>
 using arithmetic_t = std::conditional_t<std::is_same_v<T, double>, double, float>;
 

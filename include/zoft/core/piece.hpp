@@ -1,4 +1,4 @@
-/// The piece of the parameters that an optimizer is given.
+/// The piece of the parameters that an optimizer is given at a time.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,14 @@
 
 namespace zoft::inline ZOFT_ISA::update {
 
-/// Elements that a piece has at most.
+/// The most elements that a piece can have.
 inline constexpr std::size_t most = 2048;
 
-/// Elements [first, first + length of the spans) of the parameters, in one tensor, at one step.
+/// Elements [first, first + n) of the parameters, all in one tensor, at one step; n is the length of the spans given
+/// with it.
 struct piece {
   std::uint64_t first = 0;
-  const tensor* owner = nullptr;  ///< none where the buffer has no layout
+  const tensor* owner = nullptr;  ///< null if the buffer has no layout
   double rate = 0;                ///< η of this step
   std::uint32_t step = 0;         ///< which step this is, from 0
 };

@@ -1,4 +1,4 @@
-/// What a step, or a whole run, came to.
+/// The result of a step, and that of a whole run.
 #pragma once
 
 #include <cstddef>
@@ -11,24 +11,26 @@ namespace zoft::inline ZOFT_ISA {
 
 enum class status {
   ok,              ///< the update was applied; for a run: the loss is lower than at its start
-  not_finite,      ///< a loss was NaN or infinite: the parameters are as they were
-  no_improvement,  ///< of a run: the loss is not lower than at its start
+  not_finite,      ///< a loss was NaN or infinite: the parameters are unchanged
+  no_improvement,  ///< for a run: the loss is not lower than at its start
 };
 
 struct step_report {
   std::uint32_t step = 0;  ///< which step this was, from 0
   double probe_loss = 0;   ///< mean of the step's losses; not the loss at θ (off by about d·ε²/2·curvature)
   std::vector<double> projected_gradients;  ///< slope along each direction: q times the coefficients of ĝ = Σ cᵢzᵢ
-  double learning_rate = 0;                 ///< the rate that this step's schedule gave
-  std::size_t evaluations = 0;              ///< losses asked
+  double learning_rate = 0;                 ///< the rate that the schedule gave for this step
+  std::size_t evaluations = 0;              ///< losses evaluated
+  double moved = 0;  ///< share of the parameters with a non-zero estimate that the update has changed: the others got
+                     ///< less than their type can hold. 0 if the step was not applied
   zoft::status status = zoft::status::ok;
 };
 
 struct report {
   double loss = 0;              ///< at the end
   double initial_loss = 0;      ///< at the start
-  std::size_t evaluations = 0;  ///< losses asked, these two included
-  std::size_t rejected = 0;     ///< steps not applied, since a loss was not finite
+  std::size_t evaluations = 0;  ///< losses evaluated, including these two
+  std::size_t rejected = 0;     ///< steps not applied because a loss was not finite
   zoft::status status = zoft::status::ok;
 };
 

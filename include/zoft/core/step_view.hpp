@@ -7,7 +7,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A step in progress: its seed and number, its learning rate, and the losses of its first points, so far as told.
+/// A step in progress: its seed and number, its learning rate, and the losses of its first points, as far as known.
 struct step_view {
   direction name = {};
   double rate = 0;

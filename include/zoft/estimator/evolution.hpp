@@ -11,10 +11,10 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What stands for the losses of a population of N: numbers that rise with them, since losses are minimised.
+/// What replaces the N losses of a population. Both kinds rise with the loss, since losses are minimised.
 enum class fitness {
-  z_score,       ///< (l − l̄)/σ, with σ² = Σ (l − l̄)²/N; 0 for all where all losses are equal
-  centred_rank,  ///< rank/(N − 1) − 1/2, the smallest loss having rank 0; equal losses share the mean of their ranks
+  z_score,       ///< (l − l̄)/σ, with σ² = Σ (l − l̄)²/N; all 0 if all losses are equal
+  centred_rank,  ///< rank/(N − 1) − 1/2, the smallest loss has rank 0; equal losses share their mean rank
 };
 
 namespace estimation {
@@ -42,15 +42,15 @@ inline std::vector<double> centred_ranks(std::span<const double> losses) {
 
 }  // namespace estimation
 
-/// Evolution strategies with antithetic members, N = 2q of them, whose losses count by how they compare:
+/// Evolution strategies with N = 2q antithetic members, where each loss counts relative to the others:
 ///
 ///     cᵢ = (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ))) / Nε        s: z-scores or centred ranks        N forwards
 ///
-/// With s the identity it is two_point. The length of ĝ does not depend on the losses' scale; with ranks a single loss
-/// that is far off counts no more than any. Salimans et al. 2017, arXiv:1703.03864 (OpenES, centred ranks); Sarkar et
-/// al. 2025, arXiv:2511.16652 (EGGROLL, z-scores, with directions of low rank).
+/// With s the identity it would be two_point. The length of ĝ does not depend on the losses' scale. With ranks, an
+/// outlier counts no more than any other loss. Salimans et al. 2017, arXiv:1703.03864 (OpenES, centred ranks); Sarkar
+/// et al. 2025, arXiv:2511.16652 (EGGROLL, z-scores, with directions of low rank).
 struct evolution {
-  double epsilon = 1e-2;       ///< smoothing radius ε > 0, in units of the parameters; there called σ
+  double epsilon = 1e-2;       ///< smoothing radius ε > 0, in units of the parameters; the papers' σ
   std::size_t queries = 8;     ///< antithetic pairs, q ≥ 1: half the population
   zoft::schedule radius = {};  ///< ε over the run
   zoft::fitness fitness = zoft::fitness::centred_rank;

@@ -13,16 +13,16 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     cᵢ = ∇L·zᵢ / q        ĝ = Σ cᵢzᵢ        q forwards in dual numbers
 ///
-/// Unbiased for any E zzᵀ = I, without ε and its error. The functor takes std::span<const dual<T>>, T float or double,
-/// and returns its loss as a dual number. That span is a buffer of 2n numbers of T. Baydin et al. 2022,
-/// arXiv:2202.08587.
+/// Unbiased for any z with E zzᵀ = I. There is no ε, and so no error from it. The functor takes
+/// std::span<const dual<T>>, T float or double, and returns its loss as a dual number. The span is a separate buffer of
+/// 2n numbers of T. Baydin et al. 2022, arXiv:2202.08587.
 ///
-/// Slopes that come from elsewhere (another program's Jacobian-vector products) can be told: tell takes them in the
-/// losses' place, and ask hands out q copies of θ.
+/// Slopes may also come from elsewhere, such as another program's Jacobian-vector products: ask hands out q copies of
+/// θ, and tell takes the slopes in place of losses.
 struct forward_gradient {
   std::size_t queries = 1;  ///< directions a step, q ≥ 1
 
-  /// What the functor's numbers are.
+  /// The type of the functor's numbers.
   template <class T>
   using argument = dual<T>;
 
@@ -30,7 +30,7 @@ struct forward_gradient {
 
   std::size_t evaluations() const { return queries; }
 
-  /// θ, to which the engine adds zᵢ as the derivative.
+  /// θ itself. The engine sets zᵢ as its derivative.
   point at(std::size_t i) const { return {i, 0.0}; }
 
   /// slopes (q) -> coefficients (q)

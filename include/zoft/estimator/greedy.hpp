@@ -11,15 +11,16 @@ namespace zoft::inline ZOFT_ISA {
 
 struct sgd;
 
-/// A two-point estimate that is followed, reversed or dropped, whichever has the least loss:
+/// A two-point estimate that is followed, reversed or dropped, whichever gives the lowest loss:
 ///
 ///     c = (L(θ + εz) − L(θ − εz)) / 2ε        the best of θ, θ − ηcz and θ + ηcz        5 forwards
 ///
-/// in two rounds: the last three points follow from the first two losses, and η is the optimizer's rate of the step.
-/// The step's coefficient is 0, c or −c; where losses are equal, θ comes first and the descent next. On a fixed batch
-/// no step raises the loss by more than rounding does. ZO-SGD-Cons of Zhang et al. 2024, arXiv:2402.11592.
+/// The points come in two rounds, since the last three depend on the first two losses. η is the optimizer's rate in
+/// this step. The step's coefficient is 0, c or −c. If losses are equal, θ wins over both steps, and θ − ηcz over
+/// θ + ηcz. On a fixed batch no step raises the loss by more than rounding does. ZO-SGD-Cons of Zhang et al. 2024,
+/// arXiv:2402.11592.
 ///
-/// It compares points of plain descent, so that the optimizer must be sgd without decay.
+/// The points compared are those of plain descent, so the optimizer must be sgd without decay.
 struct greedy {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
   zoft::schedule radius = {};  ///< ε over the run

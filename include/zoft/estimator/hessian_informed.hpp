@@ -7,12 +7,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Central differences along q random directions, and the curvatures that one more forward shows:
+/// Central differences along q random directions, and curvatures from one more forward:
 ///
 ///     cᵢ = (l₊ − l₋) / 2εq    κᵢ = (l₊ − 2l₀ + l₋) / ε²        l₀ = L(θ), l± = L(θ ± εzᵢ)        2q + 1 forwards
 ///
-/// κ is zᵀ∇²L z, exactly so for quadratics, and is for a sampler that learns from it: preconditioned. The coefficients
-/// are two_point's. Zhao et al. 2024, arXiv:2402.15173 (HiZOO, with q = 1).
+/// κ estimates zᵀ∇²L z, exactly for quadratics. It serves samplers that learn from it: see preconditioned. The
+/// coefficients are two_point's. Zhao et al. 2024, arXiv:2402.15173 (HiZOO, with q = 1).
 struct hessian_informed {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of z
   std::size_t queries = 1;     ///< directions a step, q ≥ 1

@@ -8,20 +8,20 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Central differences at random radii, weighted so that their error of order ε² goes:
+/// Central differences at random radii, weighted so that their error of order ε² cancels:
 ///
 ///     cᵢ = (L(θ + εrᵢzᵢ) − L(θ − εrᵢzᵢ)) / 2εq · K(rᵢ)        rᵢ ~ U[−1, 1]        2q forwards
 ///     K(r) = C · (15/4)·r·(5 − 7r²)
 ///
-/// Along z the difference over 2ε is r·s₁ + ε²r³·s₃/6 + ε⁴r⁵·s₅/120 + …, s₁, s₃, … being the loss's odd derivatives.
-/// With C = 1 and E r² = 1/3, E r⁴ = 1/5, E r⁶ = 1/7, E r⁸ = 1/9:
+/// Along z the difference divided by 2ε is r·s₁ + ε²r³·s₃/6 + ε⁴r⁵·s₅/120 + …, where s₁, s₃, … are the loss's odd
+/// derivatives. With C = 1 and E r² = 1/3, E r⁴ = 1/5, E r⁶ = 1/7, E r⁸ = 1/9:
 ///
 ///     E rK = (15/4)(5/3 − 7/5) = 1      E r³K = (15/4)(5/5 − 7/7) = 0      E r⁵K = (15/4)(5/7 − 7/9) = −5/21
 ///
-/// so that the slope stays, the third derivative goes, and of the error is left −ε⁴s₅/504. The price is variance:
-/// E (rK)² = (225/16)(25/5 − 70/7 + 49/9) = 25/4 where two_point has 1. Mi et al. 2025, arXiv:2505.18886 (KerZOO).
+/// So the slope stays, the third derivative cancels, and the leading error is −ε⁴s₅/504. The price is variance:
+/// E (rK)² = (225/16)(25/5 − 70/7 + 49/9) = 25/4, where two_point has 1. Mi et al. 2025, arXiv:2505.18886 (KerZOO).
 struct kernel {
-  double epsilon = 1e-3;       ///< greatest radius ε > 0, in units of the parameters
+  double epsilon = 1e-3;       ///< largest radius ε > 0, in units of the parameters
   std::size_t queries = 1;     ///< directions a step, q ≥ 1
   zoft::schedule radius = {};  ///< ε over the run
   double scale = 1;            ///< C > 0, which multiplies ĝ
@@ -34,7 +34,7 @@ struct kernel {
 
   std::size_t evaluations() const { return 2 * queries; }
 
-  /// r of a direction: (2k + 1)·2⁻³² − 1 with k the first word of its stream, so that r is never 0.
+  /// r of a direction: (2k + 1)·2⁻³² − 1, where k is the first word of its stream. r is never 0.
   static double drawn_radius(direction d) {
     return (2.0 * random::word(d, random::stream::radius, 0) + 1) * 0x1p-32 - 1;
   }

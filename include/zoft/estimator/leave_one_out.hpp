@@ -12,10 +12,10 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     lᵢ = L(θ + εzᵢ)    cᵢ = (lᵢ − Σ_{j≠i} lⱼ/(q − 1)) / εq = (lᵢ − l̄) / ε(q − 1)        q forwards
 ///
-/// The others' mean is independent of zᵢ, so that the expectation is the gradient of the smoothed loss E L(θ + εz), as
-/// two_point's. (With l̄ itself and 1/εq it would be (q − 1)/q of that.) The curvature is in the variance, with ε².
-/// Salimans et al. 2017, arXiv:1703.03864, use it as a baseline; Kool, van Hoof and Welling 2019, "Buy 4 REINFORCE
-/// samples, get a baseline for free!".
+/// The mean of the others is independent of zᵢ, so the expectation is the gradient of the smoothed loss E L(θ + εz), as
+/// for two_point. (With l̄ itself and 1/εq it would be (q − 1)/q of that.) Curvature adds to the variance, in proportion
+/// to ε². Salimans et al. 2017, arXiv:1703.03864, use it as a baseline; Kool, van Hoof and Welling 2019, "Buy 4
+/// REINFORCE samples, get a baseline for free!".
 struct leave_one_out {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
   std::size_t queries = 2;     ///< directions a step, q ≥ 2

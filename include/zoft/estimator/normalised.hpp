@@ -9,13 +9,13 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Another estimator's ĝ, relative to the spread of its slopes:
+/// Another estimator's ĝ, divided by the spread of its slopes:
 ///
-///     cᵢ ← cᵢ / (qσ + s)        σ² = Σ (cᵢ − c̄)²/q, over its q coefficients        its forwards
+///     cᵢ ← cᵢ / (qσ + s)        σ² = Σ (cᵢ − c̄)²/q, over its q coefficients        no more forwards
 ///
-/// Where cᵢ = (zᵢᵀg)/q, qσ is the slopes' own deviation, |g| for z of unit variance: the steps are those of normalised
-/// descent, which neither losses' scale nor their curvature lets grow. The learning rate should fall over the run, as
-/// steps do not become smaller by themselves.
+/// With cᵢ = (zᵢᵀg)/q, qσ is the standard deviation of the slopes, which is |g| for z of unit variance. Steps are then
+/// those of normalised descent: neither the losses' scale nor their curvature makes them longer. Steps do not shrink by
+/// themselves, so the learning rate should fall over the run.
 template <class Of>
 struct normalised {
   static_assert(
@@ -25,7 +25,7 @@ struct normalised {
 
   Of of = {};
   double stabiliser = 1e-8;          ///< s > 0, in units of slopes
-  std::size_t queries = of.queries;  ///< directions a step, q ≥ 2: those of the other
+  std::size_t queries = of.queries;  ///< directions a step, q ≥ 2: as many as `of` has
 
   void check() const {
     of.check();

@@ -11,7 +11,7 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     cᵢ = (L(θ + εzᵢ) − L(θ)) / εq        ĝ = Σ cᵢzᵢ        q + 1 forwards
 ///
-/// Cheaper a direction than two_point where q > 1, and with an error of order ε in each coefficient where that has ε².
+/// For q > 1 it is cheaper per direction than two_point, but each coefficient has an error of order ε instead of ε².
 /// Nesterov and Spokoiny 2017, "Random gradient-free minimization of convex functions", eq. 30.
 struct one_sided {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters

@@ -10,17 +10,19 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Directions of its own for each of a batch's B examples, in the forwards of one example's directions:
+/// Each of a batch's B examples has its own directions, at the cost of one set of directions for the whole batch:
 ///
-///     ĝ = 1/B Σ_b ĝ_b        ĝ_b = Σₖ c_{b,k} z_{b,k}, as the estimator `each` makes it of example b's own losses
+///     ĝ = 1/B Σ_b ĝ_b        ĝ_b = Σₖ c_{b,k} z_{b,k}, made by the estimator `each` from example b's own losses
 ///
-/// A batch's gradient is the mean of its examples', so B·q directions cost what `each` asks for q of them. Where the
-/// examples' gradients are g_b, two_point's variance is that of B·q directions of length ‖g_b‖, against q of length
-/// ‖g‖: it is the less the better examples agree, up to B times. The functor evaluates candidate i on example i mod B
-/// alone, by a loss whose mean over the examples is the batch's; a limit of candidates a call must be a multiple of B.
+/// A batch's gradient is the mean of its examples' gradients g_b, so B·q directions cost what `each` needs for q. With
+/// two_point, the variance is that of B·q directions for gradients of length ‖g_b‖, against q for one of length ‖g‖.
+/// The better the examples agree, the smaller it is: up to B times smaller.
 ///
-/// Wen et al. 2018, arXiv:1803.04386, for perturbations of each example; Tan et al. 2026, arXiv:2606.02857, for
-/// two_point with q = 1, divided by its spread (see standardised_per_example).
+/// The functor evaluates candidate i on example i mod B alone, with a loss whose mean over the examples is the batch's
+/// loss. A limit of candidates per call must be a multiple of B.
+///
+/// Perturbations per example: Wen et al. 2018, arXiv:1803.04386. With two_point, q = 1 and divided by its spread: Tan
+/// et al. 2026, arXiv:2606.02857 (see standardised_per_example).
 template <class Each = two_point>
 struct per_example {
   static_assert(
@@ -28,8 +30,8 @@ struct per_example {
       "an estimator of examples must keep nothing of one step for the next, as the examples change, and know all its "
       "points before the losses");
 
-  Each each = {};                                 ///< of one example
-  std::size_t examples = 16;                      ///< of a batch, B ≥ 1
+  Each each = {};                                 ///< the estimator of one example
+  std::size_t examples = 16;                      ///< examples per batch, B ≥ 1
   std::size_t queries = examples * each.queries;  ///< directions a step: B·q, which follows from the two above
 
   void check() const {
@@ -42,7 +44,7 @@ struct per_example {
   std::size_t evaluations() const { return examples * each.evaluations(); }
   std::size_t forwards() const { return each.evaluations(); }
 
-  /// Point i of `each` for all examples, and then point i + 1. Direction k of example b is query k·B + b.
+  /// Point 0 of `each` for all examples, then point 1, and so on. Direction k of example b is query k·B + b.
   point at(std::size_t i, const step_view& view = {}) const {
     point p = estimation::at(each, i / examples, view);
     p.query = p.query * examples + i % examples;

@@ -8,14 +8,14 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// One loss a step, compared with that of the step before (one-point residual feedback):
+/// One loss per step, compared with that of the step before (one-point residual feedback):
 ///
 ///     c = (l − l′) / ε,    l = L(θ + εz), l′ the loss of the last step that was applied        1 forward
 ///
-/// The first step has nothing to compare with, and c is 0. z is independent of l′, so that the expectation is the
-/// gradient of the smoothed loss, as two_point's; l′ is at another point and along another direction, so that the
-/// variance is larger, and falls as the steps become shorter. Where losses are of different batches, their difference
-/// counts too. Zhang, Zhou, Ji and Zavlanos 2020, arXiv:2006.10820.
+/// The first step has nothing to compare with, so its c is 0. z is independent of l′, so the expectation is the
+/// gradient of the smoothed loss, as for two_point. l′ is from another point and along another direction, so the
+/// variance is larger; it falls as steps become shorter. If steps use different batches, the difference between their
+/// losses counts too. Zhang, Zhou, Ji and Zavlanos 2020, arXiv:2006.10820.
 struct residual {
   double epsilon = 1e-3;              ///< smoothing radius ε > 0, in units of the parameters
   zoft::schedule radius = {};         ///< ε over the run

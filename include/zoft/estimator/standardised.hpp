@@ -8,10 +8,10 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Whether standardised differences are divided by ε, too.
+/// Whether standardised differences are also divided by ε.
 enum class standardisation {
-  published,  ///< as FZOO's paper has it: ĝ ≈ ∇L/(ε·|∇L|)
-  released,   ///< as its released program does: ĝ ≈ ∇L/|∇L|, ε times the other
+  published,  ///< as in FZOO's paper: ĝ ≈ ∇L/(ε·|∇L|)
+  released,   ///< as in its released program: ĝ ≈ ∇L/|∇L|, which is ε times the other
 };
 
 /// Forward differences along q random directions, in units of the losses' own standard deviation:
@@ -19,9 +19,9 @@ enum class standardisation {
 ///     cᵢ = (lᵢ − l₀) / σqε  or  / σq        l₀ = L(θ), lᵢ = L(θ + εzᵢ)        q + 1 forwards
 ///     σ² = Σ (lᵢ − l̄)²/(q − 1)
 ///
-/// Where ε is small, σ² is ε²|∇L|² on average over z of unit variance: the steps are those of normalised descent, and
-/// the two forms differ by a factor that the rate must make up for. Where all lᵢ are equal, nothing is known of their
-/// scale, and all cᵢ are 0. Dang et al. 2025, arXiv:2506.09034 (FZOO), with signs for z.
+/// For small ε, σ² is ε²|∇L|² on average over z of unit variance, so steps are those of normalised descent. The two
+/// forms differ by a factor ε that the rate must make up for. If all lᵢ are equal, their scale is unknown and all cᵢ
+/// are 0. Dang et al. 2025, arXiv:2506.09034 (FZOO), with random signs for z.
 struct standardised {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
   std::size_t queries = 8;     ///< directions a step, q ≥ 2

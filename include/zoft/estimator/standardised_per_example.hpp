@@ -8,15 +8,15 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// per_example with one direction an example, normalised by the spread of the examples' differences, and by 2ε:
+/// per_example with one direction per example, divided by the spread of the examples' differences and by 2ε:
 ///
 ///     δᵦ = Lᵦ(θ + εzᵦ) − Lᵦ(θ − εzᵦ)    cᵦ = δᵦ / (σ + s) / 2εB    σ² = Σ (δᵦ − δ̄)²/B        2 forwards of the batch
 ///
-/// ĝ has the gradient's direction on average, and a length that does not depend on the losses' scale. Tan et al. 2026,
+/// On average ĝ has the gradient's direction. Its length does not depend on the losses' scale. Tan et al. 2026,
 /// arXiv:2606.02857 (GRZO, with flipout directions).
 struct standardised_per_example {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
-  std::size_t queries = 16;    ///< examples of a batch, B ≥ 2
+  std::size_t queries = 16;    ///< examples per batch, B ≥ 2
   zoft::schedule radius = {};  ///< ε over the run
   double stabiliser = 1e-8;    ///< s > 0, in units of the loss
 

@@ -11,9 +11,9 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     cᵢ = (L(θ + εzᵢ) − L(θ − εzᵢ)) / 2εq        ĝ = Σ cᵢzᵢ        2q forwards
 ///
-/// Its expectation is the gradient of the smoothed loss E L(θ + εz), which for quadratics is the gradient itself; its
-/// variance falls as 1/q. With q = 1 this is SPSA (Spall 1992) and MeZO (Malladi et al. 2023, arXiv:2305.17333); with
-/// all 2q points asked at once, P-RGE (Gao et al. 2024, arXiv:2409.15520).
+/// Its expectation is the gradient of the smoothed loss E L(θ + εz), which for quadratics is the gradient itself. Its
+/// variance falls as 1/q. With q = 1 this is SPSA (Spall 1992) and MeZO (Malladi et al. 2023, arXiv:2305.17333). With
+/// all 2q points evaluated at once it is P-RGE (Gao et al. 2024, arXiv:2409.15520).
 struct two_point {
   double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
   std::size_t queries = 1;     ///< directions a step, q ≥ 1

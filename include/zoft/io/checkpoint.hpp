@@ -1,4 +1,4 @@
-/// One door to the formats that models come in.
+/// Opens a model in any of the formats that zoft reads.
 #pragma once
 
 #include <filesystem>
@@ -13,8 +13,8 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// A folder is Hugging Face's, a file is llama2.c's. The checkpoint has every tensor that its shape needs, in that
-/// shape. Throws std::invalid_argument with one line that names the file and what is wrong in it.
+/// A folder must be in Hugging Face's format, a file in llama2.c's. The checkpoint has every tensor that its shape
+/// needs, in that shape. Throws std::invalid_argument with one line that names the file and what is wrong in it.
 inline checkpoint open_checkpoint(const std::string& path) {
   require(!path.empty(), "the path of a model is empty");
   std::error_code ignored;

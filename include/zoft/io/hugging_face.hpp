@@ -1,5 +1,5 @@
-/// A folder as Hugging Face transformers' save_pretrained writes it: config.json of Llama (arXiv:2302.13971) or Qwen2
-/// (arXiv:2407.10671), and model.safetensors, whole or in shards with model.safetensors.index.json.
+/// Reads a folder that save_pretrained of Hugging Face's transformers wrote: config.json of Llama (arXiv:2302.13971) or
+/// Qwen2 (arXiv:2407.10671), and model.safetensors, whole or in shards with model.safetensors.index.json.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +31,8 @@ inline json json_file(const std::string& path) {
   return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
 }
 
-/// The base of the rotary angles. Version 5 of transformers writes rope_parameters, version 4 rope_theta and
-/// rope_scaling; where both stand, and where none does, this takes what version 5 takes.
+/// The base of the rotary angles. Version 5 of transformers writes rope_parameters, version 4 writes rope_theta and
+/// rope_scaling. If a file has both or neither, this takes what version 5 takes.
 inline double rope_base(const fields& config, const std::string& path) {
   const double outside = config.positive("rope_theta", 10000.0);
   const json* scaling = config.find("rope_scaling");
@@ -53,7 +53,7 @@ struct hugging_face_config {
   biases bias;
 };
 
-/// Throws, naming the field, at what would change the mathematics and is not there: other activations, scaled rotary
+/// Throws, naming the field, if the model needs mathematics that zoft does not have: other activations, scaled rotary
 /// angles, sliding windows, quantisation.
 inline hugging_face_config read_config(const std::string& path) {
   const json root = json_file(path);
@@ -105,7 +105,7 @@ inline hugging_face_config read_config(const std::string& path) {
   return result;
 }
 
-/// Whether an index may name a shard so: a file of the same folder, whose name also fits into a message.
+/// Whether an index may give a shard this name: it must be a file of the same folder, and fit into a message.
 inline bool is_file_name(std::string_view name) {
   const auto bad = [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':';
@@ -113,7 +113,7 @@ inline bool is_file_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." && std::ranges::none_of(name, bad);
 }
 
-/// The files that hold the tensors, each one opened; where there is an index, they hold exactly what it says.
+/// Opens the files that hold the tensors. If there is an index, the files must hold exactly what it says.
 inline std::vector<safetensors> open_shards(const std::string& folder) {
   std::vector<safetensors> result;
   std::error_code ignored;
@@ -152,15 +152,16 @@ inline std::vector<safetensors> open_shards(const std::string& folder) {
   return result;
 }
 
-/// Buffers that older versions of transformers saved with the weights, and that are computed.
+/// Whether it is a rotary buffer, which older versions of transformers saved with the weights. It is computed here.
 inline bool is_rotary_buffer(std::string_view name) {
   return name.starts_with("model.") && name.ends_with("rotary_emb.inv_freq");
 }
 
 }  // namespace detail
 
-/// Opens the folder and checks that the files hold the tensors that config.json promises, and no others; every error
-/// names the file and the field or tensor. Tensors are mapped and not read yet.
+/// Opens the folder and checks that the files hold the tensors that config.json promises, and no others. Rotary buffers
+/// and a saved copy of a tied head are ignored. Every error names the file and the field or tensor. Tensors are mapped
+/// but not read yet.
 inline checkpoint open_hugging_face(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
   const auto config = detail::read_config(config_path);
@@ -185,7 +186,7 @@ inline checkpoint open_hugging_face(const std::string& folder) {
   for (const safetensors& shard : shards)
     for (const auto& [name, entry] : shard.tensors()) {
       if (tensors.contains(name) || detail::is_rotary_buffer(name)) continue;
-      if (name == "lm_head.weight") {  // tied, and saved all the same
+      if (name == "lm_head.weight") {  // tied, but saved all the same
         const auto& embedding = tensors.find("model.embed_tokens.weight")->second;
         if (std::ranges::equal(entry.bytes, embedding.bytes)) continue;
         fail(shard.path() +

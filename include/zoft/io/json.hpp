@@ -1,5 +1,5 @@
-/// JSON (RFC 8259) from files that nobody vouches for: what is wrong becomes one line that names the file.
-/// The parser is nlohmann's; this is the one header that includes it.
+/// Reads JSON (RFC 8259) from untrusted files: every error is one line that names the file. The parser is nlohmann's;
+/// only this header includes it.
 #pragma once
 
 #include <cmath>
@@ -22,8 +22,8 @@ using json = nlohmann::json;
 
 namespace detail {
 
-/// nlohmann's SAX interface: builds the value, and stops at the first name that an object gives twice and at nesting
-/// deeper than any of our files needs.
+/// nlohmann's SAX interface: builds the value. Stops if an object gives a name twice, or at nesting deeper than any of
+/// our files needs.
 class json_builder {
  public:
   static constexpr std::size_t deepest = 32;
@@ -62,7 +62,7 @@ class json_builder {
   bool put(json value) { return put(std::move(value), 0) != nullptr; }
   bool open(json value) {
     if (open_.size() == deepest) return refuse("is nested more than " + text(deepest) + " deep");
-    open_.push_back(put(std::move(value), 0));  // stays in place: what holds it does not grow before it is closed
+    open_.push_back(put(std::move(value), 0));  // stays in place: its container does not grow before it is closed
     return true;
   }
   bool close() {
@@ -80,9 +80,9 @@ class json_builder {
 
 }  // namespace detail
 
-/// The value that the text is. `name` is the file's, for the message.
+/// Parses the text. `name` is the name of the file, for messages.
 inline json parse_json(std::string_view text_of_file, const std::string& name) {
-  constexpr std::size_t most = 100'000'000;  // the bound that safetensors sets to its header
+  constexpr std::size_t most = 100'000'000;  // safetensors' own limit for its header
   if (text_of_file.size() > most)
     fail(name + ": holds " + text(text_of_file.size()) + " bytes of JSON, and must hold at most " + text(most));
   detail::json_builder builder;
@@ -90,7 +90,7 @@ inline json parse_json(std::string_view text_of_file, const std::string& name) {
   return std::move(builder.root);
 }
 
-/// A value as a message shows it.
+/// The value as messages show it.
 inline std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list of " + text(value.size());
@@ -98,11 +98,11 @@ inline std::string shown(const json& value) {
   return value.dump();
 }
 
-/// The fields of an object, each asked for with its type. A field that is null counts as absent. The object must
-/// outlive this.
+/// Reads the fields of an object, each as a given type. A field that is null counts as absent. The object must outlive
+/// this.
 class fields {
  public:
-  /// `where` begins every message: the file, and the place in it where that helps.
+  /// `where` begins every message: the file and, if that helps, the place in it.
   fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
     if (!object_.is_object()) fail(where_ + ": is " + shown(object_) + ", and must be an object");
   }

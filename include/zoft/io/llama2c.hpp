@@ -1,12 +1,12 @@
-/// Checkpoints of llama2.c (Karpathy 2023): seven numbers and then float32, legacy or version 1 of its export.py.
+/// Reads checkpoints of llama2.c (Karpathy 2023), legacy or version 1 of its export.py: seven numbers, then float32.
 ///
-///     legacy     int32 × 7 · embedding, attention norms, q, k, v, o, MLP norms, gate, down, up, final norm, RoPE
-///     tables, head version 1  "24ka", int32 1, int32 × 7, uint8 tied, zeros to byte 256 · the norms, embedding, q …
-///     up, head
+///     legacy     int32 × 7 · embedding, attention norms, q, k, v, o, MLP norms, gate, down, up, final norm,
+///                RoPE tables, head
+///     version 1  "24ka", int32 1, int32 × 7, uint8 tied, zeros to byte 256 · the norms, embedding, q … up, head
 ///
-/// The seven are dim, hidden, layers, heads, kv_heads, vocabulary, context. A tensor of all layers lies together. The
-/// legacy format says that the head is a matrix of its own by a vocabulary below 0. Version 2 is quantised and not
-/// read.
+/// The seven are dim, hidden, layers, heads, kv_heads, vocabulary, context. The same tensor of all layers is stored
+/// together. In the legacy format, a vocabulary below 0 means that the head is a matrix of its own. Version 2 is
+/// quantised and is not read.
 #pragma once
 
 #include <array>
@@ -53,7 +53,7 @@ inline std::vector<llama2c_section> llama2c_sections(const nn::config& c, bool l
   return result;
 }
 
-/// The shape from the seven numbers at bytes[at].
+/// Reads the shape from the seven numbers at bytes[at].
 inline nn::config llama2c_shape(const std::string& path, std::span<const std::byte> bytes, std::size_t at) {
   constexpr std::array<const char*, 7> names{"dim",        "hidden_dim", "n_layers", "n_heads",
                                              "n_kv_heads", "vocab_size", "seq_len"};
@@ -85,8 +85,8 @@ inline nn::config llama2c_shape(const std::string& path, std::span<const std::by
 
 }  // namespace detail
 
-/// Opens either format, told apart by the magic number. Throws, naming the file, where the header lies or the file's
-/// size is not exactly that of the tensors which the header promises.
+/// Opens either format. The magic number tells them apart. Throws, naming the file, if the header is wrong or the size
+/// of the file is not exactly that of the tensors that the header promises.
 inline checkpoint open_llama2c(const std::string& path) {
   memory_map file(path);
   const auto bytes = file.bytes();

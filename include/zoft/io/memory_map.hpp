@@ -1,5 +1,4 @@
-/// A file's bytes, mapped into memory for reading: pages are fetched when they are touched, and shared between
-/// programs.
+/// Maps a file into memory for reading: pages are fetched when they are touched, and shared between programs.
 #pragma once
 
 #include <bit>
@@ -33,7 +32,7 @@ namespace zoft::inline ZOFT_ISA::io {
 static_assert(std::endian::native == std::endian::little,
               "the files that zoft reads are little-endian, and read as they lie");
 
-/// The T that begins at bytes[at], which need not be aligned. at + sizeof(T) ≤ bytes.size().
+/// The T that begins at bytes[at], which need not be aligned. Needs `at` + sizeof(T) ≤ bytes.size().
 template <class T>
 T load(std::span<const std::byte> bytes, std::size_t at) {
   T value;
@@ -41,9 +40,9 @@ T load(std::span<const std::byte> bytes, std::size_t at) {
   return value;
 }
 
-/// Throws where the path is not that of a regular, readable file of at least one byte. A file that another program
-/// makes shorter while it is mapped ends the program with SIGBUS, as with any mapping: replace files by renaming. Where
-/// there is no mmap the file is read.
+/// Throws if the path is not that of a regular, readable file of at least one byte. If another program shortens the
+/// file while it is mapped, the program ends with SIGBUS, as with any mapping: replace files by renaming. Without mmap,
+/// the file is read instead.
 class memory_map {
  public:
   explicit memory_map(const std::string& path);

@@ -1,4 +1,4 @@
-/// A file that is either written whole or not at all: it grows beside its place, and is renamed into it at the end.
+/// A file that is written whole or not at all: it grows under a temporary name and is renamed at the end.
 #pragma once
 
 #include <cerrno>
@@ -17,8 +17,8 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// Writes to path + ".tmp"; commit() puts that in the place of what was at path. Without commit the temporary file is
-/// removed and path is left as it was. Throws, naming path and the system's reason, when anything cannot be written.
+/// Writes to path + ".tmp". commit() then replaces the file at path. Without commit(), the temporary file is removed
+/// and path stays as it was. Throws, naming path and the system's reason, if anything cannot be written.
 class output_file {
  public:
   explicit output_file(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
@@ -38,7 +38,7 @@ class output_file {
     if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) refuse(last_error());
   }
 
-  /// Once, after everything is written.
+  /// Call it once, after everything is written.
   void commit() {
     finish();
     std::error_code error;
@@ -47,13 +47,13 @@ class output_file {
     pending_ = false;
   }
 
-  /// All bytes on the disk, under the temporary name still; commit() does it where it was not done. Of several files
-  /// that belong together, finish each before the first is committed.
+  /// Puts all bytes on the disk, still under the temporary name. commit() calls it if needed. If several files belong
+  /// together, finish all of them before the first is committed.
   void finish() {
     if (file_ == nullptr) return;
     if (std::fflush(file_) != 0) refuse(last_error());
 #if __has_include(<unistd.h>)
-    // A rename may reach the disk before the bytes do. Some file systems know no fsync, and say EINVAL.
+    // A rename may reach the disk before the bytes do. Some file systems have no fsync and answer EINVAL.
     if (::fsync(::fileno(file_)) != 0 && errno != EINVAL) refuse(last_error());
 #endif
     if (std::fclose(std::exchange(file_, nullptr)) != 0) refuse(last_error());
@@ -74,10 +74,10 @@ class output_file {
 
   std::string path_, temporary_;
   std::FILE* file_ = nullptr;
-  bool pending_ = false;  // the temporary file is there
+  bool pending_ = false;  // whether the temporary file exists
 };
 
-/// The folder, and those above it, made where they are not there yet.
+/// Makes the folder, and those above it, if they do not exist.
 inline void make_folder(const std::string& folder) {
   require(!folder.empty(), "the path of a folder is empty");
   std::error_code error;

@@ -1,10 +1,10 @@
-/// Low-rank adapters (Hu et al. 2021, arXiv:2106.09685) in the files of Hugging Face's peft: adapter_config.json and
-/// adapter_model.safetensors, so that an adapter trained here can be loaded in Python, and the other way round.
+/// Reads and writes low-rank adapters (Hu et al. 2021, arXiv:2106.09685) in the files of Hugging Face's peft,
+/// adapter_config.json and adapter_model.safetensors, so that Python can load an adapter trained here, and vice versa.
 ///
 ///     W becomes W + (alpha / rank) · B · A      A (rank, in) · B (out, rank)
 ///
-/// The rows of q and k are in the order of the model that was trained. An adapter of a llama2.c model, whose rotary
-/// pairs are interleaved, fits that layout only, and not the same model converted to Hugging Face's.
+/// The rows of q and k have the order of the model that was trained. llama2.c interleaves rotary pairs, so an adapter
+/// of a llama2.c model does not fit the same model converted to Hugging Face's layout.
 #pragma once
 
 #include <algorithm>
@@ -31,15 +31,15 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// What is added to one linear.
+/// The low-rank addition to one linear.
 struct low_rank_tensor {
-  std::string name;  ///< the linear's, without .weight: model.layers.0.self_attn.q_proj
+  std::string name;  ///< the linear, without .weight: model.layers.0.self_attn.q_proj
   std::size_t out = 0, in = 0, rank = 0;
   std::span<const float> a;  ///< (rank, in), row-major
   std::span<const float> b;  ///< (out, rank), row-major
 };
 
-/// low_rank_tensor that owns its numbers.
+/// A low_rank_tensor that owns its numbers.
 struct peft_tensor {
   std::string name;
   std::size_t out = 0, in = 0, rank = 0;
@@ -52,7 +52,7 @@ struct peft_adapter {
   double alpha = 0;
   std::size_t rank = 0;
   std::string base_model;            ///< as the adapter names it; may be empty
-  std::vector<peft_tensor> tensors;  ///< by name
+  std::vector<peft_tensor> tensors;  ///< ordered by name
 };
 
 namespace detail {
@@ -60,8 +60,8 @@ namespace detail {
 inline constexpr std::string_view peft_prefix = "base_model.model.", peft_a = ".lora_A.weight",
                                   peft_b = ".lora_B.weight";
 
-/// peft adapts every module whose name ends in a target. Where every kind of linear comes equally often the kinds say
-/// it shortly; otherwise the linears are listed one by one.
+/// peft adapts every module whose name ends in a target. If every kind of linear occurs equally often, the targets are
+/// the kinds; otherwise every linear is listed.
 inline json target_modules(std::span<const low_rank_tensor> tensors) {
   std::map<std::string, std::size_t> kinds;
   std::set<std::string> names;
@@ -76,7 +76,7 @@ inline json target_modules(std::span<const low_rank_tensor> tensors) {
   return result;
 }
 
-/// Refuses what would make the adapter another formula than the one above.
+/// Refuses settings that would change the formula above.
 inline void check_plain_lora(const fields& config) {
   if (config.string("peft_type") != "LORA") config.refuse("peft_type", "LORA");
   if (config.string("bias", "none") != "none") config.refuse("bias", "none");
@@ -87,7 +87,7 @@ inline void check_plain_lora(const fields& config) {
                            "use_bdlora", "arrow_config", "kasa_config"})
     if (const json* value = config.find(name); value != nullptr && !(value->is_structured() && value->empty()))
       if (*value != false) config.refuse(name, "left out or empty");
-  // Others, such as pissa, also change the model's own weights.
+  // Other values, such as pissa, change the model's own weights too.
   if (const json* start = config.find("init_lora_weights"); start != nullptr && !start->is_boolean())
     if (*start != "gaussian" && *start != "orthogonal" && *start != "eva")
       config.refuse("init_lora_weights", "true, false, gaussian, orthogonal or eva");
@@ -95,9 +95,9 @@ inline void check_plain_lora(const fields& config) {
 
 }  // namespace detail
 
-/// Writes both files, each whole or not at all; makes the folder where it is not there. Throws, naming the folder and
-/// the linear, where there is none, two have one name, the ranks differ, a span is not as long as its shape, or a
-/// number is not finite. `base_model` is the path or name by which Python finds the model.
+/// Writes both files, each whole or not at all, and makes the folder if it does not exist. `base_model` is the path or
+/// name by which Python finds the model. Throws, naming the folder and the linear, if there is no linear, two have the
+/// same name, the ranks differ, the length of a span does not match its shape, or a number is not finite.
 inline void write_peft(const std::string& folder, std::span<const low_rank_tensor> tensors, double alpha,
                        const std::string& base_model) {
   require(!tensors.empty(), folder + ": an adapter must have one linear at least, and has 0");
@@ -153,8 +153,8 @@ inline void write_peft(const std::string& folder, std::span<const low_rank_tenso
   config_file.commit();
 }
 
-/// Reads F32, F16 and BF16. Throws, naming file and field or tensor, where a matrix lacks its other half, a shape does
-/// not fit the rank, a number is not finite, or the adapter is not plain LoRA.
+/// Reads an adapter whose tensors are F32, F16 or BF16. Throws, naming the file and the field or tensor, if a matrix
+/// lacks its other half, a shape does not match the rank, a number is not finite, or the adapter is not plain LoRA.
 inline peft_adapter read_peft(const std::string& folder) {
   const std::string config_path = folder + "/adapter_config.json";
   const json root = detail::json_file(config_path);
@@ -202,7 +202,7 @@ inline peft_adapter read_peft(const std::string& folder) {
   return result;
 }
 
-/// Throws where the adapter is not for that model: a linear that the model does not have, or has in another shape.
+/// Throws if the adapter has a linear that the model does not have, or has in another shape.
 inline void check_fits(const peft_adapter& adapter, const checkpoint& model) {
   for (const auto& tensor : adapter.tensors) model.at(tensor.name + ".weight", {tensor.out, tensor.in});
 }

@@ -1,4 +1,4 @@
-/// Text from a file, made fit for an error message of one line.
+/// Makes text from a file fit for an error message of one line.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// The text with everything that is not printable ASCII as \xNN, and cut after `most` characters.
+/// The text, with every byte that is not printable ASCII as \xNN, cut off after `most` characters.
 inline std::string printable(std::string_view text, std::size_t most = 80) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string result;

@@ -1,8 +1,8 @@
-/// Hugging Face's safetensors: https://github.com/huggingface/safetensors, "Format".
+/// Reads and writes Hugging Face's safetensors: https://github.com/huggingface/safetensors, "Format".
 ///
 ///     uint64 n · n bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin, end)}, …, "__metadata__"} · data
 ///
-/// The offsets count from the end of the header, and the tensors cover the data without overlap or hole.
+/// The offsets count from the end of the header. The tensors cover the data without overlaps or gaps.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ namespace zoft::inline ZOFT_ISA::io {
 
 namespace detail {
 
-/// Bits an element of every type that the format knows, or 0 for what it does not know.
+/// Bits per element of each type that the format knows, or 0 for other types.
 constexpr unsigned safetensors_bits(std::string_view dtype) {
   constexpr std::array<std::pair<std::string_view, unsigned>, 22> known{{
       {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},   {"I8", 8},
@@ -45,8 +45,8 @@ constexpr unsigned safetensors_bits(std::string_view dtype) {
 
 }  // namespace detail
 
-/// A file whose header has been checked whole: it lists only tensors that are there. Throws std::invalid_argument,
-/// naming the file and what is wrong in it. The views that it gives live as long as its mapping.
+/// An open file. Its whole header has been checked, so every tensor that it lists is there. Throws
+/// std::invalid_argument, naming the file and what is wrong in it. Views of tensors live as long as the mapping.
 class safetensors {
  public:
   struct entry {
@@ -61,7 +61,7 @@ class safetensors {
   const std::map<std::string, entry, std::less<>>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// The tensor of that name, or nothing. Throws where its dtype is none of F32, F16 and BF16.
+  /// The tensor of that name, or nothing. Throws if its dtype is not F32, F16 or BF16.
   std::optional<tensor_view> find(std::string_view name) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) return std::nullopt;
@@ -71,7 +71,7 @@ class safetensors {
     fail(path_ + ": " + printable(name) + " is " + e.dtype + ", and must be F32, F16 or BF16");
   }
 
-  /// What the views point into; this object gives none any more.
+  /// Gives away the mapping that the views point into. This object then has no more views to give.
   memory_map release() && { return std::move(file_); }
 
  private:
@@ -156,15 +156,15 @@ inline safetensors::entry safetensors::read_entry(const std::string& name, const
   return result;
 }
 
-/// What write_safetensors writes: F32, row-major.
+/// A tensor for write_safetensors, which writes it as F32, row-major.
 struct named_tensor {
   std::string name;
   std::vector<std::size_t> shape;
   std::span<const float> values;
 };
 
-/// The bytes of a file of those tensors, in their order, up to the data: the header is padded with spaces so that the
-/// data begins at a multiple of 8. Throws, naming path, where a name comes twice or a shape is not that of its values.
+/// The bytes of a file with these tensors, in this order, up to the data. The header is padded with spaces so that the
+/// data begins at a multiple of 8. Throws, naming path, if a name occurs twice or a shape does not match its values.
 inline std::string safetensors_header(const std::string& path, std::span<const named_tensor> tensors,
                                       const std::map<std::string, std::string>& metadata = {}) {
   const auto checked = [&](const std::string& string) {
@@ -191,7 +191,7 @@ inline std::string safetensors_header(const std::string& path, std::span<const n
   return std::string(length.data(), length.size()) + json_text;
 }
 
-/// Writes into a file that is opened, and leaves the commit to the caller. path is for messages.
+/// Writes to an open file and leaves the commit to the caller. `path` is for messages.
 inline void write_safetensors(output_file& file, const std::string& path, std::span<const named_tensor> tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
   file.write(safetensors_header(path, tensors, metadata));
@@ -199,7 +199,7 @@ inline void write_safetensors(output_file& file, const std::string& path, std::s
     file.write({reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size_bytes()});
 }
 
-/// The file is written whole or not at all.
+/// Writes the file whole or not at all.
 inline void write_safetensors(const std::string& path, std::span<const named_tensor> tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
   output_file file(path);

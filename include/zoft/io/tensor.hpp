@@ -1,4 +1,4 @@
-/// A tensor as it lies in a file, and how it becomes floats.
+/// A tensor as it is stored in a file, and its conversion to floats.
 #pragma once
 
 #include <cmath>
@@ -17,7 +17,7 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// The bytes belong to a mapping, are row-major, and need not be aligned.
+/// A view of a tensor in a mapped file. The bytes are row-major and need not be aligned.
 struct tensor_view {
   nn::dtype type = nn::dtype::f32;
   std::vector<std::size_t> shape;
@@ -26,7 +26,7 @@ struct tensor_view {
   std::size_t size() const { return bytes.size() / nn::size_of(type); }  ///< elements
 };
 
-/// a · b, or the largest std::size_t where the product does not fit; which no file's size is.
+/// a · b, or the largest std::size_t if the product overflows. No file has that size.
 constexpr std::size_t saturating_product(std::size_t a, std::size_t b) {
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   if (a == most || b == most) return most;
@@ -38,7 +38,7 @@ constexpr std::size_t saturating_sum(std::size_t a, std::size_t b) {
   return a > most - b ? most : a + b;
 }
 
-/// Elements of a tensor of that shape, saturating; 1 for a scalar's empty shape.
+/// The number of elements of a tensor of that shape, saturating. It is 1 for the empty shape of a scalar.
 inline std::size_t elements(const std::vector<std::size_t>& shape) {
   std::size_t result = 1;
   for (const std::size_t extent : shape) result = saturating_product(result, extent);
@@ -55,7 +55,7 @@ inline std::string text_of(const std::vector<std::size_t>& shape) {
   return result + ")";
 }
 
-/// Every element as a float, which holds all three types exactly. out.size() == tensor.size().
+/// Converts every element to float, exactly. The type must be F32, F16 or BF16, and out.size() == tensor.size().
 inline void widen(const tensor_view& tensor, std::span<float> out) {
   if (out.size() != tensor.size())
     fail("widen: the span holds " + text(out.size()) + " floats, and the tensor has " + text(tensor.size()) +
@@ -78,7 +78,7 @@ inline void widen(const tensor_view& tensor, std::span<float> out) {
   }
 }
 
-/// The index of the first element that is infinite or not a number, if there is one.
+/// The index of the first element that is infinite or NaN, if there is one.
 inline std::optional<std::size_t> first_not_finite(std::span<const float> values) {
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i])) return i;

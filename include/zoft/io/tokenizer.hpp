@@ -1,9 +1,10 @@
-/// The tokenizer of llama2.c (Karpathy 2023): byte pair encoding with scores and byte fallback, as SentencePiece does
-/// it (Kudo and Richardson 2018, arXiv:1808.06226).
+/// The tokenizer of llama2.c (Karpathy 2023): byte pair encoding with scores and byte fallback, as in SentencePiece
+/// (Kudo and Richardson 2018, arXiv:1808.06226).
 ///
 ///     tokenizer.bin    uint32 longest · for each token: float32 score, int32 length, that many bytes
 ///
-/// Token 0 is <unk>, 1 begins a sequence (BOS), 2 ends one (EOS); a token written <0x0A> stands for that byte.
+/// Token 0 is <unk>, token 1 begins a sequence (BOS), and token 2 ends one (EOS). A token written <0x0A> stands for
+/// that byte.
 #pragma once
 
 #include <algorithm>
@@ -38,26 +39,26 @@ class tokenizer {
     float score = 0;
   };
 
-  /// Reads to the end of the file, which is where the vocabulary ends. Throws, naming the file, where it is cut off,
-  /// has bytes left over, or holds lengths or scores that cannot be.
+  /// Reads tokens up to the end of the file. Throws, naming the file, if it is cut off, has bytes left over, or holds
+  /// impossible lengths or scores.
   explicit tokenizer(const std::string& path);
 
-  /// At least the three special tokens, all texts non-empty, all scores finite. Of tokens with one text the first is
-  /// used.
+  /// Needs at least the three special tokens, non-empty texts and finite scores. If several tokens have the same text,
+  /// the first is used.
   explicit tokenizer(std::vector<token> tokens) : tokens_(std::move(tokens)) { index(); }
 
   std::size_t size() const { return tokens_.size(); }
   const token& operator[](std::size_t id) const { return tokens_[id]; }
 
-  /// A space is put in front of text that is not empty. Every code point becomes the token of that text; or the tokens
-  /// of its bytes; or, where there are none, one <unk>. What is not UTF-8 is taken byte by byte. Then, as long as two
-  /// neighbours' joined text is a token, the two whose token has the highest score become that token; the leftmost of
-  /// several. Special and byte tokens are not found by their text, and join with nothing. O(n log n) in the text's
-  /// length.
+  /// Puts a space in front of the text, unless it is empty. Each code point becomes the token of that text, or else the
+  /// tokens of its bytes, or, if a byte has no token, one <unk>. Bytes that are not UTF-8 are taken one by one. Then,
+  /// as long as the joined text of two neighbours is a token, the two whose token has the highest score become that
+  /// token; the leftmost of equals. Special and byte tokens are not found by their text and are not joined. O(n log n)
+  /// in the length of the text.
   std::vector<std::int32_t> encode(std::string_view text, bool with_bos = true, bool with_eos = false) const;
 
-  /// BOS and EOS are nothing, byte tokens are their byte, and the space that encode put in front goes: the first
-  /// character after BOS, where it is a space. Throws at an id that is no token's.
+  /// BOS and EOS become nothing, and byte tokens become their byte. A space right after BOS is dropped, because encode
+  /// puts one there. Throws if an id is not a token's.
   std::string decode(std::span<const std::int32_t> ids) const;
 
  private:
@@ -72,9 +73,9 @@ class tokenizer {
   }
 
   std::vector<token> tokens_;
-  std::unordered_map<std::string, std::int32_t, hash, std::equal_to<>> ids_;  // neither special nor byte tokens
-  std::array<std::int32_t, 256> byte_ids_{};                                  // unknown where there is none
-  std::vector<std::int16_t> bytes_;                                           // of a byte token its byte, else −1
+  std::unordered_map<std::string, std::int32_t, hash, std::equal_to<>> ids_;  // without special and byte tokens
+  std::array<std::int32_t, 256> byte_ids_{};                                  // `unknown` if there is no such token
+  std::vector<std::int16_t> bytes_;                                           // the byte of a byte token, else −1
   std::size_t longest_ = 0;
 };
 
@@ -145,8 +146,8 @@ inline void tokenizer::index() {
 
 inline std::vector<std::int32_t> tokenizer::encode(std::string_view text_to_encode, bool with_bos,
                                                    bool with_eos) const {
-  // A list of pieces of `all`, linked so that joining two is O(1). Piece i begins where its first code point did, so a
-  // higher index lies further right.
+  // A linked list of pieces of `all`, so that joining two is O(1). A piece's index is that of its first code point, so
+  // a higher index is further right.
   struct piece {
     std::size_t begin, length, before, after;
     std::int32_t id;
@@ -156,7 +157,7 @@ inline std::vector<std::int32_t> tokenizer::encode(std::string_view text_to_enco
   std::vector<piece> pieces;
   pieces.reserve(all.size());
   const auto append = [&](std::size_t begin, std::size_t length, std::int32_t id) {
-    pieces.push_back({begin, length, pieces.size() - 1, pieces.size() + 1, id});  // before the first: none
+    pieces.push_back({begin, length, pieces.size() - 1, pieces.size() + 1, id});  // the first has `none` before it
   };
   for (std::size_t at = 0; at < all.size();) {
     const std::size_t length = std::max<std::size_t>(code_point_length(all, at), 1);
@@ -177,7 +178,7 @@ inline std::vector<std::int32_t> tokenizer::encode(std::string_view text_to_enco
     float score;
     std::size_t left, right, length;
     std::int32_t id;
-    bool operator<(const pair& other) const {  // the greatest is joined first
+    bool operator<(const pair& other) const {  // the queue takes the greatest first
       return score != other.score ? score < other.score : left > other.left;
     }
   };
@@ -193,8 +194,8 @@ inline std::vector<std::int32_t> tokenizer::encode(std::string_view text_to_enco
     const pair best = queue.top();
     queue.pop();
     piece &left = pieces[best.left], &right = pieces[best.right];
-    // One of the two may have been joined with another since: a piece only ever grows, and a piece that went has length
-    // 0.
+    // One of the two may have been joined with another piece since. A piece only grows, and one that was absorbed has
+    // length 0.
     if (left.after != best.right || left.length + right.length != best.length) continue;
     left.length = best.length;
     left.id = best.id;
@@ -230,8 +231,8 @@ inline std::string tokenizer::decode(std::span<const std::int32_t> ids) const {
   return result;
 }
 
-/// Throws where a model of that shape was not made for the tokenizer: it must have as many tokens, or be padded with
-/// unused ones to a multiple of at most 128, as is done for speed.
+/// Throws if a model of that shape does not fit the tokenizer. Its vocabulary must be as large, or padded with unused
+/// tokens to at most the next multiple of 128, which is done for speed.
 inline void check_fits(const tokenizer& tokens, const nn::config& shape, const std::string& tokenizer_path,
                        const std::string& model_path) {
   const std::size_t padded = (tokens.size() + 127) / 128 * 128;

@@ -8,7 +8,7 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// Bytes of the code point that begins at text[at], or 0 where none does. at < text.size().
+/// The number of bytes of the code point that begins at text[at], or 0 if none does. Needs `at` < text.size().
 constexpr std::size_t code_point_length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
   const auto between = [&](std::size_t i, unsigned least, unsigned most) {

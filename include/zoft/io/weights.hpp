@@ -1,4 +1,4 @@
-/// The tensors of one model, by their names in Hugging Face's checkpoints, whatever file they lie in.
+/// The tensors of one model by their Hugging Face names, whatever file they are in.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,17 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// The largest extent that a model may claim: no model comes near, and products of two fit into 64 bits.
+/// The largest extent that a model may claim. No model comes near it, and products of two extents fit into 64 bits.
 inline constexpr std::size_t largest_extent = std::size_t{1} << 24;
 
-/// Which linears of every block add a bias.
+/// Which linears of every block have a bias.
 struct biases {
   bool query_key_value = false;
   bool attention_output = false;
   bool mlp = false;
 };
 
-/// Calls visit(name, shape) for each tensor that a model of that shape consists of. A linear's weight is (out, in).
+/// Calls visit(name, shape) for each tensor of a model of that shape. A linear's weight is (out, in).
 template <class F>
 void for_each_tensor(const nn::config& c, const biases& bias, F visit) {
   using shape = std::vector<std::size_t>;
@@ -56,9 +56,9 @@ void for_each_tensor(const nn::config& c, const biases& bias, F visit) {
   if (!c.tied_head) visit(std::string("lm_head.weight"), shape{c.vocabulary, c.dim});
 }
 
-/// A model's shape, and views of its tensors in the files that it holds mapped. It has exactly the tensors that
-/// for_each_tensor names, in their shapes; open_checkpoint makes one. Views live as long as the checkpoint, moved or
-/// not.
+/// A model's shape, and views of its tensors in the files, which it keeps mapped. It has exactly the tensors that
+/// for_each_tensor names, in their shapes. open_checkpoint makes one. Views live as long as the checkpoint, even if it
+/// is moved.
 class checkpoint {
  public:
   using tensor_map = std::map<std::string, tensor_view, std::less<>>;
@@ -71,17 +71,17 @@ class checkpoint {
   checkpoint(checkpoint&&) = default;
   checkpoint& operator=(checkpoint&&) = default;
 
-  std::string path;  ///< of the file or folder, as it was given
+  std::string path;  ///< the file or folder, as it was given
 
   const nn::config& shape() const { return shape_; }
 
-  /// The tensor of that name, such as model.layers.0.self_attn.q_proj.weight, or nothing where the model has none.
+  /// The tensor of that name, such as model.layers.0.self_attn.q_proj.weight, or nothing if the model has none.
   std::optional<tensor_view> find(std::string_view name) const {
     const auto found = tensors_.find(name);
     return found == tensors_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  /// The tensor of that name. Throws where there is none, or its shape is another.
+  /// The tensor of that name. Throws if there is none, or if it has another shape.
   tensor_view at(std::string_view name, const std::vector<std::size_t>& shape) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end())
@@ -92,7 +92,7 @@ class checkpoint {
     return found->second;
   }
 
-  /// The tensor's elements as floats; out.size() == elements(shape). Throws as at() does, and where one is not finite.
+  /// The tensor's elements as floats; out.size() == elements(shape). Throws as at() does, and if one is not finite.
   void read(std::string_view name, const std::vector<std::size_t>& shape, std::span<float> out) const {
     widen(at(name, shape), out);
     if (const auto i = first_not_finite(out))

@@ -1,4 +1,4 @@
-/// AdaMeZO: MeZO under Adam, whose moments are made again from the run's scalars instead of being kept. Cai, Chen and
+/// AdaMeZO: MeZO with Adam, whose moments are recomputed from the run's scalars instead of being stored. Cai, Chen and
 /// Zhu 2026, arXiv:2605.00650.
 #pragma once
 
@@ -12,17 +12,18 @@ namespace zoft::inline ZOFT_ISA {
 
 struct adamezo_options {
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
-  double learning_rate = 1e-4;   ///< η: what a parameter moves in a step, about
-  double beta1 = 0.9;            ///< β₁, of the estimates' average
-  double beta2 = 0.999;          ///< β₂, of their squares'
-  std::size_t history = 20;      ///< h, earlier steps in the averages: noise is made for h + 1 steps at each
+  double learning_rate = 1e-4;   ///< η: about how far each parameter moves in a step
+  double beta1 = 0.9;            ///< β₁, for the average of the estimates
+  double beta2 = 0.999;          ///< β₂, for the average of their squares
+  std::size_t history = 20;      ///< h, earlier steps in the averages: each step generates the noise of h + 1 steps
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(m̂/√v̂ + λθ), m̂ and v̂ the averages of MeZO's ĝ and ĝ² over the last h + 1 steps, in the memory of inference.
+/// θ ← θ − η(m̂/√v̂ + λθ), where m̂ and v̂ are the averages of MeZO's ĝ and ĝ² over the last h + 1 steps. Needs no more
+/// memory than inference.
 inline auto adamezo(const adamezo_options& o, layout shape = {}) {
   return engine{gaussian{}, two_point{.epsilon = o.epsilon, .queries = o.queries}, full{.layout = std::move(shape)},
                 replayed_adam{.learning_rate = o.learning_rate,

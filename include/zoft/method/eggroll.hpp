@@ -1,4 +1,4 @@
-/// EGGROLL: evolution strategies whose members differ by matrices of low rank. Sarkar et al. 2025, arXiv:2511.16652.
+/// EGGROLL: evolution strategies whose members differ by low-rank matrices. Sarkar et al. 2025, arXiv:2511.16652.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -11,16 +11,17 @@ namespace zoft::inline ZOFT_ISA {
 
 struct eggroll_options {
   std::size_t rank = 1;          ///< r ≥ 1
-  std::size_t population = 16;   ///< N, even and ≥ 2: members, one forward each
-  double epsilon = 1e-2;         ///< standard deviation of the members about θ, > 0; there called σ
+  std::size_t population = 16;   ///< N members, even and ≥ 2; one forward each
+  double epsilon = 1e-2;         ///< standard deviation of the members about θ, > 0; the paper's σ
   double learning_rate = 1e-3;   ///< η
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = Σ (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ)))/Nε · zᵢ, z = ABᵀ/√r for each matrix of the shape, A and B
-/// drawn for each of N/2 pairs, s z-scores of the N losses; z gaussian for what is no matrix. N forwards.
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ)))/Nε · zᵢ over N/2 pairs, where s are the z-scores of the N
+/// losses. For each matrix of the shape z = ABᵀ/√r, with A and B drawn for each pair; vectors get gaussian z. N
+/// forwards.
 inline auto eggroll(const eggroll_options& o, layout shape) {
   require(o.population % 2 == 0 && o.population > 0,
           "eggroll: population is " + text(o.population) + ", and must be an even number, at least 2");

@@ -12,7 +12,7 @@ namespace zoft::inline ZOFT_ISA {
 struct forward_gradient_descent_options {
   double learning_rate = 1e-3;   ///< η
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };

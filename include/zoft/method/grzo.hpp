@@ -1,5 +1,5 @@
-/// GRZO: every example of a batch has a direction of its own, and all are evaluated in the two forwards of one.
-/// arXiv:2606.02857.
+/// GRZO: each example of a batch has its own direction, and all of them together take two forwards of the batch. Tan et
+/// al. 2026, arXiv:2606.02857.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -11,16 +11,16 @@
 namespace zoft::inline ZOFT_ISA {
 
 struct grzo_options {
-  std::size_t examples = 16;     ///< B ≥ 2, of a batch: candidate i is evaluated on example i mod B alone
+  std::size_t examples = 16;     ///< B ≥ 2, examples per batch: candidate i is evaluated on example i mod B alone
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
-  double learning_rate = 1e-4;   ///< η: slopes are taken relative to their spread over the examples
-  double decay = 0;              ///< λ, decoupled
+  double learning_rate = 1e-4;   ///< η: slopes are divided by their spread over the examples
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = Σ aᵦzᵦ/2εB, aᵦ = δᵦ/(std δ + s), δᵦ = lᵦ(θ + εzᵦ) − lᵦ(θ − εzᵦ) the difference of example b's
-/// own losses, zᵦ = U ⊙ (rᵦsᵦᵀ) with U of the step and signs of the example.
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ aᵦzᵦ/2εB, aᵦ = δᵦ/(std δ + 1e-8), where δᵦ = lᵦ(θ + εzᵦ) − lᵦ(θ − εzᵦ) is the difference of
+/// example b's own losses. zᵦ = U ⊙ (rᵦsᵦᵀ), with U drawn for each step and the signs rᵦ and sᵦ for each example.
 inline auto grzo(const grzo_options& o, layout shape) {
   return engine{flipout{.layout = shape}, standardised_per_example{.epsilon = o.epsilon, .queries = o.examples},
                 full{.layout = std::move(shape)},

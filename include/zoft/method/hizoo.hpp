@@ -1,4 +1,5 @@
-/// HiZOO: MeZO, preconditioned by the curvatures that a third forward shows. Zhao et al. 2024, arXiv:2402.15173.
+/// HiZOO: MeZO preconditioned by curvatures, which one more forward per step measures. Zhao et al. 2024,
+/// arXiv:2402.15173.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -15,14 +16,14 @@ struct hizoo_options {
   double learning_rate = 1e-6;   ///< η
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
   double smoothing = 1e-8;       ///< s in [0, 1], how fast H follows the curvatures
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = Σ (L(θ + εzᵢ) − L(θ − εzᵢ))/2εq · zᵢ, z gaussian over √H, and after each step
-/// H ← (1 − s)H + s·mean (|κᵢ|/2)·H²⊙zᵢ², κᵢ = (L(θ + εzᵢ) − 2L(θ) + L(θ − εzᵢ))/ε². 2q + 1 forwards; H is one float a
-/// parameter.
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ (L(θ + εzᵢ) − L(θ − εzᵢ))/2εq · zᵢ, z gaussian divided by √H. After each step
+/// H ← (1 − s)H + s·mean (|κᵢ|/2)·H²⊙zᵢ², where κᵢ = (L(θ + εzᵢ) − 2L(θ) + L(θ − εzᵢ))/ε². 2q + 1 forwards. H takes one
+/// float per parameter.
 template <adapter Adapter = full>
 auto hizoo(const hizoo_options& o, Adapter trained = {}) {
   return engine{preconditioned<gaussian>{.smoothing = o.smoothing},

@@ -1,4 +1,5 @@
-/// KerZOO: central differences at random radii, without their error of order ε². Mi et al. 2025, arXiv:2505.18886.
+/// KerZOO: central differences at random radii, weighted so that their error of order ε² cancels. Mi et al. 2025,
+/// arXiv:2505.18886.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -10,11 +11,11 @@
 namespace zoft::inline ZOFT_ISA {
 
 struct kerzoo_options {
-  double epsilon = 1e-3;         ///< greatest radius ε > 0
+  double epsilon = 1e-3;         ///< largest radius ε > 0
   double learning_rate = 1e-6;   ///< η
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
-  double scale = 1;              ///< C > 0 of the kernel
-  double decay = 0;              ///< λ, decoupled
+  double scale = 1;              ///< the kernel's factor C > 0
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };

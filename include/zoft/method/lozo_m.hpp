@@ -1,4 +1,4 @@
-/// LOZO-M: LOZO with momentum, on U alone. Chen et al. 2024, arXiv:2410.07698.
+/// LOZO-M: LOZO with momentum on U only. Chen et al. 2024, arXiv:2410.07698.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -12,18 +12,18 @@ namespace zoft::inline ZOFT_ISA {
 
 struct lozo_m_options {
   std::size_t rank = 2;          ///< r ≥ 1
-  std::uint32_t interval = 50;   ///< ν ≥ 1, steps that a V is kept for
+  std::uint32_t interval = 50;   ///< ν ≥ 1, how many steps V is kept
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
   double learning_rate = 1e-6;   ///< η
   double beta = 0.9;             ///< β, 0 ≤ β < 1
   std::size_t queries = 1;       ///< directions a step, q ≥ 1
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// N ← βN + (1 − β)·Σ cᵢUᵢ,  θ ← θ − η(NVᵀ/r + λθ), with LOZO's zᵢ = UᵢVᵀ/r; where V is drawn anew, N is first carried
-/// over: N ← N·(V_oldᵀV_new)/k. N is r·m numbers; dense momentum for what is no matrix.
+/// N ← βN + (1 − β)·Σ cᵢUᵢ,  θ ← θ − η(NVᵀ/r + λθ), with LOZO's zᵢ = UᵢVᵀ/r for each matrix (m, k). When V is redrawn,
+/// N is first carried over: N ← N·(V_oldᵀV_new)/k. N takes r·m numbers. Vectors get dense momentum.
 inline auto lozo_m(const lozo_m_options& o, layout shape) {
   return engine{low_rank_gaussian{.layout = shape, .rank = o.rank, .interval = o.interval},
                 two_point{.epsilon = o.epsilon, .queries = o.queries}, full{.layout = std::move(shape)},

@@ -1,4 +1,4 @@
-/// One forward a step: residual feedback. Zhang, Zhou, Ji and Zavlanos 2020, arXiv:2006.10820.
+/// Residual feedback: one forward per step. Zhang, Zhou, Ji and Zavlanos 2020, arXiv:2006.10820.
 #pragma once
 
 #include "../adapter/full.hpp"
@@ -12,12 +12,13 @@ namespace zoft::inline ZOFT_ISA {
 struct one_point_options {
   double epsilon = 1e-3;         ///< smoothing radius ε > 0
   double learning_rate = 1e-6;   ///< η
-  double decay = 0;              ///< λ, decoupled
+  double decay = 0;              ///< weight decay λ, decoupled
   zoft::schedule schedule = {};  ///< η over the run
   std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = (l − l′)/ε · z, l = L(θ + εz) and l′ that of the step before, z gaussian. 1 forward.
+/// θ ← θ − η(ĝ + λθ), ĝ = (l − l′)/ε · z, where l = L(θ + εz), l′ is the loss of the step before, and z is gaussian. 1
+/// forward.
 template <adapter Adapter = full>
 auto one_point(const one_point_options& o, Adapter trained = {}) {
   return engine{gaussian{}, residual{.epsilon = o.epsilon}, std::move(trained),

@@ -10,17 +10,17 @@
 namespace zoft::inline ZOFT_ISA {
 
 struct openes_options {
-  std::size_t population = 16;  ///< N, even and ≥ 2: members, one forward each
-  double epsilon = 1e-2;        ///< standard deviation of the members about θ, > 0; there called σ
+  std::size_t population = 16;  ///< N members, even and ≥ 2; one forward each
+  double epsilon = 1e-2;        ///< standard deviation of the members about θ, > 0; the paper's σ
   double learning_rate = 1e-3;  ///< η
-  zoft::fitness fitness = zoft::fitness::centred_rank;  ///< what stands for a loss
-  double decay = 0;                                     ///< λ, decoupled
+  zoft::fitness fitness = zoft::fitness::centred_rank;  ///< what replaces the losses
+  double decay = 0;                                     ///< weight decay λ, decoupled
   zoft::schedule schedule = {};                         ///< η over the run
   std::uint64_t seed = 0;                               ///< names the run: same seed, same bits
 };
 
-/// θ ← θ − η(ĝ + λθ), ĝ = Σ (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ)))/Nε · zᵢ over N/2 gaussian z, s centred ranks or z-scores of
-/// the N losses. N forwards.
+/// θ ← θ − η(ĝ + λθ), ĝ = Σ (s(L(θ + εzᵢ)) − s(L(θ − εzᵢ)))/Nε · zᵢ over N/2 gaussian zᵢ, where s are the centred ranks
+/// or z-scores of the N losses. N forwards.
 template <adapter Adapter = full>
 auto openes(const openes_options& o, Adapter trained = {}) {
   require(o.population % 2 == 0 && o.population > 0,

@@ -1,5 +1,5 @@
-/// ZO-SGD-Cons: a two-point step that is taken, reversed or left out, whichever is best. Zhang et al. 2024,
-/// arXiv:2402.11592.
+/// ZO-SGD-Cons: a two-point step that is taken, reversed or skipped, whichever gives the lowest loss. Zhang et al.
+/// 2024, arXiv:2402.11592.
 #pragma once
 
 #include "../adapter/full.hpp"

@@ -1,4 +1,4 @@
-/// The built-in transformer, and how it is loaded.
+/// The built-in transformer, and the function that loads it.
 #pragma once
 
 #include <string>

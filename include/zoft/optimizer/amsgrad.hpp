@@ -9,18 +9,18 @@ namespace zoft::inline ZOFT_ISA {
 
 /// m ← β₁m + (1 − β₁)ĝ,  v ← β₂v + (1 − β₂)ĝ²,  v̂ ← max(v̂, v),  θ ← θ − η(m/(√v̂ + stability) + λθ)
 ///
-/// Adam whose rates never grow again, and without its corrections of the start: Reddi, Kale and Kumar 2018,
-/// arXiv:1904.09237. On estimates of order zero it is ZO-AdaMM: Chen et al. 2019, arXiv:1910.06513. m, v and v̂ are
-/// dense, in the precision of the arithmetic: three numbers a parameter.
+/// Adam without bias correction, whose rates never grow again: Reddi, Kale and Kumar 2018, arXiv:1904.09237. With
+/// zeroth-order estimates it is ZO-AdaMM: Chen et al. 2019, arXiv:1910.06513. m, v and v̂ are dense, in the precision of
+/// the arithmetic: three numbers per parameter.
 struct amsgrad {
   double learning_rate = 1e-4;          ///< η ≥ 0 at the peak of the schedule
   double beta1 = 0.9;                   ///< β₁, 0 ≤ β₁ < 1
   double beta2 = 0.999;                 ///< β₂, 0 ≤ β₂ < 1
   double stability = 1e-8;              ///< > 0, in units of ĝ
-  double decay = 0;                     ///< λ ≥ 0, decoupled
-  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  double decay = 0;                     ///< weight decay λ ≥ 0, decoupled
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, all of x
   zoft::schedule schedule = {};         ///< η over the run
-  update::buffers first = {};           ///< m, from 0 at the first step
+  update::buffers first = {};           ///< m, 0 before the first step
   update::buffers second = {};          ///< v, likewise
   update::buffers greatest = {};        ///< v̂, likewise
 
@@ -53,7 +53,7 @@ struct amsgrad {
     update::normalise<A>(g, m, 1, most, 1, stability);
   }
 
-  /// x (n) and the estimate g (n) for it, which is scratch.
+  /// Updates x (n) with the estimate g (n), which is used as scratch.
   template <number T>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {
     turn(g, p);

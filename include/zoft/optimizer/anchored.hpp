@@ -61,9 +61,9 @@ struct anchored {
     using A = arithmetic_t<T>;
     optimizer.turn(g, p, past...);
     if (decay > 0 && (p.owner == nullptr || decays(*p.owner))) {
-      const T* const start = origin.of<T>().data() + p.first;
       A away[update::most];
-      for (std::size_t i = 0; i < x.size(); ++i) away[i] = static_cast<A>(x[i]) - static_cast<A>(start[i]);
+      origin.widen(p.first, std::span<A>(away, x.size()));
+      for (std::size_t i = 0; i < x.size(); ++i) away[i] = static_cast<A>(x[i]) - away[i];
       random::axpy<A>(g, static_cast<A>(decay), away);
     }
     random::axpy<T>(x, static_cast<A>(-p.rate), g.data());
@@ -72,31 +72,36 @@ struct anchored {
   }
 
   /// Called after the last piece.
-  template <number T>
-  void finish(std::span<T> x) {
-    if constexpr (requires { optimizer.template finish<T>(x); }) optimizer.template finish<T>(x);
-    if (radius > 0) project<T>(x);
+  template <class X>
+  void finish(const X& x) {
+    if constexpr (requires { optimizer.finish(x); }) optimizer.finish(x);
+    if (radius > 0) project(x);
     moved.clear();
   }
 
  private:
   /// s = min(1, √((r² − R²)/M²)), M² and R² the squared distances of what the step moved and of the rest: θ ← θ₀ + s(θ
   /// − θ₀).
-  template <number T>
-  void project(std::span<T> x) {
+  template <class X>
+  void project(const X& x) {
+    using T = typename X::stored_type;
+    using A = typename X::value_type;
     const double square = simd::rounded(radius * radius);
+    const std::span<const T> all = x.stored();
     const T* const start = origin.of<T>().data();
-    const double whole = distance<T>(x, start);
+    const double whole = distance<T>(all, start);
     if (whole <= square) return;
     double of_moved = 0;
-    for (const extent& part : moved) of_moved += distance<T>(x.subspan(part.first, part.size), start + part.first);
+    for (const extent& part : moved) of_moved += distance<T>(all.subspan(part.first, part.size), start + part.first);
     const double left = std::max(0.0, square - std::max(0.0, whole - of_moved));
     const double scale = std::min(1.0, std::sqrt(left / of_moved));
-    for (const extent& part : moved)
-      for (std::size_t i = part.first; i < part.first + part.size; ++i) {
-        const double from = wide(start[i]), away = wide(x[i]) - from;
-        if (away != 0) x[i] = T(static_cast<arithmetic_t<T>>(simd::multiply_add(scale, away, from)));
+    x.update(moved, true, [&](std::size_t first, std::span<A> piece, const tensor*, const A*) {
+      for (std::size_t i = 0; i < piece.size(); ++i) {
+        const double from = wide(start[first + i]), away = static_cast<double>(piece[i]) - from;
+        if (away != 0) piece[i] = static_cast<A>(simd::multiply_add(scale, away, from));
       }
+      return std::size_t{0};
+    });
   }
 
   template <number T>

@@ -4,9 +4,10 @@
 #include <optional>
 
 #include "../concepts.hpp"
-#include "../engine/update/update.hpp"
 #include "../core/buffers.hpp"
 #include "../core/extent.hpp"
+#include "../engine/update/update.hpp"
+#include "../simd/rounding.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -74,12 +75,11 @@ struct factored {
     }
   }
 
-  /// x, of which the parts are moved: see parameters::buffer.
+  /// x, of which the parts are moved: see update::rounded.
   template <class X, class Sampler>
   void apply(const X& x, std::span<const extent> parts, const Sampler& sampler, direction d, std::span<const double> c,
              double rate) {
-    using T = typename X::value_type;
-    using A = arithmetic_t<T>;
+    using A = typename X::value_type;
     const auto basis = sampler.basis(d);
     std::vector<A>& e = estimate.of<A>();
     if (e.empty()) {
@@ -102,11 +102,13 @@ struct factored {
       turn<A>(basis, i, {core.tensors()[i].offset, &owner, rate, d.step});
       moved.push_back({owner.offset, owner.size(), &owner});
     }
-    x.update(moved, true, [&](std::size_t first, std::span<T> piece, const tensor* owner, const A*) {
+    x.update(moved, true, [&](std::size_t first, std::span<A> piece, const tensor* owner, const A*) {
       A g[update::most] = {};
       const std::span<A> made(g, piece.size());
       basis.embed(std::span<const A>(e), made, first);
-      update::descend<T>(piece, made, {first, owner, rate, d.step}, optimizer.decay, optimizer.decays);
+      const std::size_t asked = simd::count_nonzero(g, made.size());
+      update::descend<A>(piece, made, {first, owner, rate, d.step}, optimizer.decay, optimizer.decays);
+      return asked;
     });
   }
 

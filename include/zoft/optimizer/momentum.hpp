@@ -7,16 +7,16 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// m ← βm + (1 − dampening)ĝ,  θ ← θ − η(m + λθ): the heavy ball (Polyak 1964), and with dampening β a moving average.
-/// m is dense, in the precision of the arithmetic: one number a parameter.
+/// m ← βm + (1 − dampening)ĝ,  θ ← θ − η(m + λθ): the heavy ball (Polyak 1964). With dampening = β, m is a moving
+/// average. m is dense, in the precision of the arithmetic: one number per parameter.
 struct momentum {
   double learning_rate = 1e-6;          ///< η ≥ 0 at the peak of the schedule
   double beta = 0.9;                    ///< β, 0 ≤ β < 1
   double dampening = 0;                 ///< 0 ≤ dampening ≤ 1
-  double decay = 0;                     ///< λ ≥ 0
-  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  double decay = 0;                     ///< weight decay λ ≥ 0
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, all of x
   zoft::schedule schedule = {};         ///< η over the run
-  update::buffers velocity = {};        ///< m, from 0 at the first step
+  update::buffers velocity = {};        ///< m, 0 before the first step
 
   void check() const {
     update::check("momentum", learning_rate, decay, schedule);
@@ -51,7 +51,7 @@ struct momentum {
     f(std::span<A>(velocity.of<A>()));
   }
 
-  /// x (n) and the estimate g (n) for it, which is scratch.
+  /// Updates x (n) with the estimate g (n), which is used as scratch.
   template <number T>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p) {
     turn(g, p);

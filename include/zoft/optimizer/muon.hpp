@@ -8,20 +8,20 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// M ← βM + ĝ,  θ ← θ − η(msign(M) + λθ) for each matrix, msign by Newton and Schulz (see newton_schulz): a step that
-/// is as long in every direction that the estimate has. Vectors take momentum's step, θ ← θ − η(M + λθ), whose length
-/// is the estimate's. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+/// M ← βM + ĝ,  θ ← θ − η(msign(M) + λθ) for each matrix, with msign by Newton–Schulz iterations (see newton_schulz).
+/// The step is equally long in every direction that the estimate has. Vectors take momentum's step, θ ← θ − η(M + λθ),
+/// whose length is the estimate's. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
 ///
-/// It is for factored{muon{…}}, on samplers whose factors are orthonormal: msign(YVᵀ) = msign(Y)Vᵀ then, and M and its
-/// sign are of the core's size, r·m or r·r.
+/// Use it as factored{muon{…}} with samplers whose factors are orthonormal. Then msign(YVᵀ) = msign(Y)Vᵀ, and M and its
+/// sign have the core's size, r·m or r·r.
 struct muon {
-  double learning_rate = 1e-2;          ///< η ≥ 0 at the peak of the schedule; near the size of a matrix' step
+  double learning_rate = 1e-2;          ///< η ≥ 0 at the peak of the schedule; a step's singular values are near it
   double beta = 0;                      ///< β, 0 ≤ β < 1; 0: no momentum
-  std::size_t iterations = 5;           ///< of Newton and Schulz, at least 1
-  double decay = 0;                     ///< λ ≥ 0
+  std::size_t iterations = 5;           ///< Newton–Schulz iterations, at least 1
+  double decay = 0;                     ///< weight decay λ ≥ 0
   bool (*decays)(const tensor&) = all;  ///< which tensors decay
   zoft::schedule schedule = {};         ///< η over the run
-  update::buffers velocity = {};        ///< M, from 0 at the first step
+  update::buffers velocity = {};        ///< M, 0 before the first step
 
   void check() const {
     update::check("muon", learning_rate, decay, schedule);
@@ -36,8 +36,8 @@ struct muon {
     velocity.of<arithmetic_t<T>>().resize(x.size());
   }
 
-  /// g: the core (rows, columns) of the estimate of p's tensor, and gain what makes a core's norm that of its matrix
-  /// -> the core of the matrix' sign.
+  /// g, the core (rows, columns) of the estimate for p's tensor -> the core of its matrix sign. A matrix's norm is
+  /// `gain` times its core's. A vector's g becomes M.
   template <class A>
   void turn(std::span<A> g, const update::piece& p, const tensor& core, double gain) {
     A* m = velocity.of<A>().data() + p.first;
@@ -48,7 +48,7 @@ struct muon {
     for (A& v : g) v = static_cast<A>(static_cast<double>(v) / gain);
   }
 
-  /// M is linear in what was learnt: f(M) may express it otherwise.
+  /// Calls f(std::span<A>) for the state that is linear in past estimates: M.
   template <class A, class F>
   void carry(F f) {
     f(std::span<A>(velocity.of<A>()));

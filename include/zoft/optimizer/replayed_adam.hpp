@@ -7,25 +7,26 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// m̂ = Σ β₁ʲĝⱼ / Σ β₁ʲ,  v̂ = Σ β₂ʲĝⱼ² / Σ β₂ʲ, j = 0 … h,  θ ← θ − η(m̂/(√v̂ + stability) + λθ): Adam without its
-/// moments. ĝⱼ is the estimate of the last applied step but j, made again from its (step, c), of which the last h are
-/// kept, both sums in one sweep: (h + 1)q directions are made where Adam makes q, and no memory is of the parameters'
-/// size. AdaMeZO: Cai, Chen and Zhu 2026, arXiv:2605.00650.
+/// m̂ = Σ β₁ʲĝⱼ / Σ β₁ʲ,  v̂ = Σ β₂ʲĝⱼ² / Σ β₂ʲ, j = 0 … h,  θ ← θ − η(m̂/(√v̂ + stability) + λθ): Adam without stored
+/// moments. ĝⱼ is the estimate j applied steps ago. It is recomputed from that step's (step, c); the last h of these
+/// are kept. Both sums take one sweep, which generates (h + 1)q directions where Adam generates q. No memory of the
+/// parameters' size is needed. AdaMeZO: Cai, Chen and Zhu 2026, arXiv:2605.00650.
 ///
-/// Dividing by the weights' sums corrects what is cut off as Adam corrects its start: with fewer than h steps behind
-/// it, it is Adam. Without that, a step would be (1 − β₁ʰ⁺¹)/√(1 − β₂ʰ⁺¹) times as long: six times with the defaults.
+/// Dividing by the sums of the weights corrects for the cut-off as Adam corrects for its start: until more than h
+/// earlier steps exist, this is Adam. Without the division, a step would be (1 − β₁ʰ⁺¹)/√(1 − β₂ʰ⁺¹) times as long: six
+/// times with the defaults.
 ///
-/// A step that was rejected is none of the h. Powers of β count the steps that moved the tensor, as a tensor that rests
-/// keeps its moments; the h count all applied steps. Samplers that learn are refused: what they drew at earlier steps
-/// cannot be drawn again.
+/// The h steps are all applied steps; rejected steps do not count. Powers of β count only steps that moved the tensor,
+/// since a tensor that rests keeps its moments. Samplers that learn are refused: they cannot repeat what they drew at
+/// earlier steps.
 struct replayed_adam {
   double learning_rate = 1e-4;          ///< η ≥ 0 at the peak of the schedule
   double beta1 = 0.9;                   ///< β₁, 0 ≤ β₁ < 1
   double beta2 = 0.999;                 ///< β₂, 0 ≤ β₂ < 1
   std::size_t history = 20;             ///< h ≥ 1, earlier steps
   double stability = 1e-8;              ///< > 0, in units of ĝ
-  double decay = 0;                     ///< λ ≥ 0, decoupled
-  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  double decay = 0;                     ///< weight decay λ ≥ 0, decoupled
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, all of x
   zoft::schedule schedule = {};         ///< η over the run
 
   void check() const {
@@ -61,7 +62,7 @@ struct replayed_adam {
     update::normalise<A>(g, m, 1 / sum1, v, 1 / sum2, stability);
   }
 
-  /// x (n) and the estimate g (n) for it, which is scratch.
+  /// Updates x (n) with the estimate g (n), which is used as scratch.
   template <number T, class Past>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p, const Past& past) {
     turn(g, p, past);

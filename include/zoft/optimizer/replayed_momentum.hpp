@@ -5,20 +5,21 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// m = ĝ₀ + βĝ₁ + β²ĝ₂ + … + βʰĝₕ,  θ ← θ − η(m + λθ): momentum without its buffer. ĝⱼ is the estimate of the last
-/// applied step but j, made again from its (step, c), of which the last h are kept: q numbers a step, and (h + 1)q
-/// directions are made where momentum makes q. Malladi et al. 2023, arXiv:2305.17333, appendix B.
+/// m = ĝ₀ + βĝ₁ + β²ĝ₂ + … + βʰĝₕ,  θ ← θ − η(m + λθ): momentum without its buffer. ĝⱼ is the estimate j applied steps
+/// ago. It is recomputed from that step's (step, c); the last h of these are kept, q numbers per step. A step generates
+/// (h + 1)q directions where momentum generates q. Malladi et al. 2023, arXiv:2305.17333, appendix B.
 ///
-/// A step that was rejected is none of the h. Powers of β count the steps that moved the tensor, as a tensor that rests
-/// keeps its m; the h count all applied steps. What momentum has besides is at most βʰ⁺¹/(1 − β) of its largest ĝ.
+/// The h steps are all applied steps; rejected steps do not count. Powers of β count only steps that moved the tensor,
+/// since a tensor that rests keeps its m. The part of momentum that is cut off is at most βʰ⁺¹/(1 − β) times its
+/// largest ĝ.
 ///
-/// Samplers that learn are refused: what they drew at earlier steps cannot be drawn again.
+/// Samplers that learn are refused: they cannot repeat what they drew at earlier steps.
 struct replayed_momentum {
   double learning_rate = 1e-6;          ///< η ≥ 0 at the peak of the schedule
   double beta = 0.9;                    ///< β, 0 ≤ β < 1
   std::size_t history = 20;             ///< h ≥ 1, earlier steps
-  double decay = 0;                     ///< λ ≥ 0
-  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, everything
+  double decay = 0;                     ///< weight decay λ ≥ 0
+  bool (*decays)(const tensor&) = all;  ///< which tensors decay; without a layout, all of x
   zoft::schedule schedule = {};         ///< η over the run
 
   void check() const {
@@ -47,7 +48,7 @@ struct replayed_momentum {
     }
   }
 
-  /// x (n) and the estimate g (n) for it, which is scratch.
+  /// Updates x (n) with the estimate g (n), which is used as scratch.
   template <number T, class Past>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p, const Past& past) {
     turn(g, p, past);

@@ -1,4 +1,4 @@
-/// x ← x + a·z on stored numbers: the one arithmetic that perturbs, restores and updates.
+/// x ← x + a·z on stored numbers: the one arithmetic for perturbing, restoring and updating.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// x[i] ← x[i] + a·z[i] for one vector of z: the product and the sum are each rounded (see simd::multiply_add); narrow
+/// x[i] ← x[i] + a·z[i] for one vector of z. The product and the sum are each rounded (see simd::multiply_add). Narrow
 /// storage is widened first and rounded once at the end.
 template <number T>
 [[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, simd::f32 z) {
@@ -28,7 +28,7 @@ template <number T>
   }
 }
 
-/// The same for two vectors of z, for numbers that lie one behind the other.
+/// The same for two vectors of z and consecutive numbers.
 template <number T>
 [[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, simd::f32 z0, simd::f32 z1) {
   if constexpr (std::is_same_v<T, double>) {
@@ -43,10 +43,10 @@ template <number T>
   }
 }
 
-/// Elements that are done at a time where z is in memory.
+/// Elements processed at a time when z is in memory.
 inline constexpr std::size_t axpy_step = 2 * simd::lanes;
 
-/// The same for `axpy_step` numbers, and z in memory.
+/// The same for `axpy_step` numbers, with z in memory.
 template <number T, number Z>
 [[gnu::always_inline]] inline void axpy(T* x, arithmetic_t<T> a, const Z* z) {
   static_assert(std::is_same_v<T, double> || !std::is_same_v<Z, double>, "z would be rounded before it is used");
@@ -61,7 +61,7 @@ template <number T, number Z>
   }
 }
 
-/// The same for any number of them.
+/// The same for any number of elements.
 template <number T, number Z>
 void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
   using A = arithmetic_t<T>;
@@ -70,8 +70,8 @@ void axpy(std::span<T> x, arithmetic_t<T> a, const Z* z) {
   for (; i < x.size(); ++i) x[i] = T(simd::multiply_add(a, static_cast<A>(z[i]), static_cast<A>(x[i])));
 }
 
-/// What is done with a piece of z as it is made: it is added to x, or it is what is asked for. Each takes one vector,
-/// two that lie one behind the other, or any number of elements from memory.
+/// What to do with a piece of z as it is made: add it to x, or write it to x. Each takes one vector, two consecutive
+/// vectors, or any number of elements from memory.
 template <number T>
 struct added {
   arithmetic_t<T> a;  ///< x ← x + a·z
@@ -98,7 +98,7 @@ struct written {  ///< x ← z, of float or double
   void operator()(std::span<A> x, const float* z) const { std::copy_n(z, x.size(), x.data()); }
 };
 
-/// g[i] ← a·z[i]: what axpy makes of zeros, to the bit, without their being written first.
+/// g[i] ← a·z[i]: bit for bit what axpy adds to zeros, without writing the zeros first.
 template <class A>
 void product(std::span<A> g, A a, const A* z) {
   using V = std::conditional_t<std::is_same_v<A, double>, simd::f64, simd::f32>;

@@ -1,5 +1,5 @@
-/// Uniform words to gaussians by vector arithmetic that rounds alike everywhere: Box and Muller 1958, "A note on the
-/// generation of random normal deviates".
+/// Turns uniform words into gaussians, with vector arithmetic that rounds alike everywhere: Box and Muller 1958, "A
+/// note on the generation of random normal deviates".
 #pragma once
 
 #include "../simd/lanes.hpp"
@@ -8,15 +8,15 @@ namespace zoft::inline ZOFT_ISA::random {
 
 using simd::multiply_add, simd::rounded, simd::splat;
 
-/// From two vectors of words (v, w) two vectors of independent N(0, 1):
+/// Makes two vectors of independent N(0, 1) from two vectors of words (v, w):
 ///
 ///     u = (2⌊v/4⌋ + 1)·2⁻³¹    r = √(−2 ln u)    y = int32(w)·2⁻³¹    z₀ = ±r·cos(πy/2)    z₁ = r·sin(πy/2)
 ///
-/// The sign is the last bit of w; y runs over [−1, 1], so that cos and sin need no reduction. |z| ≤ √(62 ln 2) = 6.56.
-/// u and y are rounded to 24 bits; against the exact transform of these |error| < 2e-6. Rounding u moves z by at most
-/// 2⁻¹², and that only where u is within 2⁻²⁴ of 1.
+/// The sign is the last bit of w. y runs over [−1, 1], so cos and sin need no reduction. |z| ≤ √(62 ln 2) = 6.56. u and
+/// y are rounded to 24 bits; compared with the exact transform of the rounded values, |error| < 2e-6. Rounding u moves
+/// z by at most 2⁻¹², and only where u is within 2⁻²⁴ of 1.
 ///
-/// It is done in steps, so that other work, which does not wait for them, can be put between.
+/// The work is split into steps, so that independent work can be interleaved with it.
 class box_muller {
   using f32 = simd::f32;
 
@@ -37,7 +37,7 @@ class box_muller {
     cos_ = splat(cos_series[0]);
   }
 
-  /// Step i of 0 … steps − 1: one of each polynomial's, and the root.
+  /// Step i of 0 … steps − 1: at most one term of each polynomial; the last step takes the root.
   [[gnu::always_inline]] void step(std::size_t i) {
     if (i < 7) log_ = multiply_add(log_, t_, splat(log_series[i + 1]));
     if (i < 4) sin_ = multiply_add(sin_, q_, splat(sin_series[i + 1]));

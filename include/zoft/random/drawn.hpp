@@ -1,4 +1,4 @@
-/// Directions whose elements are made one from each random word, fused with what is done with them.
+/// Directions with one element from each random word, made and used in one pass.
 #pragma once
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// The elements of a direction that there are, and the most that one span may have: 2⁵⁶ and 2⁴⁰.
+/// The elements of a direction, 2⁵⁶, and the most that one span may have, 2⁴⁰.
 inline constexpr std::uint64_t most_elements = std::uint64_t{1} << 56, most_at_once = std::uint64_t{1} << 40;
 
-/// Throws unless elements first … first + n − 1 exist and a is finite. Nothing has been written then.
+/// Throws unless n ≤ 2⁴⁰, elements first … first + n − 1 exist, and a is finite. Called before anything is written.
 inline void check_axpy(std::uint64_t n, double a, std::uint64_t first, std::uint64_t elements = most_elements) {
   if (n > most_at_once) fail("axpy: the span has " + text(n) + " elements, and may have 2^40");
   if (first > elements || n > elements - first)
@@ -23,7 +23,7 @@ inline void check_axpy(std::uint64_t n, double a, std::uint64_t first, std::uint
   if (!is_finite(a)) fail("axpy: the scale is " + text(a) + ", and must be finite");
 }
 
-/// How many elements a z(d) has.
+/// The number of elements of a z(d).
 template <class Z>
 std::uint64_t elements_of(const Z& z) {
   if constexpr (requires { z.elements(); })
@@ -32,7 +32,7 @@ std::uint64_t elements_of(const Z& z) {
     return most_elements;
 }
 
-/// Calls f(tile, skip, piece) for the pieces of x that lie in one tile of `Elements` each: piece[i] is element
+/// Calls f(tile, skip, piece) for each piece of x that lies in one tile of `Elements`: piece[i] is element
 /// Elements·tile + skip + i.
 template <std::size_t Elements, class T, class F>
 void for_each_tile(std::span<T> x, std::uint64_t first, F f) {
@@ -49,9 +49,9 @@ struct scaled {
   float value;
 };
 
-/// A direction whose element 64t + j is made of word 64t + j of a stream, or of that and the other words of its block.
-/// A Transform is made of four vectors of words, and after its steps gives the four vectors of z in their place.
-/// Where Scaling is `scaled`, each is then multiplied by one float, and rounded.
+/// A direction whose element 64t + j is made from word 64t + j of a stream, alone or with the other words of its block.
+/// A Transform is constructed from four vectors of words; after its steps it gives the four vectors of z in their
+/// place. If Scaling is `scaled`, each element is then multiplied by one float and rounded.
 template <class Transform, class Scaling = unscaled>
 class drawn {
  public:
@@ -62,8 +62,8 @@ class drawn {
 
   std::uint64_t elements() const { return elements_; }
 
-  /// x[i] += a · z[first + i]. Where a is 0, x keeps every bit.
-  /// Throws std::invalid_argument, and has written nothing, where a is not finite, x is longer than 2⁴⁰, or z has no
+  /// x[i] += a · z[first + i]. If a is 0, x keeps every bit.
+  /// Throws std::invalid_argument, before anything is written, if a is not finite, x is longer than 2⁴⁰, or z has no
   /// such elements.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
@@ -79,9 +79,9 @@ class drawn {
   }
 
  private:
-  static constexpr std::size_t vectors = tile_blocks / simd::lanes;  // of words of a tile's blocks
+  static constexpr std::size_t vectors = tile_blocks / simd::lanes;  // that hold one word of each block of a tile
 
-  /// Calls f, `added` or `written`, for all of x.
+  /// Calls f (`added` or `written`) for all of x.
   template <class T, class F>
   void each(std::span<T> x, std::uint64_t first, F f) const {
     if (x.empty()) return;
@@ -93,14 +93,14 @@ class drawn {
     if (head + whole < x.size()) part(words, x.subspan(head + whole), f, first + head + whole);
   }
 
-  /// x is some whole tiles.
+  /// x is a number of whole tiles.
   template <class T, class F>
   void tiles(source& words, std::span<T> x, F f, std::uint64_t tile) const {
     const std::uint64_t first = tile * tile_blocks;
     const std::size_t count = x.size() / (4 * simd::lanes);
     block_words now = words.words(first);
     for (std::size_t v = 0; v < count; ++v) {
-      // The next words are made between the steps that make z of these: neither has to wait for the other.
+      // The next words are made between the steps that turn these into z: neither has to wait for the other.
       source::blocks next(words, first + (v + 1) * simd::lanes);
       Transform transform(now);
 #pragma GCC unroll 10
@@ -120,7 +120,7 @@ class drawn {
     }
   }
 
-  /// x is less than a tile, and within one.
+  /// x is shorter than a tile, and lies within one.
   template <class T, class F>
   void part(source& words, std::span<T> x, F f, std::uint64_t first) const {
     float tile[tile_words];

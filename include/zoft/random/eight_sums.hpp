@@ -1,4 +1,4 @@
-/// Inner products in an order of their own.
+/// Inner products, summed in a fixed order.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +7,11 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// Σ aᵢbᵢ in double, as eight sums of each eighth element that are then added in pairs: the same on all instruction
-/// sets, of products of floats with one rounding each.
+/// Σ aᵢbᵢ in double, as eight sums over every eighth element, which are added in pairs at the end. The result is the
+/// same on all instruction sets. Products of floats are exact in double, so each term is rounded only once.
 class eight_sums {
  public:
-  /// The next n elements; n is a multiple of 8, so fill up with zeros at the end.
+  /// Adds the next n elements. n is a multiple of 8, so pad the end with zeros.
   void add(const double* a, const double* b, std::size_t n) {
     constexpr std::size_t width = simd::lanes / 2;
     for (std::size_t i = 0; i < n; i += 8)

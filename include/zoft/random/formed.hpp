@@ -1,4 +1,4 @@
-/// Directions whose elements are computed from others: z is formed a chunk at a time, in float.
+/// Directions whose elements are computed from those of others, a chunk at a time, in float.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace zoft::inline ZOFT_ISA::random {
 
 inline constexpr std::size_t formed_at_once = 2048;
 
-/// x[i] += a · z[first + i], where form(z, first) adds elements first, first + 1, … of z to a span of zeros. Where a is
-/// 0, x keeps every bit. Errors as in drawn::axpy.
+/// x[i] += a · z[first + i], where form(z, first) adds elements first, first + 1, … of z to a span of zeros. If a is 0,
+/// x keeps every bit. Errors as in drawn::axpy.
 template <number T, class Form>
 void axpy_formed(std::span<T> x, arithmetic_t<T> a, std::uint64_t first, std::uint64_t elements, Form form) {
   check_axpy(x.size(), a, first, elements);

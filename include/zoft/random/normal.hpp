@@ -5,8 +5,8 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// Independent N(0, 1): of each block's words w₀ … w₃ both gaussians of (w₀, w₁) and both of (w₂, w₃). See box_muller
-/// for tails and errors.
+/// Independent N(0, 1). The words w₀ … w₃ of a block give four gaussians: two from (w₀, w₁) and two from (w₂, w₃). See
+/// box_muller for tails and errors.
 class normal {
  public:
   static constexpr std::size_t steps = box_muller::steps;
@@ -24,7 +24,7 @@ class normal {
   box_muller pair_[2];
 };
 
-/// z ~ N(0, 1)ⁿ of direction d.
+/// z ~ N(0, 1)ⁿ for direction d.
 inline drawn<normal> gaussian_direction(direction d) { return {d, stream::perturbation}; }
 
 }  // namespace zoft::inline ZOFT_ISA::random

@@ -1,4 +1,4 @@
-/// Orthonormal rows, and the sums of products that they take: in double, in an order that no instruction set changes.
+/// Orthonormal rows, and the inner products they need: in double, summed in the same order on all instruction sets.
 #pragma once
 
 #include <algorithm>
@@ -26,12 +26,12 @@ double dot(const A* a, const B* b, std::size_t n) {
   return sums.total();
 }
 
-/// q (rows, n), rows ≤ n: each row is made orthogonal to those before it, and of length 1. Of gaussian rows it is the Q
-/// of a QR decomposition whose R has a positive diagonal: as likely to be any orthonormal rows as any other.
+/// q (rows, n), rows ≤ n: makes each row orthogonal to those before it, and of length 1. For gaussian rows the result
+/// is the Q of a QR decomposition whose R has a positive diagonal, which is uniform among all sets of orthonormal rows.
 ///
-/// Modified Gram and Schmidt, twice, after which rows are orthogonal to rounding. Where nothing is left of a row, the
-/// first coordinate's direction of which something is left takes its place. Giraud et al. 2005, "Rounding error
-/// analysis of the classical Gram-Schmidt orthogonalization process".
+/// Uses modified Gram-Schmidt twice, which makes the rows orthogonal to within rounding. If nothing is left of a row,
+/// the first coordinate axis of which something is left takes its place. Giraud et al. 2005, "Rounding error analysis
+/// of the classical Gram-Schmidt orthogonalization process".
 inline void orthonormalise(std::span<double> q, std::size_t rows) {
   const std::size_t n = q.size() / rows;
   for (std::size_t i = 0; i < rows; ++i) {

@@ -1,12 +1,12 @@
 /// The random words of a direction, in tiles: which word comes from which Philox block. This is a wire format: a
-/// journal, or another machine, remakes a run from it. It is version 1; what changes a single bit of any sampler's
+/// journal, or another machine, rebuilds a run from it. It is version 1. Any change to a single bit of any sampler's
 /// output raises the version.
 ///
 ///     key     = (seed mod 2³², seed / 2³²)
 ///     counter = (block mod 2³², (block / 2³²) mod 2²⁴ + 2²⁴·stream, step, query)
 ///     word w of a stream lies in tile t = w / 64, and is word (w mod 64) / 16 of block 16·t + w mod 16
 ///
-/// Sixteen blocks make a tile because that is the widest register: each of their four words is then one vector.
+/// A tile has sixteen blocks because the widest register has sixteen lanes: each of the four words is then one vector.
 #pragma once
 
 #include <array>
@@ -25,18 +25,18 @@ inline constexpr int stream_version = 1;
 inline constexpr std::size_t tile_words = 64;
 inline constexpr std::size_t tile_blocks = 16;
 
-/// Separate words for the separate things that one direction needs.
+/// Each purpose that a direction needs random words for has a stream of its own.
 enum class stream : std::uint32_t {
-  perturbation = 0,     ///< z itself; for matrices of low rank what is between the factors
-  initialisation = 1,   ///< weights that an adapter starts from
-  data = 2,             ///< which examples come when
+  perturbation = 0,     ///< z itself; for matrices of low rank, the core between the factors
+  initialisation = 1,   ///< the weights that an adapter starts from
+  data = 2,             ///< the order of the examples
   mask = 3,             ///< which elements of z are not 0
   left_factor = 4,      ///< U of z = UVᵀ
   right_factor = 5,     ///< V of z = UVᵀ
-  radius = 6,           ///< how far along z is gone, where that is drawn too
+  radius = 6,           ///< how far to go along z, if that is random too
   block = 7,            ///< which tensors a step moves
-  rounding = 8,         ///< how a perturbation is rounded, where that is random
-  update_rounding = 9,  ///< how an update is
+  rounding = 8,         ///< how a perturbation is rounded, if that is random
+  update_rounding = 9,  ///< how an update is rounded, if that is random
 };
 
 using philox_key = std::array<std::uint32_t, 2>;
@@ -49,18 +49,18 @@ constexpr std::array<std::uint32_t, 4> counter_of(direction d, stream s, std::ui
   return {static_cast<std::uint32_t>(block), high, d.step, d.query};
 }
 
-/// Word `index` of a stream, by itself. The reference for `source`.
+/// Word `index` of a stream, computed alone. The reference for `source`.
 constexpr std::uint32_t word(direction d, stream s, std::uint64_t index) {
   const std::uint64_t block = index / tile_words * tile_blocks + index % tile_blocks;
   return philox4x32(counter_of(d, s, block), key_of(d))[index % tile_words / tile_blocks];
 }
 
-/// Four vectors: the four words of `simd::lanes` consecutive blocks.
+/// The four words of `simd::lanes` consecutive blocks, one vector for each.
 struct block_words {
   u32 w[4];
 };
 
-/// A stream of a direction, with what all its blocks share made once.
+/// A stream of a direction. What all its blocks share is computed once.
 class source {
  public:
   source(direction d, stream s) : start_(counter_of(d, s, 0)) {
@@ -73,8 +73,8 @@ class source {
     share(0);
   }
 
-  /// The blocks first, first + 1, …, on their way through the rounds; first is a multiple of `simd::lanes`. The rounds
-  /// are steps, so that other work, which does not wait for them, can be put between.
+  /// The blocks first, first + 1, …, on their way through the rounds; first is a multiple of `simd::lanes`. Each round
+  /// is a step, so that independent work can be interleaved with it.
   class blocks {
    public:
     [[gnu::always_inline]] blocks(source& from, std::uint64_t first) : from_(from) {
@@ -100,7 +100,7 @@ class source {
           c[3] = splat(from_.shared_[3]);
         } else {
           const u64 p0 = multiply_low_halves(c[0], m0), p1 = multiply_low_halves(c[2], m1);
-          // In the last round the upper halves are taken where even and odd blocks come together.
+          // The last round leaves the upper halves to words(), which takes them as it joins even and odd blocks.
           c[0] = i == last ? c[1] : p1 >> 32 ^ c[1] ^ k0;
           c[2] = i == last ? c[3] : p0 >> 32 ^ c[3] ^ k1;
           c[1] = p1;
@@ -122,8 +122,8 @@ class source {
    private:
     static constexpr std::size_t last = philox::rounds - 1;
     const source& from_;
-    u64 c_[2][4];  // of even and of odd blocks, each in the lower half of a 64-bit lane: the products need them so, and
-                   // whatever is in the upper halves is never looked at
+    u64 c_[2][4];  // words of even and of odd blocks, each in the lower half of a 64-bit lane, where the products
+                   // need it; the products ignore the upper halves
   };
 
   [[gnu::always_inline]] block_words words(std::uint64_t first) {
@@ -142,8 +142,8 @@ class source {
   }
 
  private:
-  /// Only the first word of the counter differs between the blocks of one upper word: half of each of the first two
-  /// rounds is the same for all of them.
+  /// Computes what the blocks of one upper word share. Their counters differ only in the first word, so half of each of
+  /// the first two rounds is the same for all of them.
   void share(std::uint64_t upper) {
     upper_ = upper;
     std::array<std::uint32_t, 4> c = start_;

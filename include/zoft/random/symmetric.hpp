@@ -4,8 +4,8 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// Of each word's upper 24 bits k the number (2k + 1)·2⁻²⁴ − 1: uniform on 2²⁴ points that lie evenly and symmetrically
-/// in (−1, 1). Nothing is rounded; odd moments are 0, and the variance is (1 − 2⁻⁴⁸)/3.
+/// Makes (2k + 1)·2⁻²⁴ − 1 from the upper 24 bits k of each word: uniform on 2²⁴ points that lie evenly and
+/// symmetrically in (−1, 1). Nothing is rounded, odd moments are 0, and the variance is (1 − 2⁻⁴⁸)/3.
 class symmetric {
  public:
   static constexpr std::size_t steps = 0;

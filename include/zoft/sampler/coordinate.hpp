@@ -8,23 +8,24 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Which block of coordinates comes next.
+/// How the next block of coordinates is chosen.
 enum class order {
-  random,  ///< any with the same probability, by word of the mask's stream of the direction
-  cyclic,  ///< block (step + query) mod m of m: m queries are all of them
+  random,  ///< every block is equally likely; drawn from the direction's mask stream
+  cyclic,  ///< block (step + query) mod m, m being the number of blocks; m queries cover them all
 };
 
-/// One block of coordinates at a time: z is √m on the block and 0 elsewhere, m = ⌈size/block⌉ blocks, so that over
-/// random order E zzᵀ = I. In blocks of more than one, each coordinate has a sign of its own.
+/// Directions along one block of coordinates at a time: z is √m on the block and 0 elsewhere. There are
+/// m = ⌈size/block⌉ blocks, so in random order E zzᵀ = I. If a block has more than one coordinate, each coordinate gets
+/// a random sign of its own.
 ///
-/// With blocks of one and cyclic order, queries = size makes of two_point the central differences along all axes, and
-/// of one_sided the forward ones (Kiefer and Wolfowitz 1952). The difference is taken over ε√m.
+/// With blocks of one, cyclic order and queries = size, two_point becomes central differences along all axes, and
+/// one_sided becomes forward differences (Kiefer and Wolfowitz 1952). The differences are taken over ε√m.
 struct coordinate {
-  std::uint64_t size = 0;   ///< n ≥ 1, the parameters' number
-  std::uint64_t block = 1;  ///< coordinates in a block, 1 to n; the last block has what is left
+  std::uint64_t size = 0;   ///< number of parameters, n ≥ 1
+  std::uint64_t block = 1;  ///< coordinates in a block, 1 to n; the last block may be smaller
   zoft::order order = zoft::order::random;
 
-  /// z(d) on its block, and nothing elsewhere.
+  /// z(d), which is nonzero only on its block.
   struct on_block {
     random::signs sign;
     bool signed_block;
@@ -33,7 +34,7 @@ struct coordinate {
 
     std::uint64_t elements() const { return size; }
 
-    /// x[i] += a · z[first + i]; off the block, and where a is 0, x keeps every bit.
+    /// x[i] += a · z[first + i]. Off the block, and if a is 0, x keeps every bit.
     template <number T>
     void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
       random::check_axpy(x.size(), a, first, size);
@@ -49,7 +50,7 @@ struct coordinate {
     }
   };
 
-  /// z(d). Throws std::invalid_argument where size or block is out of range.
+  /// z(d). Throws std::invalid_argument if size or block is out of range.
   on_block at(direction d) const {
     if (size == 0 || size > random::most_at_once)
       fail("coordinate: the size is " + text(size) + ", and must be the number of parameters, 1 to 2^40");
@@ -66,15 +67,15 @@ struct coordinate {
             static_cast<float>(std::sqrt(static_cast<double>(blocks)))};
   }
 
-  /// x[i] += a · z(d)[first + i]; off the block, and where a is 0, x keeps every bit. Errors as in random::drawn::axpy,
-  /// and of `at`.
+  /// x[i] += a · z(d)[first + i]. Off the block, and if a is 0, x keeps every bit. Errors as in random::drawn::axpy,
+  /// plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
   }
 
  private:
-  /// ⌊u·count⌋ with u of the upper 24 bits of two words; count ≤ 2⁴⁰, so that nothing overflows.
+  /// ⌊u·count⌋, where u has 48 bits: the upper 24 of each of two words. count ≤ 2⁴⁰, so nothing overflows.
   static std::uint64_t below(std::uint64_t count, direction d) {
     const std::uint64_t high = random::word(d, random::stream::mask, 0) >> 8;
     const std::uint64_t low = random::word(d, random::stream::mask, 1) >> 8;

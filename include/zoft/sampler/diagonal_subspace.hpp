@@ -4,9 +4,10 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z = U diag(τ) Vᵀ for each matrix (m, k): U (m, r) and V (k, r) gaussian and the run's own, τ (r) gaussian, anew for
-/// each direction. Vectors get dense gaussians. With columns uⱼ of U and vⱼ of V, E (zᵀg)z = Σⱼ (uⱼᵀgvⱼ)·uⱼvⱼᵀ, which
-/// over all U and V is r·g. Where the layout is left empty, it is that of the parameters.
+/// z = U diag(τ) Vᵀ for each matrix (m, k). U (m, r) and V (k, r) are gaussian and stay the same for the whole run; τ
+/// (r) is gaussian and new for each direction. Vectors get dense gaussians. With columns uⱼ of U and vⱼ of V, E (zᵀg)z
+/// = Σⱼ (uⱼᵀgvⱼ)·uⱼvⱼᵀ, which averages to r·g over all U and V. If the layout is empty, `start` takes that of the
+/// parameters.
 ///
 /// Sun et al. 2025, "TeZO: Empowering the low-rankness on the temporal dimension in the zeroth-order optimization for
 /// fine-tuning LLMs", arXiv:2501.19057.
@@ -34,10 +35,10 @@ struct diagonal_subspace {
 
   bool renewed(std::uint32_t) const { return false; }
 
-  /// z(d), which refers to this sampler. Throws std::invalid_argument where an option is out of its range.
+  /// z(d), which refers to this sampler. Throws std::invalid_argument if an option is out of range.
   auto at(direction d) const { return low_rank_direction<core_shape::diagonal, false>(basis(d), d); }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

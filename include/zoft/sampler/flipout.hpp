@@ -5,27 +5,26 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z = U ⊙ (r sᵀ) for each matrix (m, k): U (m, k) gaussian, of the step, the same for all of its queries; r (m) and
-/// s (k) signs of the direction's own. Vectors get dense gaussians. Each z is as gaussian as U, and those of a step's
-/// queries are uncorrelated, though not independent: E zzᵀ = I, E zz′ᵀ = 0. Where a forward can flip signs of its
-/// inputs and outputs, one product with U serves all queries. Where the layout is left empty, it is that of the
-/// parameters.
+/// z = U ⊙ (r sᵀ) for each matrix (m, k). U (m, k) is gaussian and shared by all queries of a step; the signs r (m) and
+/// s (k) are new for each direction. Vectors get dense gaussians. Each z is as gaussian as U. The directions of a step
+/// are uncorrelated, though not independent: E zzᵀ = I, E zz′ᵀ = 0. A forward that can flip the signs of its inputs and
+/// outputs needs one product with U for all queries. If the layout is empty, `start` takes that of the parameters.
 ///
-/// Wen et al. 2018, "Flipout: Efficient pseudo-independent weight perturbations on mini-batches", arXiv:1803.04386; for
-/// a direction for each example of a batch, Tan et al. 2026, "GRZO", arXiv:2606.02857.
+/// Wen et al. 2018, "Flipout: Efficient pseudo-independent weight perturbations on mini-batches", arXiv:1803.04386. Tan
+/// et al. 2026, "GRZO", arXiv:2606.02857, use one direction for each example of a batch.
 struct flipout {
   zoft::layout layout = {};
 
   /// Called before the first step.
   void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("flipout", layout, size, shape); }
 
-  /// z(d), which refers to this sampler. Throws std::invalid_argument where the layout is empty.
+  /// z(d), which refers to this sampler. Throws std::invalid_argument if the layout is empty.
   auto at(direction d) const {
     low_rank_parts::check("flipout", layout, 1);
     return flipped(layout, d);
   }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
@@ -80,7 +79,7 @@ struct flipout {
     std::vector<low_rank_parts::part> parts_;
     std::size_t size_;
     random::drawn<random::normal> shared_, own_;
-    std::vector<float> rows_, columns_;  // r and s of each matrix
+    std::vector<float> rows_, columns_;  // r and s of every matrix
   };
 };
 

@@ -4,7 +4,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z ~ N(0, 1)ⁿ, each element by itself. E zzᵀ = I, so that E (zᵀg)·z = g for any g.
+/// z ~ N(0, 1)ⁿ with independent elements. E zzᵀ = I, so E (zᵀg)·z = g for any g.
 struct gaussian {
   /// z(d)
   auto at(direction d) const { return random::gaussian_direction(d); }

@@ -4,27 +4,28 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// s of z = s·UVᵀ.
+/// The factor s in z = s·UVᵀ.
 enum class low_rank_scaling {
-  one_over_rank,  ///< 1/r: E (zᵀg)z is g/r on matrices
-  unbiased,       ///< 1/√r: E zzᵀ = I, so that E (zᵀg)z = g
+  one_over_rank,  ///< 1/r: E (zᵀg)z = g/r on matrices
+  unbiased,       ///< 1/√r: E zzᵀ = I, so E (zᵀg)z = g
 };
 
-/// z = s·UVᵀ for each matrix (m, k): U (m, r) gaussian, anew for each direction; V (k, r) of the step at which the
-/// interval of the direction's step began, the same for all of its queries. Vectors get dense gaussians. Where the
-/// layout is left empty, it is that of the parameters.
+/// z = s·UVᵀ for each matrix (m, k). U (m, r) is gaussian and new for each direction. V (k, r) is gaussian too, drawn
+/// at the first step of each interval and shared by all queries until the next. Vectors get dense gaussians. If the
+/// layout is empty, `start` takes that of the parameters.
 ///
-/// LOZO perturbs by UVᵀ and applies UVᵀ/r, which is unbiased. With s = 1/r those are the points and the update for
-/// ε·r and η·r: c = (L(θ + εr·z) − L(θ − εr·z))/2εr is an r-th of its slope, and ηr·c·z the whole of its step. With
-/// s = 1/√r they are those for ε·√r and η. Chen et al. 2024, "Enhancing zeroth-order fine-tuning for language models
-/// with low-rank structures", arXiv:2410.07698.
+/// LOZO perturbs by UVᵀ and applies UVᵀ/r, which is unbiased. For its points and its update with s = 1/r, use ε·r and
+/// η·r: c = (L(θ + εr·z) − L(θ − εr·z))/2εr is then 1/r of LOZO's slope, and ηr·c·z is exactly its step. With s = 1/√r,
+/// use ε·√r and η. Chen et al. 2024, "Enhancing zeroth-order fine-tuning for language models with low-rank structures",
+/// arXiv:2410.07698.
 ///
-/// Orthonormal: V = √k·Q with Q (k, r) orthonormal, r ≤ k, uniform among all such; E zzᵀ as before.
+/// Orthonormal: V = √k·Q instead of a gaussian V. Q (k, r), r ≤ k, has orthonormal columns and is uniform among all
+/// such matrices. E zzᵀ stays the same.
 template <bool Orthonormal>
 struct low_rank_rows {
   zoft::layout layout = {};
   std::size_t rank = 2;         ///< r ≥ 1
-  std::uint32_t interval = 50;  ///< ν ≥ 1, steps that a V is kept for
+  std::uint32_t interval = 50;  ///< ν ≥ 1, steps before V is drawn again
   low_rank_scaling scaling = low_rank_scaling::one_over_rank;
 
   static constexpr const char* name = Orthonormal ? "low_rank_orthonormal" : "low_rank_gaussian";
@@ -56,10 +57,10 @@ struct low_rank_rows {
 
   bool renewed(std::uint32_t step) const { return step % interval == 0; }
 
-  /// z(d), which refers to this sampler. Throws std::invalid_argument where an option is out of its range.
+  /// z(d), which refers to this sampler. Throws std::invalid_argument if an option is out of range.
   auto at(direction d) const { return low_rank_direction<core_shape::rows, Orthonormal>(basis(d), d); }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

@@ -9,19 +9,20 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The q directions of a step, orthogonal to one another and each of length √n: the gaussian's g₀ … g_{q−1} by Gram and
-/// Schmidt, so that each by itself is uniform on the sphere and E zzᵀ = I. They repeat nothing of one another: with
-/// q = n two_point's estimate is the gradient, but for ε. Queries beyond q come in groups of q, orthogonal within.
-/// Choromanski et al. 2018, arXiv:1804.02395.
+/// The q directions of a step, orthogonal to one another and each of length √n: the gaussians g₀ … g_{q−1} made
+/// orthogonal by Gram-Schmidt. Each direction by itself is uniform on the sphere, so E zzᵀ = I. No direction measures
+/// what another has measured: with q = n, two_point's estimate is the gradient, apart from the error of a finite ε.
+/// Queries beyond q form further groups of q, orthogonal within each group. Choromanski et al. 2018, arXiv:1804.02395.
 ///
-/// zᵢ = Σ_{j≤i} wⱼgⱼ, the weights w being made in double of the (i + 1)×(i + 1) products gⱼᵀgₖ. So nothing of the
-/// parameters' size is kept: a direction is i + 1 gaussians for the products, O(i²n), and as many for z. Errors of the
-/// angles grow with how close g is to dependent: for q well below n they are those of rounding z to float.
+/// zᵢ = Σ_{j≤i} wⱼgⱼ. The weights w are computed in double from the (i + 1)×(i + 1) products gⱼᵀgₖ, so nothing of the
+/// parameters' size is stored. A direction takes i + 1 gaussians for the products, O(i²n), and as many again for z. The
+/// errors of the angles grow as the gₖ come closer to linear dependence; for q well below n they are those of rounding
+/// z to float.
 struct orthogonal {
-  std::uint64_t size = 0;     ///< n ≥ q, the parameters' number
-  std::uint32_t queries = 1;  ///< q ≥ 1, as the estimator's
+  std::uint64_t size = 0;     ///< number of parameters, n ≥ q
+  std::uint32_t queries = 1;  ///< q ≥ 1, the same as the estimator's
 
-  /// z(d): gaussians and what of each.
+  /// z(d) as a weighted sum of gaussians.
   struct combined {
     std::vector<random::drawn<random::normal>> g;
     std::vector<double> weight;
@@ -40,7 +41,7 @@ struct orthogonal {
     }
   };
 
-  /// z(d). Throws std::invalid_argument where size or queries is out of range.
+  /// z(d). Throws std::invalid_argument if size or queries is out of range.
   combined at(direction d) const {
     if (size == 0 || size > random::most_at_once)
       fail("orthogonal: the size is " + text(size) + ", and must be the number of parameters, 1 to 2^40");
@@ -54,14 +55,14 @@ struct orthogonal {
     return z;
   }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
   }
 
  private:
-  /// G (m, m): gⱼᵀgₖ at [j·m + k], for k ≤ j.
+  /// The lower triangle of G (m, m): gⱼᵀgₖ at [j·m + k], for k ≤ j.
   std::vector<double> products(const std::vector<random::drawn<random::normal>>& g) const {
     constexpr std::size_t piece = 512;
     const std::size_t m = g.size();
@@ -79,8 +80,8 @@ struct orthogonal {
     return result;
   }
 
-  /// The last row of L⁻¹, G = LLᵀ: the weights of the last of the orthonormal directions. One that has nothing of its
-  /// own (all of g is 0, for n = 1) is 0.
+  /// The last row of L⁻¹, where G = LLᵀ: the weights of the last orthonormal direction. If nothing of a direction is
+  /// left (g is all 0, possible for n = 1), it is 0.
   static std::vector<double> last_row(std::vector<double> l, std::size_t m) {
     for (std::size_t j = 0; j < m; ++j)
       for (std::size_t k = 0; k <= j; ++k) {

@@ -12,24 +12,24 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z = z′/√H, z′ of another sampler and H > 0 a diagonal that is learnt from the curvatures κ along z:
+/// z = z′/√H, where z′ comes from another sampler and H > 0 is a diagonal learnt from the curvatures κ along z:
 ///
 ///     H ← (1 − s)H + s · mean over queries of (|κᵢ|/2) · H ⊙ z′ᵢ²        from H = 1
 ///
-/// so that E ĝ is H⁻¹∇L. H is dense, in float, of all that is trained; each entry stays within [lowest, highest].
-/// Zhao et al. 2024, arXiv:2402.15173 (HiZOO).
+/// so that E ĝ is H⁻¹∇L. H is dense, in float, and covers all trained parameters; each entry stays within
+/// [lowest, highest]. Zhao et al. 2024, arXiv:2402.15173 (HiZOO).
 ///
-/// What the average is, for a diagonal Hessian h ≥ 0 and gaussian z′: hⱼ + Hⱼ·(Σ hᵢ/Hᵢ)/2. The second part is the same
-/// share of every Hⱼ, and about n/2 times the first: what H tends to has the proportions of h, at (n + 2)/2 times its
-/// size, which the rate must make up for.
+/// For a diagonal Hessian h ≥ 0 and gaussian z′, the average is hⱼ + Hⱼ·(Σ hᵢ/Hᵢ)/2. The second part is the same
+/// fraction of every Hⱼ and about n/2 times the first, so H tends to (n + 2)/2 times h. The rate must make up for this
+/// factor.
 template <class Sampler>
 struct preconditioned {
   static_assert(stateless_sampler<Sampler>, "preconditioned is made of a sampler that keeps nothing");
 
   Sampler sampler = {};
   double smoothing = 1e-8;  ///< s in [0, 1]
-  double lowest = 1e-12;    ///< of H, above 0
-  double highest = 1e12;    ///< of H, a number that a float holds
+  double lowest = 1e-12;    ///< lower bound of H, at least 1e-30
+  double highest = 1e12;    ///< upper bound of H, at most 1e30
 
   std::vector<float> hessian = {};  ///< H, set at the start
 
@@ -44,7 +44,7 @@ struct preconditioned {
     hessian.assign(x.size(), 1.0f);
   }
 
-  /// Called after each update, with the extents that it moved. A curvature that is not finite is left out.
+  /// Called after each update, with the extents that it moved. Curvatures that are not finite are left out.
   template <number T>
   void learn(std::span<const T>, std::span<const extent> moved, direction step, std::span<const double> curvatures) {
     using z_type = decltype(zoft::at(sampler, step));
@@ -76,7 +76,7 @@ struct preconditioned {
   /// z(d), which refers to this sampler.
   auto at(direction d) const { return divided<decltype(zoft::at(sampler, d))>{zoft::at(sampler, d), hessian}; }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy. Before the start there are no elements.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy. z has no elements before `start`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

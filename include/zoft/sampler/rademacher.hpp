@@ -6,7 +6,7 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace random {
 
-/// Signs, one bit an element: the sign of element i is bit i mod 32 of word i / 32 of the direction's stream; 1 is +1.
+/// Random signs, one bit each: the sign of element i is bit i mod 32 of word i / 32 of the direction's stream; 1 is +1.
 class signs {
  public:
   explicit signs(direction d, stream s = stream::perturbation) : words_(d, s) {
@@ -28,7 +28,7 @@ class signs {
   }
 
  private:
-  /// Calls f, `added` or `written`, for all of x.
+  /// Calls f (`added` or `written`) for all of x.
   template <class T, class F>
   void each(std::span<T> x, std::uint64_t first, F f) const {
     source words = words_;
@@ -48,19 +48,19 @@ class signs {
     });
   }
 
-  /// ±1 by the lowest bits, one a lane.
+  /// ±1 from the lowest bits, one bit a lane.
   [[gnu::always_inline]] simd::f32 vector(std::uint32_t bits) const {
     return (simd::f32)((splat(~bits) << to_sign_ & 0x80000000u) | 0x3f800000u);
   }
 
   source words_;
-  u32 to_sign_{};  // how far bit i of a word is from the sign of lane i
+  u32 to_sign_{};  // shift that takes bit i of a word to the sign of lane i
 };
 
 }  // namespace random
 
-/// z ∈ {−1, +1}ⁿ, each sign a fair coin. E zzᵀ = I, and with the smallest fourth moment that allows, so that (zᵀg)·z
-/// has the least variance. Spall's choice for SPSA (1992, IEEE Trans. Automatic Control 37:332).
+/// z ∈ {−1, +1}ⁿ, each sign a fair coin. E zzᵀ = I with the smallest possible fourth moment, so (zᵀg)·z has the least
+/// variance. Spall's choice for SPSA (1992, IEEE Trans. Automatic Control 37:332).
 struct rademacher {
   /// z(d)
   auto at(direction d) const { return random::signs(d); }

@@ -12,24 +12,24 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What is applied where z/d was evaluated.
+/// The direction that is applied after z/d was evaluated.
 enum class modified {
-  variance,     ///< d ⊙ z: E ĝ is the gradient, and tensors share its variance otherwise
-  expectation,  ///< z: E ĝ is the gradient over d
+  variance,     ///< d ⊙ z: E ĝ is the gradient; d only changes how its variance is spread over the tensors
+  expectation,  ///< z: E ĝ is the gradient divided by d
 };
 
-/// Perturbs by z/d, z of another sampler, and applies d ⊙ z or z: d > 0 is a number for each tensor, the user's own, or
-/// of each tensor its root mean square at the start (1 where that is 0). Without a layout the buffer is one tensor.
-/// Malladi et al. 2023, arXiv:2305.17333, MeZO with modified variance and expectation.
+/// Perturbs by z/d, with z from another sampler, and applies d ⊙ z or z. d > 0 is one number for each tensor: the
+/// user's own, or the tensor's root mean square at the start (1 if that is 0). Without a layout the whole buffer is one
+/// tensor. MeZO with modified variance and expectation: Malladi et al. 2023, arXiv:2305.17333.
 template <class Sampler>
 struct scaled {
   static_assert(stateless_sampler<Sampler>, "scaled is made of a sampler that keeps nothing");
 
   Sampler sampler = {};
   modified form = modified::variance;
-  std::vector<double> scales = {};  ///< d by tensor, in the layout's order; none: taken at the start
+  std::vector<double> scales = {};  ///< d of each tensor, in the layout's order; if empty, computed at the start
 
-  std::vector<std::uint64_t> ends = {};  ///< of the tensors; set at the start
+  std::vector<std::uint64_t> ends = {};  ///< end of each tensor; set at the start
 
   /// Called before the first step.
   template <number T>
@@ -52,12 +52,11 @@ struct scaled {
       require(d >= 1e-30 && d <= 1e30, "scaled: a scale is " + text(d) + ", and must be from 1e-30 to 1e30");
   }
 
-  /// What is evaluated, and what is applied for it; they refer to this sampler.
+  /// The direction that is evaluated, and the one that is then applied. Both refer to this sampler.
   auto at(direction d) const { return times(d, -1); }
   auto applied(direction d) const { return times(d, form == modified::variance ? 1 : 0); }
 
-  /// x[i] += a · what is evaluated[first + i]; a = 0 and errors as in random::drawn::axpy. Before the start there are
-  /// no elements.
+  /// x[i] += a · at(d)[first + i]; a = 0 and errors as in random::drawn::axpy. There are no elements before `start`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
@@ -68,7 +67,7 @@ struct scaled {
   struct multiplied {
     Z z;
     const scaled& by;
-    int power;  // of d: −1, 0 or 1
+    int power;  // exponent of d: −1, 0 or 1
 
     std::uint64_t elements() const { return by.ends.empty() ? 0 : std::min(random::elements_of(z), by.ends.back()); }
 

@@ -15,14 +15,14 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace random {
 
-/// The k-th smallest |x|, k from 1 to n: found by digits of its bits, which order as the numbers do, so that nothing of
-/// x's size is kept.
+/// The k-th smallest |x|, k from 1 to n. It is found digit by digit from the bits, which sort as the numbers do, so no
+/// copy of x is needed.
 template <number T>
 double magnitude(std::span<const T> x, std::size_t k) {
   using bits = std::conditional_t<sizeof(T) == 8, std::uint64_t,
                                   std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
   constexpr int width = 8 * sizeof(T), digit = 8;
-  std::uint64_t found = 0;  // the digits that are known, in their places
+  std::uint64_t found = 0;  // the digits known so far, in place
   for (int shift = width - digit; shift >= 0; shift -= digit) {
     std::vector<std::size_t> count(std::size_t{1} << digit);
     for (const T& v : x) {
@@ -38,22 +38,23 @@ double magnitude(std::span<const T> x, std::size_t k) {
 
 }  // namespace random
 
-/// z = m ⊙ z′, z′ of another sampler, m being 1 where |w| ≤ h: only small weights are perturbed and updated. h is each
-/// tensor's own, such that a share `density` of its weights is trained at the start, to the nearest number of them (and
-/// as many more as are equal to the last). The thresholds stay; the mask is made anew of the weights after each update,
-/// so that one that has grown beyond h rests from then on. Liu et al. 2024, arXiv:2402.15751 (Sparse-MeZO).
+/// z = m ⊙ z′, where z′ comes from another sampler and m is 1 where |w| ≤ h: only small weights are perturbed and
+/// updated. Each tensor has its own threshold h, chosen at the start so that a fraction `density` of its weights is
+/// trained, rounded to a whole number of weights (plus any that tie with the last). The thresholds stay fixed. The mask
+/// is made again from the weights after each update, so a weight that has grown beyond h rests from then on. Liu et al.
+/// 2024, arXiv:2402.15751 (Sparse-MeZO).
 ///
-/// The mask is one bit a parameter. Decay is the optimizer's, and not masked.
+/// The mask takes one bit a parameter. Weight decay belongs to the optimizer and is not masked.
 template <class Sampler>
 struct small_weights {
   static_assert(stateless_sampler<Sampler>, "small_weights is made of a sampler that keeps nothing");
 
   Sampler sampler = {};
-  double density = 0.25;  ///< share of each tensor that is trained, in [0, 1]; the paper's sparsity is 1 − density
+  double density = 0.25;  ///< fraction of each tensor that is trained, in [0, 1]; the paper's sparsity is 1 − density
 
   std::vector<extent> tensors = {};      ///< set at the start
-  std::vector<double> thresholds = {};   ///< h of each; below 0 for none
-  std::vector<std::uint64_t> mask = {};  ///< bit i mod 64 of word i / 64 is m of element i
+  std::vector<double> thresholds = {};   ///< h of each tensor; negative if none of it is trained
+  std::vector<std::uint64_t> mask = {};  ///< m of element i is bit i mod 64 of word i / 64
   std::uint64_t size = 0;
 
   /// Called before the first step.
@@ -84,8 +85,8 @@ struct small_weights {
     return masked<decltype(zoft::at(sampler, d)), bits>{zoft::at(sampler, d), {mask.data(), size}};
   }
 
-  /// x[i] += a · z(d)[first + i]; where m or a is 0, x keeps every bit. Errors as in random::drawn::axpy. Before the
-  /// start there are no elements.
+  /// x[i] += a · z(d)[first + i]. Where m is 0, and if a is 0, x keeps every bit. Errors as in random::drawn::axpy. z
+  /// has no elements before `start`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

@@ -8,18 +8,19 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z = m ⊙ z′, z′ of another sampler and m ∈ {0, 1}ⁿ, each element 1 with probability `density`: only those parameters
-/// are perturbed and updated. E zzᵀ is 1 on m's diagonal and 0 elsewhere, so nothing is scaled up for what is left out.
+/// z = m ⊙ z′, where z′ comes from another sampler and each element of m ∈ {0, 1}ⁿ is 1 with probability `density`:
+/// only those parameters are perturbed and updated. E zzᵀ = diag(m): nothing is scaled up to compensate for what is
+/// left out.
 ///
-/// m is the run's own, the same for all steps and queries: element i is 1 where word i of the mask's stream of
-/// {seed, 0, 0} is below density·2³². `renewed` makes it anew for each step, of {seed, step, 0}.
+/// m belongs to the run and is the same for all steps and queries: element i is 1 if word i of the mask stream of
+/// {seed, 0, 0} is below density·2³². `renewed` draws m again for each step, from {seed, step, 0}.
 template <class Sampler>
 struct sparse {
   Sampler sampler = {};
-  double density = 0.1;  ///< in (0, 1]
+  double density = 0.1;  ///< probability that a parameter is trained, in (0, 1]
   bool renewed = false;
 
-  /// z(d), which refers to this sampler. Throws std::invalid_argument where the density is not in (0, 1].
+  /// z(d), which refers to this sampler. Throws std::invalid_argument if the density is not in (0, 1].
   auto at(direction d) const {
     if (!(density > 0 && density <= 1)) fail("sparse: the density is " + text(density) + ", and must be in (0, 1]");
     const auto greatest = static_cast<std::uint32_t>(std::ceil(std::ldexp(density, 32)) - 1);
@@ -27,7 +28,8 @@ struct sparse {
         zoft::at(sampler, d), {random::source({d.seed, renewed ? d.step : 0, 0}, random::stream::mask), greatest}};
   }
 
-  /// x[i] += a · z(d)[first + i]; where m or a is 0, x keeps every bit. Errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]. Where m is 0, and if a is 0, x keeps every bit. Errors as in random::drawn::axpy,
+  /// plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);
@@ -36,7 +38,7 @@ struct sparse {
  private:
   struct seeded {
     random::source words;
-    std::uint32_t greatest;  // word that is a 1 in the mask
+    std::uint32_t greatest;  // greatest word that gives a 1 in the mask
 
     struct tile_of_mask {
       std::uint32_t word[random::mask_tile];

@@ -7,16 +7,17 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z uniform on the sphere of radius √n: z = round(s·g) with the gaussian's g and s = √n / ‖g‖. E zzᵀ = I, and the
-/// length of a step is the same for every direction. (Where all of g is 0, one direction in 2²⁵ for n = 1, z is 0.)
-/// Muller 1959, "A note on a method for generating points uniformly on n-dimensional spheres".
+/// z is uniform on the sphere of radius √n: z = round(s·g), with the gaussian's g and s = √n / ‖g‖. E zzᵀ = I, and
+/// every direction has the same length. (If all of g is 0, one direction in 2²⁵ for n = 1, z is 0.) Muller 1959,
+/// "A note on a method for generating points uniformly on n-dimensional spheres".
 ///
-/// The norm is that of all n elements, so n is the sampler's own: a direction is a pass over g for the norm, in double
-/// and in an order of its own, and one for z. Whoever needs several pieces of a direction makes the norm once, by `at`.
+/// The norm is over all n elements, so the sampler must know n. A direction takes one pass over g for the norm, in
+/// double and summed in a fixed order, and one for z. To make several pieces of a direction, call `at`, which computes
+/// the norm once.
 struct sphere {
-  std::uint64_t size = 0;  ///< n ≥ 1, the parameters' number
+  std::uint64_t size = 0;  ///< number of parameters, n ≥ 1
 
-  /// z(d). Throws std::invalid_argument where size is 0 or more than 2⁴⁰.
+  /// z(d). Throws std::invalid_argument if size is 0 or more than 2⁴⁰.
   auto at(direction d) const {
     if (size == 0 || size > random::most_at_once)
       fail("sphere: the size is " + text(size) + ", and must be the number of parameters, 1 to 2^40");
@@ -25,7 +26,8 @@ struct sphere {
     return random::drawn<random::normal, random::scaled>(d, random::stream::perturbation, scale, size);
   }
 
-  /// x[i] += a · z(d)[first + i], in 2 passes over z; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i], in two passes over z; a = 0 and errors as in random::drawn::axpy, plus the errors of
+  /// `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

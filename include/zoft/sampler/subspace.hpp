@@ -4,16 +4,16 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z = √(mk)/r · U Z Vᵀ for each matrix (m, k): U (m, r) and V (k, r) with orthonormal columns, of the step at which
-/// the interval of the direction's step began; Z (r, r) gaussian, anew for each direction. Vectors get dense gaussians.
-/// E ‖z‖² = mk, and over all U and V E zzᵀ = I; while they are kept, E (zᵀg)z = mk/r²·UUᵀgVVᵀ. Where the layout is left
-/// empty, it is that of the parameters.
+/// z = √(mk)/r · U Z Vᵀ for each matrix (m, k). U (m, r) and V (k, r) have orthonormal columns and are drawn at the
+/// first step of each interval; Z (r, r) is gaussian and new for each direction. Vectors get dense gaussians. E ‖z‖² =
+/// mk, and E zzᵀ = I over all U and V; for fixed U and V, E (zᵀg)z = mk/r²·UUᵀgVVᵀ. If the layout is empty, `start`
+/// takes that of the parameters.
 ///
 /// Yu et al. 2024, "Zeroth-order fine-tuning of LLMs in random subspaces" (SubZero), arXiv:2410.08989.
 struct subspace {
   zoft::layout layout = {};
   std::size_t rank = 24;          ///< r ≥ 1, at most m and k of each matrix
-  std::uint32_t interval = 1000;  ///< T₀ ≥ 1, steps that U and V are kept for
+  std::uint32_t interval = 1000;  ///< T₀ ≥ 1, steps before U and V are drawn again
 
   void check() const {
     low_rank_parts::check("subspace", layout, rank, interval);
@@ -40,10 +40,10 @@ struct subspace {
 
   bool renewed(std::uint32_t step) const { return step % interval == 0; }
 
-  /// z(d), which refers to this sampler. Throws std::invalid_argument where an option is out of its range.
+  /// z(d), which refers to this sampler. Throws std::invalid_argument if an option is out of range.
   auto at(direction d) const { return low_rank_direction<core_shape::square, true>(basis(d), d); }
 
-  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, and of `at`.
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy, plus the errors of `at`.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
     at(d).axpy(x, a, first);

@@ -4,8 +4,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// z uniform on (−√3, √3)ⁿ, each element by itself: E zzᵀ = I. Its fourth moment, 9/5, lies between rademacher's 1 and
-/// the gaussian's 3. Element i is made of word i of the direction's stream (see random::symmetric), times √3 in float.
+/// z is uniform on (−√3, √3)ⁿ with independent elements. E zzᵀ = I. The fourth moment, 9/5, lies between rademacher's 1
+/// and the gaussian's 3. Element i is made from word i of the direction's stream (see random::symmetric) and multiplied
+/// by √3 in float.
 struct uniform {
   /// z(d)
   auto at(direction d) const {

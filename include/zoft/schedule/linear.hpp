@@ -4,7 +4,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Falls linearly to 0 behind the last step: 1 − progress.
+/// Falls linearly and reaches 0 just after the last step: 1 − progress.
 inline schedule linear(std::uint32_t steps, std::uint32_t warmup = 0) {
   return {[](double progress) { return 1 - progress; }, steps, warmup};
 }

@@ -1,16 +1,17 @@
-/// xsimd, and what its versions lack or call by other names.
+/// Includes xsimd, and makes up for what its versions lack or name differently.
 #pragma once
 
 #include <cstdint>
 
 #include "../core/number.hpp"
 #include "lanes.hpp"
-// xsimd comes after lanes.hpp, which includes <immintrin.h> in the way that keeps GCC 12 from a false warning.
+// xsimd comes after lanes.hpp, which includes <immintrin.h> in a way that avoids a false warning from GCC 12.
 #include <xsimd/xsimd.hpp>
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-/// The compile-time instruction set, as far as lanes.hpp has code for it: AVX without AVX2, FMA and F16C is SSE2 there.
+/// The compile-time instruction set, as far as lanes.hpp has code for it: AVX without AVX2, FMA and F16C counts as
+/// SSE2.
 #if defined(__AVX__) && !defined(ZOFT_HAS_AVX2)
 using arch = xsimd::sse2;
 #else
@@ -20,8 +21,8 @@ using arch = xsimd::default_arch;
 template <class Arch = arch>
 using floats = xsimd::batch<float, Arch>;
 
-/// a·b + c, rounded once where there is an instruction for it. xsimd 8.1 has none for AVX-512, and only GCC makes one
-/// of the product and the sum that there are instead.
+/// a·b + c, rounded once if there is an instruction for it. xsimd 8.1 has none for AVX-512: it multiplies and adds, and
+/// only GCC makes one instruction of that.
 template <class Arch>
 [[gnu::always_inline]] inline floats<Arch> fma(const floats<Arch>& a, const floats<Arch>& b, const floats<Arch>& c) {
 #if defined(ZOFT_HAS_AVX512)
@@ -30,7 +31,7 @@ template <class Arch>
   return xsimd::fma(a, b, c);
 }
 
-/// Σ of the lanes. xsimd called it hadd before version 10, reduce_add since.
+/// Σ of the lanes. xsimd calls it hadd before version 10, and reduce_add since.
 template <class Arch>
 float sum(const floats<Arch>& v) {
 #if XSIMD_VERSION_MAJOR < 10
@@ -40,7 +41,7 @@ float sum(const floats<Arch>& v) {
 #endif
 }
 
-/// The greatest of the lanes.
+/// The greatest lane.
 template <class Arch>
 float greatest(const floats<Arch>& v) {
   alignas(64) float lane[floats<Arch>::size];

@@ -1,8 +1,8 @@
-/// Vectors as wide as the instruction set's registers, for code that must give the same bits on all of them.
+/// Vectors as wide as the instruction set's registers, for code that must give the same bits on all instruction sets.
 ///
-/// They are the compilers' own vector types, not xsimd's: including xsimd costs 0.5 to 1 s of compile time, which
-/// nobody who includes <zoft/mezo.hpp> should pay, and noise needs only these few operations beyond + − · & | ^ and
-/// shifts.
+/// They are the compilers' own vector types, not xsimd's. Including xsimd costs 0.5 to 1 s of compile time, which
+/// nobody who includes <zoft/mezo.hpp> should pay, and noise needs only the few operations below besides + − · & | ^
+/// and shifts.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include "../core/config.hpp"
 
 #if defined(__SSE2__)
-// GCC 12 takes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised
+// GCC 12 mistakes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised
 // variable.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -37,7 +37,7 @@ inline constexpr std::size_t register_bytes = 32;
 inline constexpr std::size_t register_bytes = 16;
 #endif
 
-/// Vector registers that there are.
+/// The number of vector registers.
 #if defined(ZOFT_HAS_AVX512) || defined(ZOFT_HAS_NEON)
 inline constexpr std::size_t vector_registers = 32;
 #else
@@ -69,8 +69,8 @@ template <class V, class T>
   std::memcpy(static_cast<void*>(to), &value, sizeof value);
 }
 
-/// The value itself, which the compiler must take as rounded: neither a contraction of a product with a sum into an
-/// fma, nor anything that -ffast-math allows, goes across it.
+/// Returns the value, which the compiler must take as rounded: nothing reaches across this call, neither the
+/// contraction of a product and a sum into an fma nor anything that -ffast-math allows.
 template <class V>
 [[gnu::always_inline]] inline V rounded(V value) {
 #if defined(ZOFT_HAS_AVX512)
@@ -85,15 +85,14 @@ template <class V>
   return value;
 }
 
-/// a·b + c, rounded after the product and after the sum. The instruction sets that zoft must agree with include some
-/// without fma (x86-64 as compilers take it by default, WebAssembly), where an exact fma costs eight times what the two
-/// roundings do.
+/// a·b + c, rounded after the product and after the sum. zoft must give the same bits on instruction sets without fma
+/// (the compilers' default x86-64, WebAssembly), where an exact fma costs eight times as much as the two roundings.
 template <class V>
 [[gnu::always_inline]] inline V multiply_add(V a, V b, V c) {
   return rounded<V>(rounded<V>(a * b) + c);
 }
 
-// Full masks, which cost no instruction, keep GCC 12 from the same warning where <immintrin.h> was included before.
+// Full masks cost no instruction, and avoid the same warning of GCC 12 if <immintrin.h> was included earlier.
 
 /// The 64-bit products of the lower halves of the 64-bit lanes.
 [[gnu::always_inline]] inline u64 multiply_low_halves(u64 a, u64 b) {
@@ -110,8 +109,8 @@ template <class V>
 #endif
 }
 
-/// Of two vectors of 64-bit lanes that hold the even and the odd elements of one: the vector of all lower halves, and
-/// that of all upper ones.
+/// `even` and `odd` hold the even and the odd 64-bit elements of one vector. Returns the lower halves of all elements,
+/// in order; interleave_high returns the upper halves.
 [[gnu::always_inline]] inline u32 interleave_low(u64 even, u64 odd) {
 #if defined(ZOFT_HAS_AVX512)
   return (u32)_mm512_mask_shuffle_epi32((__m512i)even, 0xaaaa, (__m512i)odd, _MM_PERM_CCAA);
@@ -131,7 +130,8 @@ template <class V>
 #endif
 }
 
-/// √x, correctly rounded. Written as the instruction, since clang with -ffast-math takes an estimate for the intrinsic.
+/// √x, correctly rounded. Written as the instruction, because clang with -ffast-math uses an estimate for the
+/// intrinsic.
 [[gnu::always_inline]] inline f32 square_root(f32 x) {
   f32 root;
 #if defined(ZOFT_HAS_AVX512)

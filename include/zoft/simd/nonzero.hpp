@@ -1,4 +1,4 @@
-/// The few of many integers that are not 0: where they are, as bits, and what they are, as bytes.
+/// Packs the few nonzero integers among many: where they are, as bits, and what they are, as bytes.
 #pragma once
 
 #include <bit>
@@ -7,8 +7,8 @@
 
 #include "lanes.hpp"
 
-// Processors that multiply pairs of bfloat16 also have bytes' compression. By itself it has no name of its own among
-// the instruction sets of config.hpp, and so is not asked for.
+// Processors that multiply pairs of bfloat16 also compress bytes. Byte compression by itself has no name among the
+// instruction sets of config.hpp, so it is not used alone.
 #if defined(__AVX512VBMI2__) && (defined(ZOFT_HAS_AMX) || defined(ZOFT_HAS_BF16_DOT))
 #define ZOFT_HAS_COMPRESSION
 #endif
@@ -18,24 +18,24 @@ namespace zoft::inline ZOFT_ISA::simd {
 template <class I>
 concept integer_lane = std::same_as<I, std::int16_t> || std::same_as<I, std::int32_t> || std::same_as<I, std::int64_t>;
 
-/// Integers that are looked at together: a bit each in one word.
+/// Integers processed together: each has one bit of a word.
 inline constexpr std::size_t word_bits = 64;
 
-/// Bytes that are no value: those beyond ±126 stand for whatever is not within ±126.
+/// Whether a value is outside ±126. A byte outside ±126 stands for any such value.
 template <class I>
 constexpr bool is_large(I value) {
   return value < -126 || value > 126;
 }
 
 struct packed {
-  std::uint64_t word;  ///< bit i: whether the i-th of 64 integers is not 0
-  bool large;          ///< whether one of them is_large
+  std::uint64_t word;  ///< bit i is set if the i-th of 64 integers is not 0
+  bool large;          ///< whether any of them is_large
   std::size_t count() const { return static_cast<std::size_t>(std::popcount(word)); }
 };
 
 #if defined(ZOFT_HAS_COMPRESSION)
 
-/// 64 integers as bytes, the nearest that there are.
+/// 64 integers as bytes, saturated.
 [[gnu::always_inline]] inline __m512i saturated(const std::int16_t* from) {
   const __m256i low = _mm512_maskz_cvtsepi16_epi8(~0u, load<__m512i>(from));
   const __m256i high = _mm512_maskz_cvtsepi16_epi8(~0u, load<__m512i>(from + 32));
@@ -61,7 +61,7 @@ struct packed {
 
 #endif
 
-/// Of 64 integers those that are not 0, in order, as bytes. Up to 64 bytes from `to` on are written.
+/// Writes the nonzero ones of 64 integers as bytes, in order. May write 64 bytes from `to` on.
 template <integer_lane I>
 [[gnu::always_inline]] inline packed pack(const I* from, std::int8_t* to) {
 #if defined(ZOFT_HAS_COMPRESSION)
@@ -74,7 +74,7 @@ template <integer_lane I>
 #if defined(__SSE2__)
   if constexpr (sizeof(I) <= 4) {
     for (std::size_t i = 0; i < word_bits; i += 16) {
-      // Saturation keeps what is not 0 from becoming 0.
+      // Saturation never makes a nonzero value 0.
       __m128i narrow[2];
       for (std::size_t j = 0; j < 2; ++j) {
         if constexpr (sizeof(I) == 2)
@@ -98,8 +98,8 @@ template <integer_lane I>
 #endif
 }
 
-/// The inverse: to[i] is the next of the bytes for each i that `word` has a bit for, of 64, and else 0. Up to 64 bytes
-/// from `from` on are read.
+/// The inverse, for 64 integers: to[i] is the next byte if bit i of `word` is set, and 0 otherwise. May read 64 bytes
+/// from `from` on.
 template <integer_lane I>
 [[gnu::always_inline]] inline packed unpack(const std::int8_t* from, std::uint64_t word, I* to) {
 #if defined(ZOFT_HAS_COMPRESSION)

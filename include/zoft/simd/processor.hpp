@@ -1,4 +1,5 @@
-/// Whether the processor has the instructions that this is compiled for. Nothing of the core includes this.
+/// Checks whether the processor has the instructions that the program is compiled for. Nothing in the core includes
+/// this.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +11,11 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/// The attributes of what runs before it is known which instructions there are: it is compiled for those that every
-/// x86-64 processor has. Vectors neither go in nor come out, so the calling convention is that of the rest. GCC takes
-/// arch= for the whole truth, clang adds what -m flags name, hence the rest. Where it were inlined it would be compiled
-/// for its caller's instructions; for that reason it calls nothing that a header defines, and has no lambda.
+/// Attributes of functions that run before it is known which instructions there are: they are compiled for those that
+/// every x86-64 processor has. They neither take nor return vectors, so their calling convention is the usual one. GCC
+/// takes arch= as complete; clang adds what -m flags name, hence the no-… list. If inlined, they would be compiled for
+/// their caller's instructions, hence noinline. For the same reason they have no lambda, and call nothing defined in a
+/// header without these attributes.
 #define ZOFT_ON_ANY_PROCESSOR \
   gnu::noinline, gnu::target("arch=x86-64,no-sse3,no-popcnt,no-bmi,no-bmi2,no-lzcnt,no-movbe")
 #else
@@ -22,7 +24,7 @@
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-/// Names of sets of instructions, by the manuals.
+/// Names of instruction sets, as in the manuals.
 struct instruction_names {
   const char* name[64];
   std::size_t count;
@@ -35,10 +37,10 @@ struct instruction_names {
 
 #if defined(__x86_64__)
 
-// What compilers put into code by themselves, and AMX, which code may be chosen for at compile time: X(the macro that
-// is defined where it is compiled for, its name, the word of CPUID that tells, the bit in it, the registers for it that
-// the operating system must save, by their bits in XCR0). What only a program's own intrinsics make is left out: -march
-// names many (SGX, SERIALIZE, UINTR) without which programs run well.
+// The instructions that compilers put into code by themselves, and AMX, which code may be chosen for at compile time:
+// X(macro defined if the code is compiled for it, name, CPUID word that reports it, bit in that word, bits in XCR0 of
+// the registers that the operating system must save for it). Instructions that only a program's own intrinsics make are
+// left out: -march names many (SGX, SERIALIZE, UINTR) that programs run well without.
 // clang-format off
 #define ZOFT_INSTRUCTIONS(X) \
   X(__SSE3__, "SSE3", leaf_1_ecx, 0, 0) \
@@ -107,8 +109,8 @@ static_assert(count < 64);
 
 inline constexpr std::uint64_t all_instructions = (std::uint64_t{1} << cpuid::count) - 1;
 
-/// A bit for each of ZOFT_INSTRUCTIONS: those that this translation unit is compiled for. Not inline, as units differ.
-/// A macro that is not defined is spelled as its name.
+/// A bit for each of ZOFT_INSTRUCTIONS, set if this translation unit is compiled for it. Not inline, because units
+/// differ. A macro that is not defined is spelled as its own name, which begins with _.
 #define ZOFT_SPELLED(macro) #macro
 #define ZOFT_BIT(macro, ...) result |= ZOFT_SPELLED(macro)[0] == '_' ? 0 : bit, bit <<= 1;
 constexpr std::uint64_t compiled_for = [] {
@@ -120,17 +122,17 @@ constexpr std::uint64_t compiled_for = [] {
 #undef ZOFT_SPELLED
 #undef ZOFT_INSTRUCTIONS
 
-/// Those of `wanted` that the processor has not, or whose registers the operating system does not save.
+/// The instructions in `wanted` that the processor lacks, or whose registers the operating system does not save.
 [[ZOFT_ON_ANY_PROCESSOR]] inline instruction_names missing_instructions(std::uint64_t wanted = compiled_for) {
   unsigned has[cpuid::words] = {}, eax, ebx, ecx, edx, saved = 0;
   __cpuid(0, eax, ebx, ecx, edx);
   const unsigned leaves = eax;
   __cpuid(1, eax, ebx, ecx, edx);
   has[cpuid::leaf_1_ecx] = ecx;
-  // The assembler needs no flag for xgetbv, which the compilers' intrinsic does.
+  // The assembler needs no flag for xgetbv; the compilers' intrinsic does.
   if (ecx >> 27 & 1) asm volatile("xgetbv" : "=a"(saved), "=d"(edx) : "c"(0));
 #if defined(__APPLE__)
-  // macOS does not say that it saves the registers of AVX-512 until they are used.
+  // macOS does not report that it saves the registers of AVX-512 until they are used.
   if ((saved & cpuid::avx) == cpuid::avx) saved |= cpuid::avx512;
 #endif
   if (leaves >= 7) {
@@ -165,12 +167,12 @@ constexpr std::uint64_t compiled_for = [] {
 inline constexpr std::uint64_t all_instructions = 0;
 constexpr std::uint64_t compiled_for = 0;
 
-/// Nothing is asked of other processors.
+/// Other processors are not checked.
 inline instruction_names missing_instructions(std::uint64_t = compiled_for) { return {}; }
 
 #endif
 
-/// What is wrong, in one line without its end, or an empty one.
+/// What is wrong, in one line without a newline; empty if nothing is.
 struct processor_message {
   char text[1024];
 };
@@ -192,8 +194,8 @@ struct processor_message {
   return result;
 }
 
-/// Throws std::invalid_argument where an instruction is missing that this translation unit is compiled for. Of use only
-/// to code that is itself compiled for less, or that has not come to such an instruction yet.
+/// Throws std::invalid_argument if an instruction is missing that this translation unit is compiled for. Only useful to
+/// code that is itself compiled for fewer, or that has not yet reached such an instruction.
 [[ZOFT_ON_ANY_PROCESSOR]] inline void require_processor(std::uint64_t wanted = compiled_for) {
   const processor_message message = describe_processor(wanted);
   if (message.text[0]) ZOFT_THROW(std::invalid_argument(message.text));

@@ -1,4 +1,4 @@
-/// Vectors of floats from and to what numbers are stored as: loads widen, stores round to nearest, ties to even.
+/// Loads and stores vectors of floats in any storage type: loads widen, stores round to nearest, ties to even.
 #pragma once
 
 #include <type_traits>
@@ -9,7 +9,7 @@
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-/// `lanes` numbers each.
+/// Each of these handles `lanes` numbers.
 [[gnu::always_inline]] inline f32 load_wide(const float* from) { return load<f32>(from); }
 [[gnu::always_inline]] inline void store_narrow(float* to, f32 value) { store(to, value); }
 
@@ -19,7 +19,7 @@ namespace zoft::inline ZOFT_ISA::simd {
 }
 
 /// A value rounded to bfloat16, in the upper halves of its lanes. A NaN must come from arithmetic with a bfloat16: its
-/// lower half is 0 then, and nothing is carried out of it. (The instruction for this takes subnormal numbers for 0.)
+/// lower half is then 0, so nothing carries out of it. (The instruction for this treats subnormal numbers as 0.)
 [[gnu::always_inline]] inline u32 rounded_to_bfloat16(f32 value) {
   const u32 word = (u32)value;
   return word + 0x7fffu + (word >> 16 & 1u);
@@ -56,7 +56,7 @@ namespace zoft::inline ZOFT_ISA::simd {
 #endif
 }
 
-/// `lanes` integers of a byte, widened to 32 bits.
+/// `lanes` one-byte integers, widened to 32 bits.
 template <class Byte>
 requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
 [[gnu::always_inline]] inline i32 load_wide(const Byte* from) {
@@ -82,7 +82,7 @@ requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
   for (std::size_t i = 0; i < 2; ++i) pair[i] = __builtin_convertvector(part[i], f64);
 }
 
-/// Two vectors of numbers that lie one behind the other.
+/// Two vectors of consecutive numbers.
 template <class T>
 [[gnu::always_inline]] inline void load_wide(const T* from, f32 (&pair)[2]) {
 #if defined(ZOFT_HAS_AVX512)
@@ -107,7 +107,7 @@ template <class T>
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       const u16 high = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I + 1)...);
       const u16 low = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I)...);
-      // Up where the rest is more than half, or half and the last bit odd.
+      // Round up if the rest is more than half, or half with an odd last bit.
       const __mmask32 up = _mm512_cmpgt_epu16_mask((__m512i)(low | (high & 1)), _mm512_set1_epi16(-0x8000));
       store(to, _mm512_mask_add_epi16((__m512i)high, up, (__m512i)high, _mm512_set1_epi16(1)));
     }

@@ -1,4 +1,4 @@
-/// How noisy the values of a function are, measured from few of them.
+/// Measures how noisy a function is, from a few of its values.
 #pragma once
 
 #include <algorithm>
@@ -13,33 +13,33 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What a difference table of values says.
+/// What a difference table of values shows.
 enum class table_verdict {
-  noise,      ///< differences of some orders agree on σ and change their signs
+  noise,      ///< differences of neighbouring orders agree on σ and change sign
   exact,      ///< differences of some order are all 0: a polynomial without any noise
-  too_close,  ///< half of the neighbours are equal: the points must be further apart
-  too_far,    ///< the function's own differences are what is seen: the points must be closer together
+  too_close,  ///< half or more of the neighbouring values are equal: the points must be further apart
+  too_far,    ///< the differences are those of the function itself: the points must be closer together
 };
 
-/// σ as a table of values has it.
+/// σ as measured from a table of values.
 struct noise_level {
-  double value = 0;       ///< σ; where the verdict is too_far, σ is at most about this
+  double value = 0;       ///< σ; if the verdict is too_far, about an upper bound of it
   std::size_t order = 0;  ///< k, the order of the differences that gave it
-  double spacing = 0;     ///< h, between the points
-  double magnitude = 0;   ///< the largest of |f|
+  double spacing = 0;     ///< h, distance between the points
+  double magnitude = 0;   ///< the largest |f|
   table_verdict verdict = table_verdict::too_far;
 
-  bool constant() const { return verdict == table_verdict::too_close; }  ///< equal wherever they were looked at
+  bool constant() const { return verdict == table_verdict::too_close; }  ///< equal wherever f was evaluated
 };
 
-/// Values at points in equal distances -> their noise. The k-th differences of a smooth function vanish as hᵏ, those of
+/// Values at equally spaced points -> their noise. The k-th differences of a smooth function vanish as hᵏ. Those of
 /// independent errors of variance σ² keep the variance σ²(2k)!/(k!)²:
 ///
 ///     σ_k² = γ_k · mean of squared k-th differences        γ_k = (k!)²/(2k)!
 ///
-/// and σ is the first σ_k that agrees with the two after it within a factor of 4 and whose differences change sign.
-/// Moré and Wild 2011, "Estimating computational noise", SIAM J. Sci. Comput. 33:1292 (ECnoise). Nothing is asked of
-/// the errors' distribution; rounding, quantisation and a data set's sampling are noise as well.
+/// σ is the first σ_k that agrees with the two after it within a factor of 4 and whose differences change sign. Moré
+/// and Wild 2011, "Estimating computational noise", SIAM J. Sci. Comput. 33:1292 (ECnoise). Nothing is assumed about
+/// the errors' distribution. Rounding, quantisation and the sampling of a data set are noise too.
 inline noise_level noise_of(std::span<const double> values) {
   noise_level result;
   std::vector<double> d(values.begin(), values.end());
@@ -84,15 +84,15 @@ inline noise_level noise_of(std::span<const double> values) {
   return result;
 }
 
-/// The noise of f: double(double) around 0, from 9 values h apart, and from 9 others where these were too close
-/// together or too far apart: 8 tables at most. A function that varies much within h looks noisy, too, but not from
-/// nearby: what is more than rounding is believed if it is as large h/64 apart, or if nothing at all is seen there, as
-/// it is with quanta. Where all tables were too far apart, σ is the least upper bound; where all were too close, f is
-/// constant as far as could be seen.
+/// The noise of f: double(double) around 0, from 9 values h apart. If these are too close together or too far apart, it
+/// tries another h: 8 tables at most. A function that varies much within h looks noisy too, but not at a smaller
+/// spacing. So noise above rounding, more than 10⁻⁶ of |f|, is confirmed at h/64: it must be at least a quarter as
+/// large there, or the values must be equal, as they are for a quantised f. If all tables were too far apart, σ is the
+/// smallest upper bound. If all were too close, f is constant as far as could be seen.
 template <class F>
 noise_level measure_noise(F&& f, double h) {
   constexpr int points = 9, tables = 8;
-  double above = 0, below = 0;  // spacings known as too far, and as too close
+  double above = 0, below = 0;  // spacings known to be too far, and too close
   noise_level best;
   std::optional<noise_level> claimed;
   for (int i = 0; i < tables; ++i) {

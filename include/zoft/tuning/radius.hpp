@@ -1,4 +1,4 @@
-/// ε from the loss's noise and its derivatives along directions.
+/// Chooses ε from the loss's noise and its derivatives along directions.
 #pragma once
 
 #include <algorithm>
@@ -16,17 +16,17 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What kept ε from being another.
+/// What determined ε.
 enum class epsilon_limit {
-  unchanged,   ///< nothing was seen that ε could follow from: it is as it was
-  balance,     ///< the noise that is divided by ε, against the truncation error of the difference
-  range,       ///< no truncation error was seen at any radius: the largest that was looked at
-  resolution,  ///< the parameters' type, which would round smaller steps away
+  unchanged,   ///< nothing was seen to choose ε from: it is as it was
+  balance,     ///< noise divided by ε balances the truncation error of the difference
+  range,       ///< no truncation error was seen at any radius: ε is the largest one tried
+  resolution,  ///< the parameters' type would round smaller steps away
 };
 
 namespace tuning {
 
-/// The largest relative rounding error of numbers stored as T, and the least number with all its bits.
+/// The largest relative rounding error of numbers stored as T, and the smallest normal number.
 template <number T>
 constexpr double roundoff = std::is_same_v<T, double>  ? 0x1p-53
                             : std::is_same_v<T, float> ? 0x1p-24
@@ -60,13 +60,13 @@ inline double rms_of_difference(std::span<const double> a, std::span<const doubl
 }
 inline double rms(std::span<const double> v) { return size_of<double>(v); }
 
-/// How the estimator's points lie: whether each has its mirror image, and how far the furthest is from θ in units of ε.
+/// Whether each of the estimator's points has a mirror image, and how far from θ the furthest is, in units of ε.
 struct stencil {
   bool central = true;
   double reach = 0;
 };
 
-/// Seen over some steps, as the radius may be drawn.
+/// Looks at 16 steps, since the radius may be random.
 template <class Engine>
 stencil stencil_of(const Engine& tuner) {
   const auto& e = tuner.estimator();
@@ -84,7 +84,7 @@ stencil stencil_of(const Engine& tuner) {
   return result;
 }
 
-/// Slopes and curvatures by differences over ±t, one of each for each direction.
+/// Slopes and curvatures from differences over ±t, one of each per direction.
 struct level {
   double t = 0;
   std::vector<double> slope, curvature;
@@ -97,18 +97,18 @@ struct radius {
   double size_of_z = 1;  ///< rms of the elements of z
 };
 
-/// Of the error of a slope, the part from noise is σ/√2ε for a central difference and √2σ/ε for a one-sided, the part
-/// from truncation ε²φ‴/6 and εφ″/2. The sum of their squares is least at
+/// The error of a slope has two parts. For a central difference, noise contributes σ/√2ε and truncation ε²φ‴/6; for a
+/// one-sided difference, √2σ/ε and εφ″/2. The sum of their squares is least at
 ///
-///     ε = (3σ/|φ‴|)^⅓        ε = 8^¼ (σ/|φ″|)^½
+///     ε = (3σ/|φ‴|)^⅓ (central)        ε = 8^¼ (σ/|φ″|)^½ (one-sided)
 ///
-/// Moré and Wild 2012, "Estimating derivatives of noisy simulations", ACM Trans. Math. Softw. 38:19. Derivatives here
-/// are those along z, whatever its length, and an rms over some directions. φ‴ comes from the differences of slopes
-/// over two radii 4 apart, φ″ from second differences; the radii begin at the parameters' own size, where truncation is
-/// largest beside noise, and shrink until what is seen settles or noise hides it.
+/// Moré and Wild 2012, "Estimating derivatives of noisy simulations", ACM Trans. Math. Softw. 38:19. Derivatives are
+/// taken along z, whatever its length, as an rms over 4 directions. φ‴ comes from the differences between slopes at two
+/// radii, a factor of 4 apart, and φ″ from second differences. The radii start at the parameters' own size, where
+/// truncation is largest beside noise, and shrink until the derivative settles or noise hides it.
 ///
-/// φ‴ may vanish where the parameters start (in an odd-symmetric model it does at 0) but not where they will be: what
-/// counts is the larger of φ‴ and |φ⁗|·|φ′/φ″|, its change on the way to the minimum along a direction.
+/// φ‴ may vanish where the parameters start (at 0 in an odd-symmetric model) but not where they will be. So the search
+/// uses the larger of φ‴ and |φ⁗|·|φ′/φ″|, the change of φ‴ on the way to the minimum along a direction.
 template <class Subject>
 class radius_search {
   using T = typename Subject::number_type;
@@ -124,10 +124,10 @@ class radius_search {
     scale_ = size > 0 ? std::exp2(std::ceil(std::log2(size))) : 1;
     look(scale_);
     look(scale_ / ratio);
-    std::size_t lower = 1;  // of the two levels that are compared, the smaller
+    std::size_t lower = 1;  // of the two levels compared, the one with the smaller t
     std::optional<double> seen = bend(1, 0);
     if (!seen) {
-      // Larger radii as long as the noise is more than a thousandth of a slope.
+      // Try larger radii while the noise is more than a thousandth of the change that the slope makes over t.
       std::size_t upper = 0;
       for (int i = 0; i < 6 && !seen && sigma_ > 1e-3 * rms(levels_[upper].slope) * levels_[upper].t; ++i) {
         look(ratio * levels_[upper].t);
@@ -163,9 +163,9 @@ class radius_search {
 
   static bool usable(const level& l) { return is_finite(rms(l.slope)) && is_finite(rms(l.curvature)); }
 
-  /// The derivative that truncation is of, if it is 30 times what noise would make, as it is a little above the best ε:
-  /// the noise of parameters' rounding may be larger far from where it was measured. Infinite where a loss was not
-  /// finite.
+  /// The derivative that causes the truncation error, if it is more than 30 times what noise would show, as it is a
+  /// little above the best ε. The margin is for noise from the parameters' rounding, which may be larger far from where
+  /// it was measured. Infinite if a loss was not finite.
   std::optional<double> bend(std::size_t lower, std::size_t upper) const {
     const level &near = levels_[lower], &far = levels_[upper];
     if (!usable(near) || !usable(far)) return std::numeric_limits<double>::infinity();

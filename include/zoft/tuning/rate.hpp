@@ -1,4 +1,4 @@
-/// η from short trials.
+/// Chooses η by short trials.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A rate that was tried, and the loss behind its steps; infinite where it was not finite, or far above the start's.
+/// A rate that was tried, and the loss after its steps: infinite if it was not finite or far above the loss at the
+/// start.
 struct rate_trial {
   double learning_rate = 0;
   std::size_t steps = 0;
@@ -24,32 +25,34 @@ struct rate_trial {
 
 namespace tuning {
 
-/// Along a direction of slope s and curvature κ the loss is least behind a step of s/κ. Over directions the mean of κ
-/// is the trace of the Hessian, so that a step of the whole estimate should move each parameter by an rms of
+/// Along a direction of slope s and curvature κ, the loss is least after a step of s/κ. The mean of κ over directions
+/// is the trace of the Hessian, so a step along the whole estimate should move the parameters by an rms of
 ///
 ///     √q · rms s / mean κ · rms z
 ///
-/// which for plain descent is η = q/tr H. What an optimizer makes of a rate is seen from one step of it on made-up
-/// losses of slopes ±s: nothing is assumed of how it scales (signs, running moments), but that it is linear in η. From
-/// there on rates are tried, all from the same start along the same directions:
+/// For plain descent that is η = q/tr H. How far an optimizer moves at a given rate is measured by one step on made-up
+/// losses of slopes ±s. This assumes that the step is linear in η, and nothing else about how the optimizer scales it
+/// (signs, running moments). Rates are then tried from this one on, all from the same start along the same directions:
 ///
-/// 1. few steps each, rates a factor of 4 apart, until the loss is no longer lower than with the rate before;
-/// 2. more steps each, down to a factor of √2, among those that are at most half of the least rate that failed to lower
-///    the loss: for a quadratic the expected loss falls fastest at half of the rate from which on it rises.
+/// 1. a few steps each, at rates a factor of 4 apart, until the loss is no longer lower than at the previous rate;
+/// 2. more steps each, at rates down to a factor of √2 apart. Only rates up to half the smallest one that failed to
+///    lower the loss can be chosen: for a quadratic, the expected loss falls fastest at half the rate at which it
+///    starts to rise.
 ///
-/// What is chosen is the geometric mean of the best of these and of the largest that lowered the loss 0.9 times as far:
-/// few steps flatter small rates, since the directions of little curvature are left to the many later steps, but hide
-/// the slow growth of what is too large.
+/// The result is the geometric mean of the best of these rates and the largest one that lowered the loss at least 0.9
+/// times as far. Short trials flatter small rates, since they leave directions of little curvature to the many later
+/// steps. They also hide the slow growth at rates that are too large.
 ///
-/// With a loss of batches, the noise of these adds up and the curvature grows on the way: a constant rate for n steps
-/// goes as 1/√n (Ghadimi and Lan 2013, arXiv 1309.5549), and so what was found in n₀ steps is taken √(n₀/n) times.
+/// With batches, their noise adds up and the curvature grows on the way. The constant rate for n steps goes as 1/√n
+/// (Ghadimi and Lan 2013, arXiv:1309.5549), so the rate found with n₀ steps is multiplied by √(n₀/n).
 template <class Subject>
 class rate_search {
   using T = typename Subject::number_type;
 
  public:
-  /// `looks`: losses that are averaged where a trial ends, for a loss of much noise, or of batches: those are of
-  /// batches that no trial has made steps with, and so is the loss at the start, which then is not `loss`.
+  /// `looks`: how many losses are averaged at the end of a trial, for a noisy loss or a loss of batches. The batches
+  /// are ones that no trial makes steps with. With batches, the loss at the start is measured on them too, and replaces
+  /// `loss`.
   rate_search(Subject& subject, const radius& from, double epsilon, double loss, int looks)
       : subject_(subject), from_(from), epsilon_(epsilon), start_(loss), looks_(looks) {
     const double size = size_of<T>(subject_.start());
@@ -57,7 +60,7 @@ class rate_search {
     centre_ = natural();
   }
 
-  /// The rate, if one lowered the loss. `losses` may be asked, about.
+  /// The rate, if one lowered the loss. Evaluates about `losses` losses.
   std::optional<double> run(std::size_t losses) {
     const std::size_t of_a_step = subject_.engine().evaluations(), steps = losses / of_a_step;
     const std::size_t most = subject_.evaluations() + losses;
@@ -76,7 +79,7 @@ class rate_search {
     return std::sqrt(rate(best()->k) * rate(largest()->k));
   }
 
-  /// What of that rate suits a run of `steps`: less than 1 with batches only.
+  /// The share of that rate that suits a run of `steps` steps; below 1 only with batches.
   double share_for(std::size_t steps) const {
     return !subject_.has_batches() || steps <= longer_
                ? 1
@@ -115,7 +118,7 @@ class rate_search {
     return is_finite(result) && result > 0 ? result : reference;
   }
 
-  /// Where the trial is: of batches, those behind the ones that the longest trials make steps with.
+  /// The loss where the trial is. Its batches follow those that the longest trials make steps with.
   double loss() { return subject_.loss(static_cast<std::uint32_t>(longer_), looks_); }
 
   double trial(int k, std::size_t steps) {
@@ -130,7 +133,7 @@ class rate_search {
     return trials_.back().loss;
   }
 
-  /// The first stage; leaves where it came to as the first rate of the second.
+  /// The first stage. The rate it ends at is the first rate of the second stage.
   void near(std::size_t steps) {
     constexpr int factor = 4, most = 24, least = -120;
     entry at{0, trial(0, steps)};
@@ -149,7 +152,7 @@ class rate_search {
     first_ = at.k;
   }
 
-  /// Of the rates of the second stage that are not too near to one that failed, the best.
+  /// The best rate of the second stage, among those not too near one that failed.
   std::optional<entry> best() const {
     std::optional<entry> result;
     for (const entry& e : tried_)
@@ -157,7 +160,7 @@ class rate_search {
     return result;
   }
 
-  /// And the largest that is not much worse.
+  /// The largest rate that is not much worse than the best.
   std::optional<entry> largest() const {
     std::optional<entry> result = best();
     if (!result) return result;
@@ -167,7 +170,7 @@ class rate_search {
     return result;
   }
 
-  /// Half of the least rate that failed.
+  /// Half the smallest rate that failed.
   int allowed() const {
     int result = none;
     for (const entry& e : tried_)
@@ -175,7 +178,7 @@ class rate_search {
     return result;
   }
 
-  /// What to try next, if anything: neighbours of the chosen rate, at last half an octave above it.
+  /// The rate to try next, if any: neighbours of the chosen rate, and finally the rate half an octave above it.
   std::optional<int> wanted() const {
     if (tried_.empty()) return first_;
     int lowest = none, above = none;

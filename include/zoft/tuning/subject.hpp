@@ -1,4 +1,4 @@
-/// What is tuned: the loss along directions from where the parameters are, and steps from there, undone afterwards.
+/// What is tuned: the loss along directions from the current parameters, and trial steps from there, undone afterwards.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace zoft::inline ZOFT_ISA::tuning {
 
-/// A functor of either form, and how many losses it was asked.
+/// A functor of either form, with a count of the losses it evaluated.
 template <class F>
 struct counted {
   F& f;
@@ -36,7 +36,7 @@ struct counted {
   }
 };
 
-/// The part of an optimizer that has the rate: itself, or what it wraps.
+/// The part of an optimizer that has the rate: itself, or the optimizer that it wraps.
 template <class Optimizer>
 auto& rated(Optimizer& o) {
   if constexpr (requires { o.learning_rate; })
@@ -52,8 +52,8 @@ concept owning_engine = requires(Engine& e) {
   e.ask();
 };
 
-/// Steps are those of a copy of the tuner. Parameters that the user owns are moved themselves, as in any step, and come
-/// back bit for bit, also when f throws: a copy of them is kept. Those of an adapter are copied with the tuner.
+/// A copy of the tuner makes the steps. Parameters that the user owns are moved in place, as in any step, and come back
+/// bit for bit from a copy, even if f throws. An adapter's parameters are copied with the tuner.
 template <class Engine, number T, class F>
 class subject {
  public:
@@ -61,7 +61,8 @@ class subject {
 
   using batches = std::function<void(std::uint32_t)>;
 
-  /// x is empty where the adapter owns the parameters. batch(i) makes f the loss of batch i, unless f is one function.
+  /// x is empty if the adapter owns the parameters. batch(i) makes f the loss of batch i; an empty batch means that f
+  /// is one function.
   subject(const Engine& tuner, std::span<T> x, F& f, const batches& batch)
       : tuner_(tuner), engine_(tuner), x_(x), f_{f}, batch_(batch) {
     take_batch(0);
@@ -81,7 +82,7 @@ class subject {
   std::span<const T> start() const { return kept_; }
   std::size_t evaluations() const { return f_.evaluations; }
 
-  /// Where the trial has come to.
+  /// The parameters that the trial has reached.
   std::span<const T> parameters() const {
     if constexpr (owning)
       return engine_.adapter().parameters();
@@ -89,7 +90,7 @@ class subject {
       return x_;
   }
 
-  /// The mean over `n` batches from `first` on; of one function, that is noise, of n evaluations.
+  /// The mean loss over `n` batches from `first` on; without batches, over n evaluations, which averages noise.
   double loss(std::uint32_t first, int n) {
     double sum = 0;
     for (int i = 0; i < n; ++i) {
@@ -103,7 +104,7 @@ class subject {
     if (batch_) batch_(i);
   }
 
-  /// φ(t) = L(θ + t·z) for z of step `step`, counted from the coming one.
+  /// φ(t) = L(θ + t·z), with z of step `step`, counted from the coming step.
   double along(std::uint32_t step, double t) {
     using A = arithmetic_t<T>;
     const std::span<T> to = owning || stacked ? std::span<T>(moved_) : x_;
@@ -116,7 +117,7 @@ class subject {
     return loss;
   }
 
-  /// rms of the elements of z of the coming step; those that it does not move are 0.
+  /// rms of z's elements in the coming step. Elements that do not move count as 0.
   double size_of_z() const {
     double squares = 0;
     for_each_piece_of_z(0, [&](std::size_t, std::span<const arithmetic_t<T>> z) {
@@ -125,7 +126,7 @@ class subject {
     return std::sqrt(squares / static_cast<double>(kept_.size()));
   }
 
-  /// A trial from θ: with this ε and η, under no schedule.
+  /// Starts a trial from θ with this ε and η, and no schedule.
   void begin(double epsilon, double rate) {
     engine_ = tuner_;
     restore();
@@ -143,7 +144,7 @@ class subject {
       return engine_.step(x_, f_);
   }
 
-  /// The step that would be made if the loss fell or rose by `slope` along each direction; f is not asked.
+  /// Makes the step that losses of slope ±`slope` along each direction would give. f is not evaluated.
   void step_of(double slope, double loss) {
     const std::uint32_t step = engine_.steps();
     const direction name = engine_.direction(step, 0);
@@ -194,7 +195,7 @@ class subject {
     if constexpr (!owning) std::copy(kept_.begin(), kept_.end(), x_.begin());
   }
 
-  /// One candidate a call, however many a step hands out: there is memory for it wherever there is for a step.
+  /// One candidate per call, however many a step hands out: if a step fits in memory, this does too.
   double loss_of(std::span<const T> x) {
     const auto ask = [this](const auto& shown) {
       double loss = std::numeric_limits<double>::quiet_NaN();

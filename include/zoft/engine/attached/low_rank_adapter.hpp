@@ -1,4 +1,4 @@
-/// What lora and lora_fa become when they are attached to a model: its additions, and the buffer that is trained.
+/// lora and lora_fa attached to a model: the additions to its linears, and the trained buffer.
 #pragma once
 
 #include <cmath>
@@ -14,19 +14,19 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// An adapter pair a linear: A (r, in) from Kaiming's uniform distribution with a = √5, which is U(−1/√in, 1/√in), and
-/// B (out, r) from 0, so that the adapted model starts as the model.
+/// One pair of matrices per linear. A (r, in) starts from Kaiming's uniform distribution with a = √5, which is
+/// U(−1/√in, 1/√in). B (out, r) starts from 0, so the adapted model starts as the model.
 class low_rank_adapter {
  public:
   struct options {
     const char* name;                  ///< for messages
     std::size_t rank;                  ///< r, at most in and out of every target
-    double alpha;                      ///< s = α/r
-    std::vector<std::string> targets;  ///< names of linears, or parts of them ("q_proj", "layers.5"); none: all linears
+    double alpha;                      ///< the addition is scaled by s = α/r
+    std::vector<std::string> targets;  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
     bool train_a;                      ///< LoRA trains A and B, LoRA-FA only B
   };
 
-  /// One adapted linear, as it is trained: views of A (rank, in) and B (out, rank).
+  /// One adapted linear: views of its current A (rank, in) and B (out, rank).
   struct pair {
     std::string linear;
     std::size_t out, in;
@@ -53,16 +53,16 @@ class low_rank_adapter {
   std::size_t rank() const { return rank_; }
   double alpha() const { return alpha_; }
 
-  /// The trained buffer, and what it consists of.
+  /// The trained buffer and its layout.
   std::span<float> parameters() { return parameters_; }
   std::span<const float> parameters() const { return parameters_; }
   const zoft::layout& layout() const { return trained_; }
 
-  /// The additions as they stand: one group.
+  /// The current additions, as one group.
   low_rank_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
   operator low_rank_stack() const { return stack(); }
 
-  /// The additions at each candidate: as many groups. The candidates must stay alive.
+  /// Each candidate's additions, as one group per candidate. The candidates must stay alive.
   low_rank_stack show(const candidates<float>& c) const {
     low_rank_stack result(c.size());
     for (const linear& l : linears_) {
@@ -92,7 +92,7 @@ class low_rank_adapter {
   struct linear {
     std::string name;
     std::size_t out, in;
-    std::size_t a, b;  // where A and B start: B in the trained buffer, A there or in the frozen one
+    std::size_t a, b;  // where A and B start: B in the trained buffer, A in that or in the frozen one
   };
 
   void add(const tensor& t, seed run) {
@@ -110,7 +110,7 @@ class low_rank_adapter {
     linears_.push_back(std::move(l));
   }
 
-  /// U(−1/√in, 1/√in) from the run's own words, tensor `index` as the direction's query.
+  /// Draws a from U(−1/√in, 1/√in) by the run's own words, with the linear's number `index` as the direction's query.
   static void initialise(std::span<float> a, seed run, std::size_t index, std::size_t in) {
     const float bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(in)));
     const direction d{run.value, 0, static_cast<std::uint32_t>(index)};

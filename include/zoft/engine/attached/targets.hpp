@@ -1,4 +1,4 @@
-/// Which tensors of a model an adapter is for.
+/// Selects the tensors of a model that an adapter applies to.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Those that the targets name, in the layout's order; all where there are no targets. A target is a name, or some of
-/// its parts between dots, one behind another ("q_proj", "layers.5"). Throws, for an adapter `who` of tensors of that
-/// kind ("linear"), where a target names none, or there are none at all.
+/// The tensors that the targets name, in the layout's order; all tensors if there are no targets. A target is a name,
+/// or consecutive parts of it between dots ("q_proj", "layers.5"). Throws std::invalid_argument if a target names no
+/// tensor, or if there are none at all. Its message names the adapter `who` and the kind of tensor ("linear").
 inline std::vector<tensor> targeted(const layout& all, const std::vector<std::string>& targets, const std::string& who,
                                     const std::string& kind) {
   require(!all.empty(), who + ": the model has no " + kind + "s to attach to");

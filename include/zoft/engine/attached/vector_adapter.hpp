@@ -1,4 +1,4 @@
-/// What bias_only and norm_only become when they are attached to a model: a vector for each of its linears or norms.
+/// bias_only and norm_only attached to a model: a vector for each of its linears or norms.
 #pragma once
 
 #include <map>
@@ -13,27 +13,27 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Vectors that are added to what the model has, from 0, so that the adapted model starts as the model.
+/// Vectors that are added to the model's own. They start from 0, so the adapted model starts as the model.
 class vector_adapter {
  public:
-  /// The part of a stack that they are.
+  /// The part of a stack that holds these vectors.
   using place = std::map<std::string, group_vectors> adapter_stack::*;
 
-  /// A vector of as many numbers as each tensor has rows.
+  /// Makes a vector for each tensor, with one number per row.
   vector_adapter(std::vector<tensor> to, place where, const std::string& suffix) : to_(std::move(to)), where_(where) {
     for (const tensor& t : to_) trained_.add(t.name + suffix, t.rows);
     parameters_.resize(trained_.size(), 0.0f);
   }
 
-  /// The trained buffer, and what it consists of.
+  /// The trained buffer and its layout.
   std::span<float> parameters() { return parameters_; }
   std::span<const float> parameters() const { return parameters_; }
   const zoft::layout& layout() const { return trained_; }
 
-  /// The vectors as they stand: one group.
+  /// The current vectors, as one group.
   adapter_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
 
-  /// The vectors at each candidate: as many groups. The candidates must stay alive.
+  /// Each candidate's vectors, as one group per candidate. The candidates must stay alive.
   adapter_stack show(const candidates<float>& c) const {
     adapter_stack result(c.size());
     for (std::size_t i = 0; i < to_.size(); ++i)
@@ -42,7 +42,7 @@ class vector_adapter {
   }
 
  private:
-  std::vector<tensor> to_;  // what they are added to
+  std::vector<tensor> to_;  // the tensors that the vectors are added to
   place where_;
   zoft::layout trained_;
   std::vector<float> parameters_;

@@ -21,8 +21,9 @@ struct direction_of {
   }
 };
 
-/// z(d) of a sampler, for as many pieces as are wanted: axpy(x, a, first). What a sampler computes once a direction (a
-/// key schedule, a norm) is computed here, if it has an `at` of its own. It refers to the sampler.
+/// z(d) of a sampler, from which any number of pieces can be taken: axpy(x, a, first). If the sampler has an `at` of
+/// its own, what it computes once a direction (a key schedule, a norm) is computed here. The result refers to the
+/// sampler.
 template <class Sampler>
 auto at(const Sampler& sampler, direction d) {
   if constexpr (requires { sampler.at(d); })
@@ -31,7 +32,7 @@ auto at(const Sampler& sampler, direction d) {
     return direction_of<Sampler>{sampler, d};
 }
 
-/// x (n) ← elements first … first + n − 1 of z, a z(d), in float or double.
+/// x (n) ← elements first … first + n − 1 of the direction z, in float or double.
 template <class Z, class A>
 void draw(const Z& z, std::span<A> x, std::uint64_t first) {
   if constexpr (requires { z.draw(x, first); }) {
@@ -42,7 +43,8 @@ void draw(const Z& z, std::span<A> x, std::uint64_t first) {
   }
 }
 
-/// What is applied for a direction, where that is not what was evaluated: a sampler's applied(d), or else its z(d).
+/// The direction to apply, which may differ from the one evaluated: the sampler's applied(d) if it has one, else its
+/// z(d).
 template <class Sampler>
 auto applied(const Sampler& sampler, direction d) {
   if constexpr (requires { sampler.applied(d); })

@@ -1,4 +1,4 @@
-/// Directions whose matrices have low rank: their factors, and z made of these a row at a time.
+/// Directions whose matrices have low rank: their factors, and z made from these a row at a time.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What is drawn for each direction of a matrix (m, k), its core y, and what z is made of it:
+/// The core y of a matrix (m, k), which is drawn for each direction, and how z is made from it:
 ///
 ///     rows        y (m, r)    z = s·y·Vᵀ
 ///     square      y (r, r)    z = s·U·y·Vᵀ
@@ -26,7 +26,7 @@ enum class core_shape { rows, square, diagonal };
 
 namespace low_rank_parts {
 
-/// A tensor, and where what belongs to it begins: in the core, in the words of all matrices' cores, of all U, of all V.
+/// A tensor, and where its part begins: in the core, in the words of all matrices' cores, in all U, in all V.
 struct part {
   const tensor* owner;
   std::size_t core, words, left, right;
@@ -49,7 +49,7 @@ layout core(const layout& shape, std::size_t rank) {
   return result;
 }
 
-/// The parts of a layout, and one more where all of them end.
+/// The parts of a layout, and one more that marks where all of them end.
 template <core_shape Shape>
 std::vector<part> table(const layout& shape, std::size_t rank) {
   std::vector<part> result;
@@ -69,8 +69,8 @@ std::vector<part> table(const layout& shape, std::size_t rank) {
   return result;
 }
 
-/// Calls f(part, begin, piece) for the pieces of x that lie in one tensor each, from its element `begin` on; x begins
-/// at element `first`.
+/// Calls f(part, begin, piece) for each piece of x that lies in one tensor; `begin` is the piece's first element in
+/// that tensor. x begins at element `first`.
 template <class T, class F>
 void for_each_tensor(std::span<const part> parts, std::span<T> x, std::uint64_t first, F f) {
   const auto behind = [](std::uint64_t element, const part& p) { return element < p.owner->offset; };
@@ -83,15 +83,16 @@ void for_each_tensor(std::span<const part> parts, std::span<T> x, std::uint64_t 
   }
 }
 
-/// Whose words the cores of matrices are. Between the factors it is the direction's own stream, which vectors take by
-/// their elements' indices; so cores begin far behind any element.
+/// The stream that the cores of matrices are drawn from, and their first word in it. Square and diagonal cores come
+/// from the direction's own stream. Vectors use that stream too, indexed by element, so the cores begin far beyond any
+/// element.
 template <core_shape Shape>
 constexpr random::stream words_of =
     Shape == core_shape::rows ? random::stream::left_factor : random::stream::perturbation;
 template <core_shape Shape>
 constexpr std::uint64_t first_word = Shape == core_shape::rows ? 0 : std::uint64_t{1} << 48;
 
-/// y += a · core of z(d), one number for each of the core's.
+/// y += a · core of z(d); y has as many elements as the core.
 template <core_shape Shape, number A>
 void core_axpy(const layout& shape, std::size_t rank, std::span<A> y, A a, direction d) {
   const random::drawn<random::normal> words(d, words_of<Shape>);
@@ -106,7 +107,7 @@ void core_axpy(const layout& shape, std::size_t rank, std::span<A> y, A a, direc
   }
 }
 
-/// What each sampler of this kind asks of its options.
+/// Checks the options that all samplers of this kind have.
 inline void check(const char* who, const layout& shape, std::size_t rank, std::uint32_t interval = 1) {
   const std::string name(who);
   require(!shape.empty(), name + ": the layout is empty, and must name the parameters' matrices");
@@ -114,14 +115,14 @@ inline void check(const char* who, const layout& shape, std::size_t rank, std::u
   require(interval > 0, name + ": interval is 0, and must be at least 1 step");
 }
 
-/// For those whose factors must be orthonormal: no more columns than rows.
+/// For samplers whose factors must be orthonormal: a factor has no more columns than rows.
 inline void check_columns(const char* who, const tensor& t, std::size_t rows, std::size_t rank) {
   if (t.is_matrix() && rank > rows)
     fail(std::string(who) + ": rank is " + text(rank) + ", and must be at most " + text(rows) + " for '" + t.name +
          "', which is " + text(t.rows) + " by " + text(t.columns));
 }
 
-/// Without a layout of its own, a sampler takes the parameters'; with one, it must be theirs.
+/// A sampler without a layout takes that of the parameters; if it has one, its tensors must be the parameters'.
 inline void start(const char* who, layout& own, std::size_t size, const layout& parameters) {
   if (own.empty()) own = parameters;
   const auto equal = [](const tensor& a, const tensor& b) { return a.rows == b.rows && a.columns == b.columns; };
@@ -134,17 +135,19 @@ inline void start(const char* who, layout& own, std::size_t size, const layout& 
 
 }  // namespace low_rank_parts
 
-/// The factors that directions have in common, and what they make of a core: P with z = P(y). Kept as floats: V as
-/// (r, k), so that z is made along its rows, U as (m, r). Memory: r·(m + k), and never m·k. It refers to the layout.
+/// The factors that directions share, and the map P from a core to a direction: z = P(y). The factors are kept as
+/// floats: V as (r, k), so that z is made along its rows, and U as (m, r). They take r·(m + k) floats, never m·k. The
+/// basis refers to the layout.
 ///
-/// Orthonormal: the columns of U and of V are, each matrix's by themselves. Then P is an isometry but for gain().
+/// Orthonormal: the columns of U and of V are orthonormal within each matrix. P is then an isometry up to the factor
+/// gain().
 template <core_shape Shape, bool Orthonormal>
 class low_rank_basis {
   using part = low_rank_parts::part;
 
  public:
-  /// U from the left factor's words of `left` (not for core_shape::rows), V from the right factor's of `right`.
-  /// scale(tensor) is s.
+  /// Draws U from the left-factor stream of `left` (there is no U for core_shape::rows) and V from the right-factor
+  /// stream of `right`. scale(tensor) is s.
   template <class Scale>
   low_rank_basis(const layout& shape, std::size_t rank, direction left, direction right, Scale scale)
       : parts_(low_rank_parts::table<Shape>(shape, rank)), rank_(rank), size_(shape.size()) {
@@ -155,7 +158,7 @@ class low_rank_basis {
       if (p.owner == nullptr || !p.owner->is_matrix()) continue;
       if constexpr (Orthonormal) orthonormalise(right_.data() + p.right, p.owner->columns);
       if constexpr (has_left && Orthonormal) {
-        // Drawn as (r, m), whose rows are made orthonormal; kept as (m, r).
+        // Drawn as (r, m), made orthonormal by rows, and kept as (m, r).
         float* const u = left_.data() + p.left;
         const std::size_t rows = p.owner->rows;
         orthonormalise(u, rows);
@@ -167,7 +170,7 @@ class low_rank_basis {
   }
 
   std::uint64_t elements() const { return size_; }
-  std::size_t core_words() const { return parts_.back().words; }  ///< of all matrices
+  std::size_t core_words() const { return parts_.back().words; }  ///< words in the cores of all matrices
 
   /// ‖P(y)‖ / ‖y‖ for tensor `index`, the same for all y.
   double gain(std::size_t index) const requires Orthonormal { return scale_[index]; }
@@ -185,9 +188,9 @@ class low_rank_basis {
                                     });
   }
 
-  /// y ← the core that makes in this basis what is nearest to what y made in `from`:
+  /// y ← the core whose z in this basis is nearest to the z that y gave in `from`:
   ///
-  ///     rows      y ← y·(V_fromᵀV)            for orthonormal V; for gaussian V, whose VᵀV is near k·I, that over k
+  ///     rows      y ← y·(V_fromᵀV)            for orthonormal V; for gaussian V, divided by k (VᵀV ≈ k·I)
   ///     square    y ← (UᵀU_from)·y·(V_fromᵀV)
   template <number A>
   void carry(const low_rank_basis& from, std::span<A> y) const requires(Shape != core_shape::diagonal) {
@@ -215,21 +218,21 @@ class low_rank_basis {
     }
   }
 
-  /// z of matrix `index` is left·right. to (m, r) ← left, where z has the cores `words`.
+  /// z of matrix `index` is left·right. to (m, r) ← left, where `words` are the cores of z.
   void left(std::size_t index, const float* words, std::span<float> to) const {
     const part& p = parts_[index];
     for (std::size_t row = 0; row < p.owner->rows; ++row)
       left_row(p, words + p.words, row, 0, to.subspan(row * rank_, rank_));
   }
-  /// (r, k)
+  /// right (r, k)
   std::span<const float> right(std::size_t index) const {
     const part& p = parts_[index];
     return std::span(right_).subspan(p.right, rank_ * p.owner->columns);
   }
   std::size_t rank() const { return rank_; }
 
-  /// x[i] += a · z[first + i] for the matrices, where z has the cores `words`, one matrix' behind another; what is of
-  /// vectors, f(piece, element) does.
+  /// x[i] += a · z[first + i] for the matrices, where `words` are the cores of z, one matrix after another. Pieces of
+  /// vectors go to vectors(piece, element).
   template <number T, class F>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first, const float* words, F vectors) const {
     low_rank_parts::for_each_tensor(std::span(parts_), x, first,
@@ -244,7 +247,7 @@ class low_rank_basis {
  private:
   static constexpr bool has_left = Shape != core_shape::rows;
   static constexpr std::size_t chunk = 1024;  // elements of z at a time
-  static constexpr std::size_t block = 64;    // terms of z's sums
+  static constexpr std::size_t block = 64;    // terms of a sum at a time
 
   static std::vector<float> drawn(direction d, random::stream s, std::size_t n) {
     std::vector<float> result(n, 0.0f);
@@ -252,14 +255,14 @@ class low_rank_basis {
     return result;
   }
 
-  /// q (r, n), in double meanwhile.
+  /// Makes the rows of q (r, n) orthonormal, computing in double.
   void orthonormalise(float* q, std::size_t n) const {
     std::vector<double> rows(q, q + rank_ * n);
     random::orthonormalise(rows, rank_);
     for (std::size_t i = 0; i < rows.size(); ++i) q[i] = static_cast<float>(rows[i]);
   }
 
-  /// to ← a·b with b and, but for its number of rows, the others (r, r). `to` may be a.
+  /// to ← a·b, where b is (r, r), and a and `to` have r columns and any number of rows. `to` may be a.
   template <class A, class B, class C>
   void multiply(std::span<const A> a, std::span<const B> b, std::span<C> to) const {
     std::vector<double> row(rank_);
@@ -271,7 +274,7 @@ class low_rank_basis {
     }
   }
 
-  /// x += a · z[begin …] of the one matrix whose core is y.
+  /// x += a · z[begin …] for the one matrix whose core is y.
   template <number T, class Y>
   void matrix_axpy(const part& p, const Y* y, std::size_t begin, std::span<T> x, arithmetic_t<T> a) const {
     using A = arithmetic_t<T>;
@@ -292,7 +295,7 @@ class low_rank_basis {
     }
   }
 
-  /// Elements j … of a row of what stands to the left of Vᵀ.
+  /// Elements j, j + 1, … of one row of the factor to the left of Vᵀ.
   template <class Y, class A>
   void left_row(const part& p, const Y* y, std::size_t row, std::size_t j, std::span<A> to) const {
     const A scale = static_cast<A>(scale_[static_cast<std::size_t>(&p - parts_.data())]);
@@ -316,8 +319,8 @@ class low_rank_basis {
   std::vector<float> left_, right_;
 };
 
-/// z(d) of such a basis, which several may share: its matrices' cores, made once, and gaussians for vectors, made as
-/// they are wanted.
+/// z(d) in such a basis, which several directions may share. The matrices' cores are drawn once, the gaussians of
+/// vectors when they are needed.
 template <core_shape Shape, bool Orthonormal>
 class low_rank_direction {
  public:
@@ -339,7 +342,7 @@ class low_rank_direction {
   void left(std::size_t index, std::span<float> to) const { basis_->left(index, core_.data(), to); }  ///< to (m, r)
   std::span<const float> right(std::size_t index) const { return basis_->right(index); }              ///< (r, k)
 
-  /// x[i] += a · z[first + i], z in the arithmetic of x; a = 0 and errors as in random::drawn::axpy.
+  /// x[i] += a · z[first + i], with z in the arithmetic of x; a = 0 and errors as in random::drawn::axpy.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     random::check_axpy(x.size(), a, first, elements());

@@ -12,8 +12,8 @@ namespace random {
 inline constexpr std::size_t mask_tile = 16 * tile_words;  // elements that a mask gives at a time
 }
 
-/// m ⊙ z(d) for a mask m of 0 and 1. mask.of(tile, skip, n) gives elements skip … skip + n − 1 of a tile of
-/// `mask_tile`: something with [i], i from skip on.
+/// m ⊙ z(d) for a mask m of 0 and 1. mask.of(tile, skip, n) returns something whose [i] is element i of that tile of
+/// `mask_tile` elements, for i from skip to skip + n − 1.
 template <class Z, class Mask>
 struct masked {
   Z z;
@@ -21,7 +21,7 @@ struct masked {
 
   std::uint64_t elements() const { return std::min(random::elements_of(z), random::elements_of(mask)); }
 
-  /// x[i] += a · m[first + i]·z[first + i]; where m or a is 0, x keeps every bit.
+  /// x[i] += a · m[first + i]·z[first + i]. Where m is 0, and if a is 0, x keeps every bit.
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     random::check_axpy(x.size(), a, first, elements());

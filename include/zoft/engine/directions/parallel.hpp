@@ -8,9 +8,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// x[i] += a · z(d)[first + i] on an executor's threads. The tasks are the elements between multiples of 2¹⁶, and z is
-/// a function of the element: the bits are those of sampler.axpy(x, a, d, first), for any number of threads.
-/// Errors are the sampler's, and thrown before anything is written.
+/// x[i] += a · z(d)[first + i] on an executor's threads. Tasks begin at multiples of 2¹⁶ elements, and z is a function
+/// of the element, so the bits are those of sampler.axpy(x, a, d, first) for any number of threads. Throws what the
+/// sampler throws, before anything is written.
 template <executor Executor, class Sampler, number T>
 void axpy(const Executor& threads, const Sampler& sampler, std::span<T> x, std::type_identity_t<arithmetic_t<T>> a,
           direction d, std::uint64_t first = 0) {

@@ -1,4 +1,4 @@
-/// The directions of the step in progress, with what they have in common made once.
+/// The directions of the step in progress. What they have in common is made once.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What is applied for each query of a step: zoft::applied(sampler, d). Where a sampler's directions share a basis,
-/// that is made when it is renewed and kept until then. A copy begins empty, as directions refer to their sampler.
+/// The direction to apply for each query of a step: zoft::applied(sampler, d). If the sampler's directions share a
+/// basis, the basis is kept until the sampler renews it. A copy starts empty, because directions refer to their
+/// sampler.
 template <class Sampler>
 class step_directions {
   static constexpr bool shares_basis = requires(const Sampler s, direction d, std::uint32_t step) {
@@ -42,7 +43,8 @@ class step_directions {
     return *this;
   }
 
-  /// Those of queries 0 … queries − 1 of the step that d names. They live until it is asked for another step.
+  /// The directions of queries 0 … queries − 1 of the step that d names. They live until clear(), or until another step
+  /// is asked for.
   const std::vector<value_type>& of(const Sampler& sampler, direction d, std::size_t queries) {
     if (!kept_ || kept_->step != d.step || kept_->seed != d.seed || z_.size() != queries) {
       z_.clear();
@@ -53,7 +55,7 @@ class step_directions {
     return z_;
   }
 
-  /// For when the step has ended: its directions go, and a basis that they share stays.
+  /// Called when the step has ended: drops its directions, but keeps a basis that they share.
   void clear() { z_.clear(); }
 
  private:
@@ -74,7 +76,7 @@ class step_directions {
   }
 
   std::shared_ptr<const basis_type> basis_;
-  std::optional<direction> kept_;  // what z_ is, or the basis was last asked for
+  std::optional<direction> kept_;  // the step that z_ is of, or that the basis was last asked for
   std::vector<value_type> z_;
 };
 

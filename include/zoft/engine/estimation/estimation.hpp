@@ -12,7 +12,7 @@
 
 namespace zoft::inline ZOFT_ISA::estimation {
 
-/// What every estimator's check() asks of its number of directions, and of its radius.
+/// What every estimator's check() requires of its number of directions and of its radius.
 inline void check(const char* who, std::size_t queries, std::size_t least = 1) {
   if (queries < least) refuse(who, "queries", text(queries), "at least " + text(least));
 }
@@ -27,13 +27,13 @@ double radius(const E& e, const step_view& view) {
   return e.epsilon * e.radius(view.name.step);
 }
 
-/// Point i of θ + radius·zⱼ for q queries, and then θ − radius·zⱼ for the same.
+/// Point i of 2q: θ + radius·zⱼ for all q queries, and then θ − radius·zⱼ for all.
 inline point antithetic(std::size_t i, std::size_t queries, double radius) {
   return i < queries ? point{i, radius} : point{i - queries, -radius};
 }
 
-/// Point i of the step. Most estimators' points are the same at every step: at(i). Those whose radius is scheduled or
-/// drawn, or whose later points depend on earlier losses, have at(i, view).
+/// Point i of the step. An estimator whose points are the same at every step may have at(i). If its radius is scheduled
+/// or drawn, or later points depend on earlier losses, it has at(i, view).
 template <class E>
 point at(const E& e, std::size_t i, const step_view& view) {
   if constexpr (requires { e.at(i, view); })
@@ -42,7 +42,7 @@ point at(const E& e, std::size_t i, const step_view& view) {
     return e.at(i);
 }
 
-/// How many of the points are known with the losses there are: all, or where points depend on losses the end of the
+/// How many points are known from the losses so far: all, or, if points depend on losses, those up to the end of the
 /// coming round.
 template <class E>
 std::size_t ready(const E& e, const step_view& view) {
@@ -67,7 +67,7 @@ inline double mean(std::span<const double> losses) {
   return result;
 }
 
-/// The curvatures along the step's directions (queries); 0 where the estimator measures none.
+/// The curvatures along the step's directions (queries); 0 if the estimator measures none.
 template <class E>
 std::vector<double> curvatures(const E& e, const step_view& view) {
   std::vector<double> result(e.queries);
@@ -76,7 +76,8 @@ std::vector<double> curvatures(const E& e, const step_view& view) {
   return result;
 }
 
-/// What a step costs, in forwards of the batch. Losses and forwards differ where a loss is of a part of the batch.
+/// What a step costs, in forwards of the batch. That differs from its number of losses if each loss covers only a part
+/// of the batch.
 template <class E>
 std::size_t forwards(const E& e) {
   if constexpr (requires { e.forwards(); })

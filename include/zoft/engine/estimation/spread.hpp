@@ -1,4 +1,4 @@
-/// How far a step's losses lie from one another, for the estimators that measure in that.
+/// The spread of a step's losses, for estimators that measure in units of it.
 #pragma once
 
 #include <cmath>
@@ -10,8 +10,8 @@
 
 namespace zoft::inline ZOFT_ISA::estimation {
 
-/// Mean of n values, and their sum of squares about it. Both are sums of differences from the first value: of equal
-/// ones the mean is that value, and the sum is 0, whatever rounding does.
+/// Mean of n values, and the sum of squared differences from it. The mean is computed from differences to the first
+/// value: if all values are equal, it is exactly that value and the sum is exactly 0, whatever rounding does.
 struct spread {
   double mean = 0;
   double squares = 0;
@@ -24,7 +24,7 @@ struct spread {
     for (const double v : values) squares = simd::multiply_add(v - mean, v - mean, squares);
   }
 
-  /// √(Σ (v − mean)²/(n − 1)), what one standardises by as a rule, and the same with n.
+  /// √(Σ (v − mean)²/(n − 1)), the usual standard deviation, and the same with n.
   double of_sample() const { return std::sqrt(squares / static_cast<double>(count - 1)); }
   double of_population() const { return std::sqrt(squares / static_cast<double>(count)); }
 };

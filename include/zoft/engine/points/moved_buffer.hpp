@@ -85,6 +85,7 @@ class moved_buffer {
   std::optional<direction> along() const { return at_.scale != 0 ? std::optional(at_.d) : std::nullopt; }
 
   Medium& medium() { return medium_; }
+  const Medium& medium() const { return medium_; }
 
  private:
   struct place {
@@ -145,6 +146,7 @@ class excursion {
 
   void to(const point& p, direction d) { buffer_.move(x_, parts_, sampler_, p, d); }
   std::optional<direction> along() const { return buffer_.along(); }
+  const auto& medium() const { return buffer_.medium(); }
 
   /// Back, and on by f: see moved_buffer::leave.
   template <class F>

@@ -12,6 +12,7 @@
 
 #include "../../concepts.hpp"
 #include "../../core/direction.hpp"
+#include "../../core/dtype.hpp"
 #include "../../core/extent.hpp"
 #include "../../core/layout.hpp"
 #include "../../core/piece.hpp"
@@ -21,6 +22,12 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace parameters {
 
+/// What a number of type T is kept as; f32 stands for all that are rounded to nearest.
+template <class T>
+constexpr nn::dtype dtype_of() {
+  return std::is_same_v<T, bfloat16> ? nn::dtype::bf16 : std::is_same_v<T, half> ? nn::dtype::f16 : nn::dtype::f32;
+}
+
 /// A buffer's numbers. T may be const.
 template <class T>
 struct buffer {
@@ -28,6 +35,8 @@ struct buffer {
   std::span<T> values;
 
   std::size_t size() const { return values.size(); }
+  std::span<T> span() const { return values; }
+  static constexpr nn::dtype kept_as(const tensor*) { return dtype_of<value_type>(); }
 
   /// Calls f(first, x, owner, z) for pieces x of the parts, of at most update::most elements, which f may change. z is
   /// the piece of the direction at hand, where there is one.
@@ -39,6 +48,16 @@ struct buffer {
   }
 };
 
+/// Codes of 8 bits, which stand for floats.
+template <class C>
+struct codes {
+  using value_type = float;
+  std::span<C> kept;
+
+  std::size_t size() const { return kept.size(); }
+  std::span<C> span() const { return kept; }
+};
+
 /// A buffer that is away from θ, or codes of which T is what they stand for: it comes back in the sweep of the update.
 template <class T, class X, class Excursion>
 struct returning {
@@ -47,9 +66,14 @@ struct returning {
   Excursion& moved;
 
   std::size_t size() const { return values.size(); }
+  static constexpr nn::dtype kept_as(const tensor*) { return dtype_of<X>(); }
 
   /// The direction at hand: that along which it is away.
   std::optional<direction> along() const { return moved.along(); }
+
+  /// Of codes: how many the update has changed.
+  std::uint64_t codes_moved() const requires requires(const Excursion& e) { e.medium().codes_moved(); }
+  { return moved.medium().codes_moved(); }
 
   /// The same, of the parts that the excursion moved.
   template <class F>
@@ -66,8 +90,12 @@ struct weights_of {
   using value_type = typename Model::weight_type;
   Model& model;
   const layout& shape;
+  std::vector<nn::dtype> types;  ///< what each tensor is kept as; empty where the model does not say
 
   std::size_t size() const { return shape.size(); }
+  nn::dtype kept_as(const tensor* owner) const {
+    return types.empty() ? nn::dtype::f32 : types[static_cast<std::size_t>(owner - shape.tensors().data())];
+  }
 
   /// The same; parts are tensors of the layout, in its order. Together: see weighted_model.
   template <class F>
@@ -89,6 +117,15 @@ struct weights_of {
   }
 };
 
+/// What each of the model's tensors is kept as; empty where it does not say.
+template <weighted_model Model>
+std::vector<nn::dtype> weight_types_of(const Model& model) {
+  if constexpr (requires { model.weight_types(); })
+    return model.weight_types();
+  else
+    return {};
+}
+
 /// Refuses policies that look at parameters in one buffer, or keep a buffer of their size.
 template <class Sampler, class Optimizer>
 constexpr void check_without_buffer() {
@@ -103,6 +140,11 @@ constexpr void check_without_buffer() {
 template <class X>
 inline constexpr bool is_buffer = requires(const X x) {
   x.values;
+};
+
+template <class X>
+inline constexpr bool is_codes = requires(const X x) {
+  x.kept;
 };
 
 }  // namespace parameters

@@ -35,7 +35,13 @@ class quantised_codes {
     residuals_.assign((shape.size() + 1) / 2, 0x88);
   }
 
-  void begin(std::size_t bytes, std::size_t moved) { misses_.begin(bytes, moved); }
+  void begin(std::size_t bytes, std::size_t moved) {
+    misses_.begin(bytes, moved);
+    codes_moved_ = 0;
+  }
+
+  /// How many codes or residuals the last sweep's updates have changed.
+  std::uint64_t codes_moved() const { return codes_moved_; }
 
   /// code -> code + round(a·z/s), within ±127. The directions a and −a are each other's mirror images.
   void perturb(std::span<value> x, float a, const float* z, const segment& s) {
@@ -81,8 +87,9 @@ class quantised_codes {
     uniform({s.d.seed, s.d.step, 0}, random::stream::update_rounding).axpy(std::span(noise, x.size()), 0.5f, s.first);
     for (std::size_t i = 0; i < x.size(); ++i) {
       const float change = simd::rounded(16 * simd::rounded(simd::rounded(after[i] - before[i]) / scale[i]));
-      const int sixteenths = std::clamp(16 * x[i] + residual(s.first + i) + nearest(change, noise[i], 4096),
-                                        -16 * most - 8, 16 * most + 7);
+      const int from = 16 * x[i] + residual(s.first + i);
+      const int sixteenths = std::clamp(from + nearest(change, noise[i], 4096), -16 * most - 8, 16 * most + 7);
+      codes_moved_ += sixteenths != from;
       // Down to a multiple of 16 from half above: the residual is what is left, −8 … 7.
       const int code = (sixteenths + 8) >> 4;
       x[i] = static_cast<value>(code);
@@ -137,6 +144,7 @@ class quantised_codes {
   std::vector<float> scales_;
   std::map<std::size_t, std::size_t> first_row_;  // of a tensor, by where it begins
   std::vector<std::uint8_t> residuals_;           // two in a byte, each + 8
+  std::uint64_t codes_moved_ = 0;
   misses<std::int16_t> misses_;
 };
 

@@ -10,42 +10,60 @@
 #include "../directions/step_directions.hpp"
 #include "../points/parameters.hpp"
 #include "estimate.hpp"
+#include "rounded.hpp"
 #include "update.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
-/// x ← optimizer(x, Σ cᵢzᵢ), of which the parts are moved: x is of zoft::parameters, and
-/// past what a replaying optimizer is given.
+/// x ← optimizer(x, Σ cᵢzᵢ) in the parts that a step moves. x is one of zoft::parameters, and past is what a replaying
+/// optimizer is given. Returns how many parameters should have moved, and how many did.
 template <class X, class Optimizer, class Sampler, class Past>
-void descend(const X& x, std::span<const extent> parts, Optimizer& optimizer, const Sampler& sampler,
-             step_directions<Sampler>& directions, const Past& past, direction step, std::span<const double> c,
-             double rate) {
-  using T = typename X::value_type;
-  using A = arithmetic_t<T>;
+update::tally descend(const X& x, std::span<const extent> parts, Optimizer& optimizer, const Sampler& sampler,
+                      step_directions<Sampler>& directions, const Past& past, direction step, std::span<const double> c,
+                      double rate, update::update_rounding& rounding) {
+  using A = arithmetic_t<typename X::value_type>;
+  rounding.begin(step);
   if constexpr (factored_optimizer<Optimizer>) {
     if constexpr (requires { x.along(); }) {
       x.update(parts, false, [](auto&&...) {});
-      optimizer.apply(parameters::buffer<T>{x.values}, parts, sampler, step, c, rate);
+      const parameters::buffer<typename X::value_type> back{x.values};
+      optimizer.apply(update::rounded(back, rounding), parts, sampler, step, c, rate);
     } else {
-      optimizer.apply(x, parts, sampler, step, c, rate);
+      optimizer.apply(update::rounded(x, rounding), parts, sampler, step, c, rate);
     }
   } else {
     std::optional<direction> at_hand;
     if constexpr (requires { x.along(); }) at_hand = x.along();
     const estimate<Sampler, A> g_hat(sampler, directions, c, step, at_hand);
-    x.update(parts, elementwise_optimizer<Optimizer>,
-             [&](std::size_t first, std::span<T> piece, const tensor* owner, const A* z) {
-               A of_piece[update::most];
-               const std::span<A> g(of_piece, piece.size());
-               g_hat(g, first, z);
-               const update::piece p{first, owner, rate, step.step};
-               if constexpr (replaying_optimizer<Optimizer>)
-                 optimizer.template apply<T>(piece, g, p, past);
-               else
-                 optimizer.template apply<T>(piece, g, p);
-             });
+    const update::rounded all(x, rounding);
+    all.update(parts, elementwise_optimizer<Optimizer>,
+               [&](std::size_t first, std::span<A> piece, const tensor* owner, const A* z) {
+                 A of_piece[update::most];
+                 const std::span<A> g(of_piece, piece.size());
+                 g_hat(g, first, z);
+                 const std::size_t asked = simd::count_nonzero(of_piece, g.size());
+                 const update::piece p{first, owner, rate, step.step};
+                 if constexpr (replaying_optimizer<Optimizer>)
+                   optimizer.template apply<A>(piece, g, p, past);
+                 else
+                   optimizer.template apply<A>(piece, g, p);
+                 return asked;
+               });
+    const update::tally result = rounding.counted();
+    if constexpr (requires { optimizer.finish(all); }) {
+      if constexpr (requires { x.along(); }) {
+        const parameters::buffer<typename X::value_type> back{x.values};
+        optimizer.finish(update::rounded(back, rounding));
+      } else {
+        optimizer.finish(all);
+      }
+    }
+    if constexpr (requires { x.codes_moved(); })
+      return {result.asked, x.codes_moved()};
+    else
+      return result;
   }
-  if constexpr (requires { optimizer.template finish<T>(x.values); }) optimizer.template finish<T>(x.values);
+  return rounding.counted();
 }
 
 }  // namespace zoft::inline ZOFT_ISA

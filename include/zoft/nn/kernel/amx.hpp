@@ -1,4 +1,4 @@
-/// The unit of bfloat16 pairs by AMX's tiles.
+/// The unit that multiplies bfloat16 pairs with AMX's tiles.
 #pragma once
 
 #include "pairs.hpp"
@@ -13,8 +13,8 @@
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
 #if defined(ZOFT_HAS_AMX)
-/// Two by two tiles of sums, each of 16 rows by 16 columns, and two of x's rows and of W's columns, each of 16 pairs.
-/// The compilers are told of memory, which their intrinsics do not all do.
+/// Two by two tiles of sums, each of 16 rows by 16 columns, two tiles of x's rows and two of W's columns, each of 16
+/// pairs. The asm statements tell the compiler that memory is read or written, because not all of the intrinsics do.
 struct amx_tiles {
   amx_tiles() {
     static const bool permitted = [] {
@@ -58,7 +58,7 @@ struct amx_tiles {
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  /// Of 32 rows of 32.
+  /// Stores the sums to 32 rows of 32.
   static void store(float* to) {
     _tile_stored(0, to, 32 * 4);
     _tile_stored(1, to + 16, 32 * 4);
@@ -69,7 +69,7 @@ struct amx_tiles {
 };
 #endif
 
-/// `Tiles` is the machine's, or a test's.
+/// Multiplies pairs of bfloat16 in tiles. `Tiles` is amx_tiles, or a test's own.
 template <class Arch, class Tiles>
 struct bf16_amx : pairs {
   using arch = Arch;
@@ -77,9 +77,9 @@ struct bf16_amx : pairs {
   static constexpr std::size_t block_rows = 256, part = 2048, least_rows = 32, together = part;
   using session = Tiles;
 
-  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = where not `accumulate`.
-  /// A sum is one of 2048 inputs, or of 512 codes; i8's are scaled then, i4's and nf4's values are scaled, and rounded
-  /// to bfloat16.
+  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = if not `accumulate`.
+  /// Each sum covers 2048 inputs, or 512 if W has codes. i8's sums are scaled. i4's and nf4's values are scaled before
+  /// they are summed, and rounded to bfloat16.
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const element> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, element* wide) {
@@ -119,7 +119,7 @@ struct bf16_amx : pairs {
   }
 
  private:
-  /// Of x are read as many rows as fill tiles.
+  /// Reads as many rows of x as fill tiles.
   template <std::size_t Vectors>
   static void multiply(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
                        rows_of<float> y, bool accumulate, std::size_t columns, const float* scales = nullptr) {
@@ -127,7 +127,7 @@ struct bf16_amx : pairs {
     alignas(64) float sums[2 * tile * 2 * tile];
     for (std::size_t row = 0; row < rows; row += 2 * tile) {
       const rows_of<const element> from = x.at(row);
-      // Where there are only 16 rows, or columns, the second half is the first once more, and is not looked at.
+      // With only 16 rows or columns, the second half repeats the first and its sums are ignored.
       const element* const lower = rows - row > tile ? from.at(tile).data : from.data;
       Tiles::clear();
       for (std::size_t i = 0; i < steps; i += tile) {

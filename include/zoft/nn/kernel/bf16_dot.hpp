@@ -1,4 +1,4 @@
-/// The unit of bfloat16 pairs by AVX512_BF16's dot product.
+/// The unit that multiplies bfloat16 pairs with AVX512_BF16's dot product.
 #pragma once
 
 #include "pairs.hpp"
@@ -7,7 +7,7 @@
 
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
-/// Pairs of bfloat16 as they are.
+/// A panel of bfloat16 pairs, used as they are.
 struct pair_panel {
   const std::uint32_t* at;
 
@@ -26,7 +26,7 @@ struct pair_panel {
   }
 };
 
-/// Codes, widened to pairs in registers, without their scales.
+/// A panel of codes, widened to pairs in registers, without their scales.
 struct coded_pair_panel {
   const packed_matrix& w;
   std::size_t index, begin;
@@ -41,7 +41,7 @@ struct coded_pair_panel {
   }
 };
 
-/// Pairs of bfloat16 by pairs of bfloat16, summed in float; subnormal numbers count as 0.
+/// Multiplies pairs of bfloat16 by pairs of bfloat16 and sums in float. Subnormal numbers count as 0.
 template <class Arch>
 struct bf16_dot : pairs {
   using arch = Arch;
@@ -55,9 +55,9 @@ struct bf16_dot : pairs {
     return floats(_mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w));
   }
 
-  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = where not `accumulate`.
-  /// Sums of codes are scaled, for i8 each 512 inputs, for i4 and nf4 each 32. Codes are decoded into the nearest cache
-  /// for many rows, and into registers for few: the same values, and so the same sums.
+  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = if not `accumulate`.
+  /// With codes, the sums are scaled: every 512 inputs for i8, every 32 for i4 and nf4. Codes are decoded into the
+  /// nearest cache for many rows, and into registers for few. The values are the same, and so are the sums.
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const element> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, element* wide) {

@@ -1,4 +1,4 @@
-/// The values of weights' codes, and tables of them for vectors.
+/// The values that the codes of weights stand for, and tables of them for vectors.
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The values of nf4's codes: quantiles of N(0, 1) over its greatest, 0 among them, as the reference program of
-/// Dettmers et al. has them.
+/// The values of nf4's codes: quantiles of N(0, 1), divided by the greatest, with 0 among them, as in the reference
+/// program of Dettmers et al.
 inline constexpr std::array<float, 16> nf4_values{
     -1.0f,
     -0.6961928009986877f,
@@ -41,13 +41,13 @@ constexpr std::array<T, N> table(F f) {
 
 constexpr unsigned bits(float value) { return bfloat16(value).bits; }
 
-/// bfloat16's two bytes of the magnitudes that i8's codes have: all of them exact.
+/// The upper and the lower byte of bfloat16 for the magnitudes of i8's codes. All are exact.
 inline constexpr auto upper_bytes =
     table<std::uint8_t, 128>([](std::size_t q) { return bits(static_cast<float>(q)) >> 8; });
 inline constexpr auto lower_bytes =
     table<std::uint8_t, 128>([](std::size_t q) { return bits(static_cast<float>(q)) & 0xffu; });
 
-/// The values of i4's and of nf4's codes in bfloat16, twice: i4's are exact.
+/// The values of i4's and nf4's codes in bfloat16, all 16 of them twice. i4's are exact.
 inline constexpr auto i4_words =
     table<std::uint16_t, 32>([](std::size_t i) { return bits(static_cast<float>(i % 16) - 8); });
 inline constexpr auto nf4_words = table<std::uint16_t, 32>([](std::size_t i) { return bits(nf4_values[i % 16]); });

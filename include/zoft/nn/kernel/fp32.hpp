@@ -1,4 +1,4 @@
-/// The unit of floats by floats, which every instruction set has.
+/// The unit that multiplies floats by floats, on every instruction set.
 #pragma once
 
 #include "tile.hpp"
@@ -21,7 +21,7 @@ struct float_panel {
   }
 };
 
-/// Pairs of bfloat16, widened.
+/// A panel of bfloat16 pairs, widened to floats in registers.
 struct bfloat16_panel {
   const bfloat16* at;
 
@@ -43,7 +43,7 @@ struct bfloat16_panel {
   }
 };
 
-/// Codes, widened in registers and times their scales.
+/// A panel of codes, widened in registers and multiplied by their scales.
 struct coded_panel {
   const packed_matrix& w;
   std::size_t index, begin;
@@ -61,7 +61,7 @@ struct coded_panel {
   }
 };
 
-/// Floats by floats.
+/// Multiplies floats by floats.
 template <class Arch>
 struct fp32 {
   using arch = Arch;
@@ -80,8 +80,8 @@ struct fp32 {
     for (std::size_t r = 0; r < rows; ++r) std::copy_n(x.at(r).data, count, to.at(r).data);
   }
 
-  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = where not `accumulate`.
-  /// What is no float is widened into the nearest cache for many rows, and into registers for few.
+  /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = if not `accumulate`.
+  /// Weights that are not f32 are widened into the nearest cache for many rows, and into registers for few.
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
@@ -106,10 +106,10 @@ struct fp32 {
     }
   }
 
-  /// The numbers of u that stand for a low-rank part's r: themselves.
+  /// A low-rank part of rank r takes r numbers of u, as they are.
   static constexpr std::size_t steps_of(std::size_t rank, bool) { return rank; }
   static void expand_x(const float* u, std::size_t rank, bool, float* to) { std::copy_n(u, rank, to); }
-  /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
+  /// s·b (columns, rank) -> the first `columns` of a panel that is `width` wide
   static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, bool, std::size_t width,
                        float* to) {
     for (std::size_t c = 0; c < columns; ++c)

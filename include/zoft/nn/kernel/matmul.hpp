@@ -1,4 +1,4 @@
-/// y = x·Wᵀ for weights that are packed once.
+/// y = x·Wᵀ for packed weights.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ inline void matmul_reference(std::span<const float> x, std::size_t rows, std::sp
 
 namespace kernel {
 
-/// What weights that are not f32 are multiplied with.
+/// The unit that multiplies weights other than f32.
 #if defined(ZOFT_HAS_AMX)
 template <class Arch>
 using narrow_unit = bf16_amx<Arch, amx_tiles>;
@@ -40,7 +40,7 @@ template <class Arch>
 using narrow_unit = fp32<Arch>;
 #endif
 
-/// Calls f with the unit that weights of the type are multiplied with.
+/// Calls f with the unit that multiplies weights of this type.
 template <class Arch, class F>
 void with_unit(dtype type, F f) {
   if (type == dtype::f32)
@@ -49,13 +49,13 @@ void with_unit(dtype type, F f) {
     f(narrow_unit<Arch>{});
 }
 
-/// What a matmul works in: a part of some rows of x, and of a panel.
+/// The memory that a matmul works in: a part of some rows of x, and of a panel.
 template <class Unit>
 struct matmul_scratch {
   using element = typename Unit::element;
-  // Rows that lie a power of two apart would share cache sets.
+  // Rows that are a power of two apart would share cache sets.
   static constexpr std::size_t stride = Unit::part / Unit::inputs + 16, size = Unit::block_rows * stride;
-  alignas(64) element x[size + (Unit::least_rows - 1) * stride];  // a group's rows may be the block's last
+  alignas(64) element x[size + (Unit::least_rows - 1) * stride];  // a unit may read past the last rows
   alignas(64) element wide[512 * 2 * packed_matrix::lanes];
 
   static matmul_scratch& of_this_thread() {
@@ -64,14 +64,15 @@ struct matmul_scratch {
   }
 };
 
-/// Rows [row, row + rows) of an x, and of these the inputs [first, first + count), brought together.
+/// Inputs [first, first + count) of rows [row, row + rows) of an x, gathered in one place.
 template <class Unit>
 struct gathered {
   rows_of<const typename Unit::element> x;
   std::size_t row, rows, first, count;
   bool last;  ///< whether the inputs end here
 
-  /// y (n, columns of panel p) += or = the product of n rows from the block's row `from` on with panel p of w
+  /// y (n, columns of panel p) = the product of n rows, from the block's row `from` on, with panel p of w. Adds to y
+  /// instead if `accumulate`, or if first > 0.
   void multiply_panel(std::size_t from, std::size_t n, const packed_matrix& w, std::size_t p, rows_of<float> y,
                       bool accumulate) const {
     auto* const wide = matmul_scratch<Unit>::of_this_thread().wide;
@@ -82,8 +83,8 @@ struct gathered {
   }
 };
 
-/// Calls f(gathered) for blocks of rows, and for each of them for parts of the inputs in order. Few rows come with as
-/// many inputs as there is room for, so that a panel is read from its begin to its end.
+/// Calls f(gathered) for each block of rows and, within the block, for each part of the inputs, in order. If there are
+/// few rows, a part has as many inputs as fit, so that a panel is read from beginning to end.
 template <class Unit, class F>
 void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F f) {
   [[maybe_unused]] const typename Unit::session use;
@@ -107,12 +108,12 @@ void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F 
 
 }  // namespace kernel
 
-/// Some panels of a matrix.
+/// Panels [first, first + count) of a matrix.
 struct panel_range {
   std::size_t first, count;
 };
 
-/// The same as below, of some panels' outputs: x (rows, in) -> y (rows, columns of the panels)
+/// The same as below for the outputs of some panels: x (rows, in) -> y (rows, columns of the panels)
 template <class Arch = simd::arch>
 void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, panel_range panels, rows_of<float> y,
             bool accumulate = false) {
@@ -124,12 +125,12 @@ void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, pa
   });
 }
 
-/// x (rows, in) · W (out, in)ᵀ -> y (rows, out), or added to y. Rows may lie apart. Each element of y is a sum over i
-/// in float, in an order that depends on nothing but i: the same bits for a row whatever rows are beside it.
+/// x (rows, in) · W (out, in)ᵀ -> y (rows, out), added to y if `accumulate`. Rows need not be adjacent. Each element of
+/// y is a sum over i in float, in an order that depends only on i: a row's bits do not depend on the rows beside it.
 ///
-/// Where W is f32, or the instruction set knows no bfloat16, |error| ≤ in·2⁻²⁴·Σ|xᵢwᵢ| of W's values as they are
-/// stored. Where AVX512_BF16 or AMX is compiled for, x is rounded to bfloat16 for other types of W, by 2⁻⁸ at most; so
-/// are the values of nf4, and with AMX those of i4.
+/// If W is f32, or the instruction set has no bfloat16, |error| ≤ in·2⁻²⁴·Σ|xᵢwᵢ|, with W's values as they are stored.
+/// If AVX512_BF16 or AMX is compiled for, x is rounded to bfloat16 for other types of W, by 2⁻⁸ at most. So are the
+/// values of nf4, and with AMX those of i4.
 template <class Arch = simd::arch>
 void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, rows_of<float> y,
             bool accumulate = false) {
@@ -139,7 +140,7 @@ void matmul(rows_of<const float> x, std::size_t rows, const packed_matrix& w, ro
 /// x (rows, in) · W (out, in)ᵀ -> y (rows, out)
 template <class Arch = simd::arch>
 void matmul(std::span<const float> x, std::size_t rows, const packed_matrix& w, std::span<float> y) {
-  // Quotients, as the products may be too large for their type.
+  // Quotients, because the products may overflow.
   const auto has_rows = [rows](std::size_t size, std::size_t columns) {
     return columns > 0 && size % columns == 0 && size / columns == rows;
   };

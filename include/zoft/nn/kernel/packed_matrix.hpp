@@ -1,4 +1,4 @@
-/// Weights that are packed once, for the kernels that read them many times.
+/// A matrix of weights, packed once for the kernels that read it many times.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// Memory at cache lines: a vector that lies across two of them takes two loads.
+/// Allocates memory aligned to cache lines: a vector that crosses a line takes two loads.
 template <class T>
 struct line_allocator {
   using value_type = T;
@@ -32,23 +32,23 @@ struct line_allocator {
   bool operator==(const line_allocator&) const = default;
 };
 
-/// W (out, in), in panels of as many outputs as a kernel computes side by side. In panel p stands W[p·width + c][i],
-/// with zeros behind the last output, and behind the last input up to a multiple of `inputs_together`:
+/// W (out, in), in panels of as many outputs as a kernel computes side by side. Panel p holds W[p·width + c][i], with
+/// zeros after the last output, and after the last input up to a multiple of `inputs_together`:
 ///
 ///     f32        float at (i·width + c)
 ///     bf16       at ((i/2)·width + c)·2 + i mod 2
-///     i8         code q in the byte at `place`: W ≈ s·q, a scale s = max|w|/127 an output
+///     i8         code q in the byte at `place`: W ≈ s·q, with one scale s = max|w|/127 per output
 ///     i4, nf4    codes of 8 inputs in the word at ((i/8)·width + c), the even ones in its lower half: W ≈
-///                s·(code − 8) with s = max|w|/7, or W ≈ s·nf4_values[code] with s = max|w|; a scale for each 32 inputs
+///                s·(code − 8) with s = max|w|/7, or W ≈ s·nf4_values[code] with s = max|w|; one scale per 32 inputs
 ///                of an output
 ///
-/// Each w becomes the nearest value there is; ties go to the even code, in nf4 to the lower one.
+/// Each w becomes the nearest value that its type has. Ties go to the even code, in nf4 to the lower one.
 class packed_matrix {
  public:
   static constexpr std::size_t lanes = simd::lanes;
   static constexpr std::size_t group = 32;  ///< inputs that share a scale in i4 and nf4
 #if defined(ZOFT_HAS_AMX) || defined(ZOFT_HAS_BF16_DOT)
-  static constexpr bool in_pairs = true;  ///< whether what is not f32 is multiplied as pairs of bfloat16
+  static constexpr bool in_pairs = true;  ///< whether types other than f32 are multiplied as pairs of bfloat16
 #else
   static constexpr bool in_pairs = false;
 #endif
@@ -56,7 +56,7 @@ class packed_matrix {
   packed_matrix() = default;
   packed_matrix(std::size_t out, std::size_t in, dtype type) { reshape(out, in, type); }
 
-  /// Makes it a matrix of that shape, of whatever weights; memory that it has is used again.
+  /// Gives the matrix this shape and type, and reuses its memory. The weights are then arbitrary.
   void reshape(std::size_t out, std::size_t in, dtype type) {
     out_ = out;
     in_ = in;
@@ -78,7 +78,7 @@ class packed_matrix {
   std::size_t columns(std::size_t p) const { return std::min(width_, out_ - p * width_); }  ///< outputs in panel p
   std::size_t bytes() const { return bytes_.size() + scales_.size() * sizeof(float); }
 
-  /// What the inputs of a panel are filled up to a multiple of.
+  /// The inputs of a panel are filled up to a multiple of this.
   static constexpr std::size_t inputs_together(dtype type) {
     return type == dtype::f32 ? 1 : in_pairs ? 32 : type == dtype::bf16 ? 2 : type == dtype::i8 ? 1 : 8;
   }
@@ -107,7 +107,7 @@ class packed_matrix {
       for (std::size_t row = 0; row < rows; ++row) assign_codes(w.subspan(row * in_, in_), first + row, s);
   }
 
-  /// Of a matrix that is kept as i8, the codes of rows [first, first + to.size()/in), each −127 … 127, and back: w is
+  /// Reads or writes the codes, each −127 … 127, of rows [first, first + size/in) of an i8 matrix. A weight is
   /// scale_of_row·code.
   void read_codes(std::size_t first, std::span<std::int8_t> to) const {
     for (std::size_t k = 0; k < to.size(); ++k)
@@ -129,11 +129,11 @@ class packed_matrix {
     return scale(o, i) * value_of_code(both >> nibble_shift(i) % 8 & 0xfu);
   }
 
-  /// Row o, widened: what an embedding looks up.
+  /// Row o, widened to floats: the look-up of an embedding.
   void row(std::size_t o, std::span<float> to) const {
     for (std::size_t i = 0; i < in_; ++i) to[i] = at(o, i);
   }
-  /// Rows [first, first + to.size()/in), widened.
+  /// Rows [first, first + to.size()/in), widened to floats.
   void read(std::size_t first, std::span<float> to) const {
     for_each_run(first, to.size() / in_, [&](std::size_t row, std::size_t i, std::size_t count, std::size_t place) {
       float* const at_row = to.data() + row * in_ + i;
@@ -150,7 +150,7 @@ class packed_matrix {
     });
   }
 
-  /// What panel p holds.
+  /// The contents of panel p.
   template <class T>
   const T* panel(std::size_t p) const {
     return reinterpret_cast<const T*>(bytes_.data() + p * panel_bytes());
@@ -161,8 +161,8 @@ class packed_matrix {
     return scales_.data() + (p * groups() + (type_ == dtype::i8 ? 0 : first / group)) * width_;
   }
 
-  /// Calls f(i, values) for inputs [first, first + count) of panel p of i8, i4 or nf4, first being a multiple of 32:
-  /// values are the panel's weights of input first + i, as floats.
+  /// Calls f(i, values) for inputs [first, first + count) of panel p of i8, i4 or nf4. `first` must be a multiple of
+  /// 32. `values` are the panel's weights of input first + i, as floats.
   template <std::size_t Vectors, class F>
   [[gnu::always_inline]] void decode(std::size_t p, std::size_t first, std::size_t count, F f) const {
     using simd::f32, simd::i32, simd::u32;
@@ -206,8 +206,9 @@ class packed_matrix {
   }
 
 #if defined(ZOFT_HAS_AMX) || defined(ZOFT_HAS_BF16_DOT)
-  /// Calls f(step, pairs) for inputs [first, first + count) of panel p of i8, i4 or nf4, both multiples of 32: pairs
-  /// are the codes' values at inputs first + 2·step and the next, in bfloat16, without the scale.
+  /// Calls f(step, pairs) for inputs [first, first + count) of panel p of i8, i4 or nf4. `first` and `count` must be
+  /// multiples of 32. `pairs` are the values of the codes at inputs first + 2·step and first + 2·step + 1, in bfloat16,
+  /// without the scale.
   template <std::size_t Vectors, class F>
   [[gnu::always_inline]] void decode_pairs(std::size_t p, std::size_t first, std::size_t count, F f) const {
     using simd::u16, simd::u32;
@@ -248,7 +249,7 @@ class packed_matrix {
       }
 #pragma GCC unroll 4
       for (std::uint16_t k = 0; k < 4; ++k) {
-        // Of a word, the look-up takes the lowest 5 bits, and the table holds its 16 values twice.
+        // The look-up takes the lowest 5 bits of a word, so the table holds its 16 values twice.
 #pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
           pairs[v] = (u32)_mm512_maskz_permutexvar_epi16(~__mmask32{}, (__m512i)(word[v] >> (4 * k)), values);
@@ -271,10 +272,11 @@ class packed_matrix {
   }
 
   using pair_of_bfloat16 [[gnu::may_alias]] = std::uint32_t;  // two bfloat16
-  static constexpr std::size_t run = 32;                      // inputs of a row, which is an even number
+  static constexpr std::size_t run = 32;                      // an even number of inputs of one row
 
-  /// Calls f(row, i, count, place) for inputs [i, i + count) of each of the rows [first + row, …), those of a panel in
-  /// turn for the sake of cache. For f32 and bf16 their words of 4 bytes are width_ apart, from byte `place` on.
+  /// Calls f(row, i, count, place) for inputs [i, i + count) of each row first + row. The rows of a panel take turns,
+  /// for the sake of cache. For f32 and bf16, the inputs are words of 4 bytes that begin at byte `place`, width_ words
+  /// apart.
   template <class F>
   void for_each_run(std::size_t first, std::size_t rows, F f) const {
     for (std::size_t begin = 0, end; begin < rows; begin = end) {
@@ -291,31 +293,32 @@ class packed_matrix {
     const std::size_t together = inputs_together(type_);
     return width_ * ((in_ + together - 1) / together * together) * bits_of(type_) / 8;
   }
-  /// The byte where i8's, i4's or nf4's code of input i of a panel's column c is.
+  /// The byte that holds the i8, i4 or nf4 code of input i in column c of a panel.
   std::size_t place(std::size_t i, std::size_t c) const {
     if (type_ != dtype::i8) return (i / 8 * width_ + c) * 4 + nibble_shift(i) / 8;
     if (!in_pairs) return i * width_ + c;
-    // Of 64 bytes, those become one vector of pairs that are the lower half of each 16, and another the upper.
+    // In 64 bytes, the lower halves of every 16 become one vector of pairs, and the upper halves another.
     const std::size_t pair = i / 2 * (width_ / lanes) + c / lanes;
     return pair / 2 * 64 + c % lanes / 4 * 16 + pair % 2 * 8 + c % 4 * 2 + i % 2;
   }
-  /// Where in a word of 8 inputs the code of input i is.
+  /// The bit at which the code of input i begins in its word of 8 inputs.
   static constexpr std::size_t nibble_shift(std::size_t i) { return i % 2 * 16 + i % 8 / 2 * 4; }
 
-  /// The byte of i8's element k behind the beginning of row `first`.
+  /// The byte of i8's element k, counted from the beginning of row `first`.
   std::size_t byte(std::size_t first, std::size_t k) const {
     const std::size_t o = first + k / in_;
     return o / width_ * panel_bytes() + place(k % in_, o % width_);
   }
 
-  // Where pairs are made of i8, a code is a sign and a magnitude, from which tables give bfloat16's two bytes.
+  // If i8 is decoded to pairs, a code is a sign and a magnitude. Tables give the two bytes of bfloat16 for the
+  // magnitude.
   static int integer_of_code(std::byte code) {
     const auto q = static_cast<int>(code);
     return in_pairs ? (q < 128 ? q : 128 - q) : static_cast<std::int8_t>(code);
   }
   static std::byte code_of_integer(int q) { return static_cast<std::byte>(in_pairs && q < 0 ? 128 - q : q); }
 
-  /// Scales of an output.
+  /// The number of scales per output.
   std::size_t groups() const { return type_ == dtype::i8 ? 1 : bits_of(type_) == 4 ? (in_ + group - 1) / group : 0; }
   std::size_t scale_place(std::size_t o, std::size_t i) const {
     return (o / width_ * groups() + (type_ == dtype::i8 ? 0 : i / group)) * width_ + o % width_;
@@ -333,7 +336,7 @@ class packed_matrix {
     return code;
   }
 
-  /// Row o of what is neither f32 nor bf16.
+  /// Sets row o of an i8, i4 or nf4 matrix to s·w.
   void assign_codes(std::span<const float> w, std::size_t o, float s) {
     std::byte* panel = bytes_.data() + o / width_ * panel_bytes();
     const std::size_t c = o % width_, together = type_ == dtype::i8 ? in_ : group;
@@ -372,7 +375,7 @@ class packed_matrix {
 
 /// W (out, in) row-major -> panels.
 inline packed_matrix pack(std::span<const float> weights, std::size_t out, std::size_t in, dtype type = dtype::f32) {
-  // A quotient, as the product may be too large for its type.
+  // A quotient, because the product may overflow.
   require(out > 0 && in > 0 && weights.size() % out == 0 && weights.size() / out == in,
           "pack: " + text(weights.size()) + " weights were given, and " + text(out) + " by " + text(in) +
               " are wanted, at least 1 by 1");

@@ -1,4 +1,4 @@
-/// Numbers as pairs of bfloat16, and what both units of pairs share.
+/// Pairs of bfloat16, and what the two units that multiply them share.
 #pragma once
 
 #include "tile.hpp"
@@ -12,7 +12,7 @@ inline std::uint32_t pair_of(float first, float second) {
   return bfloat16(first).bits | static_cast<std::uint32_t>(bfloat16(second).bits) << 16;
 }
 
-/// 32 numbers in order, rounded to nearest, subnormal ones to 0.
+/// Rounds 32 numbers, in order, to nearest. Subnormal ones become 0.
 [[gnu::always_inline]] inline void round_to_pairs(const float* from, std::uint32_t* to) {
   const auto first = simd::load<__m512>(from), second = simd::load<__m512>(from + 16);
   simd::store(to, _mm512_cvtne2ps_pbh(second, first));
@@ -29,7 +29,7 @@ struct pairs {
   static constexpr std::size_t steps_together = 1;
 #endif
 
-  /// x (rows, count), filled up with zeros to a multiple of 32 inputs
+  /// Rounds x (rows, count) to pairs, filled up with zeros to a multiple of 32 inputs.
   static void gather(rows_of<const float> x, std::size_t rows, std::size_t count, rows_of<std::uint32_t> to) {
     const std::size_t whole = count / 32 * 32;
     for (std::size_t r = 0; r < rows; ++r) {
@@ -42,7 +42,7 @@ struct pairs {
     }
   }
 
-  /// Codes of inputs [first, first + count) of panel p, decoded -> a panel of pairs
+  /// Decodes the codes of inputs [first, first + count) of panel p into a panel of pairs.
   template <std::size_t Vectors>
   static void widen(const packed_matrix& w, std::size_t p, std::size_t first, std::size_t count, std::uint32_t* to) {
     w.template decode_pairs<Vectors>(p, first, count, [to](std::size_t i, const simd::u32(&pairs)[Vectors]) {
@@ -51,9 +51,9 @@ struct pairs {
     });
   }
 
-  /// Of a low-rank part, b, which is perturbed, is a sum of an upper and a lower part, right to 2⁻¹⁶, and u is rounded
-  /// as x is: u·b = u·h + u·l. Where A is perturbed too, so is u split: u·b = h'·h + h'·l + l'·h. All in steps of
-  /// pairs, filled up to what a unit multiplies at once.
+  /// The b of a low-rank part is perturbed, so it is split into an upper part h and a lower part l, accurate to 2⁻¹⁶. u
+  /// is rounded as x is: u·b = u·h + u·l. If A is perturbed too, u is split as well: u·b = h'·h + h'·l + l'·h. All of
+  /// this is in steps of pairs, filled up to the number of steps that a unit multiplies at once.
   static constexpr std::size_t steps_of(std::size_t rank, bool split) {
     return ((split ? 3 : 2) * pairs_of(rank) + steps_together - 1) / steps_together * steps_together;
   }
@@ -64,13 +64,13 @@ struct pairs {
       to[i] = to[pairs + i] = pair_of(first, second);
       if (split) to[2 * pairs + i] = pair_of(lower_part(first), lower_part(second));
     }
-    // Steps that only fill up meet zeros in W, which make 0 of numbers but not of what was left there.
+    // The steps that fill up meet zeros in W. Zero times a number is 0, but zero times leftover bits may be NaN.
     std::fill(to + (split ? 3 : 2) * pairs, to + steps_of(rank, split), 0u);
   }
-  /// b (columns, rank), times s, -> the first `columns` of a panel of `width`
+  /// s·b (columns, rank) -> the first `columns` of a panel that is `width` wide
   static void expand_w(const float* b, std::size_t rank, std::size_t columns, float s, bool split, std::size_t width,
                        std::uint32_t* to) {
-    constexpr std::size_t together = 8;  // columns that a vector takes a pair of each of
+    constexpr std::size_t together = 8;  // columns that put one pair each into a vector
     const std::size_t pairs = pairs_of(rank);
     for (std::size_t c = 0; c < columns; c += together) {
       const std::size_t n = std::min(together, columns - c);

@@ -1,4 +1,4 @@
-/// A program that includes this ends at its start, with one line, on a processor that lacks what it is compiled for.
+/// Ends a program at its start, with one line, if the processor lacks what the program is compiled for.
 #pragma once
 
 #include <cstdio>
@@ -6,15 +6,16 @@
 
 #include "../../simd/processor.hpp"
 
-// Compilers use a machine's instructions everywhere, in the initialisers of globals too, so a check in load() would
-// come too late: this one runs first of all that a program may register (priorities up to 100 are the compiler's own).
-// It is no inline variable, as those take no priority from their header, and as each translation unit must ask for what
-// it is compiled for itself. It ends the program without destructors, which may be compiled for what is missing. It
-// takes 20 µs where a hypervisor answers for the processor. It stands in nn/, whose kernels are what programs are
-// compiled for a machine for, and that takes seconds to compile anyhow; other programs include it if they like.
+// Compilers use a machine's instructions everywhere, even in the initialisers of globals, so a check in load() would
+// come too late. This one runs before everything that a program may register (priorities up to 100 are the compiler's
+// own). It is not an inline variable: those take no priority from their header, and each translation unit must check
+// for the instructions that it is compiled for itself. It ends the program without destructors, because these may use
+// the missing instructions. It takes 20 µs where a hypervisor answers for the processor. It is in nn/ because programs
+// are compiled for a machine for the sake of nn/'s kernels, and nn/ takes seconds to compile anyway. Other programs may
+// include it too.
 //
-// A translation unit that is only called into after its program has looked at the processor must not end it: define
-// ZOFT_NO_START_CHECK there, and call simd::missing_instructions or the like from one that is compiled for less.
+// A translation unit that is called only after its program has checked the processor must not end the program: define
+// ZOFT_NO_START_CHECK there, and call simd::missing_instructions or the like from a unit that is compiled for less.
 #if defined(__x86_64__) && !defined(ZOFT_NO_START_CHECK)
 namespace zoft::inline ZOFT_ISA::simd {
 

@@ -1,4 +1,4 @@
-/// Threads for an executor, by Eigen's pool.
+/// An executor that runs tasks on Eigen's thread pool.
 #pragma once
 
 #include <algorithm>
@@ -14,11 +14,11 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// An executor of a number of threads, the caller's among them; a copy shares them. Tasks are taken as threads become
-/// free: what they compute must not, and here does not, depend on who takes them.
+/// An executor with a fixed number of threads, the caller's included. Copies share the threads. Threads take tasks as
+/// they become free, so what a task computes must not depend on the thread, and in this library it does not.
 class thread_pool {
  public:
-  /// 0 threads: as many as the machine has.
+  /// 0 means as many threads as the machine has.
   explicit thread_pool(std::size_t threads = 0) : workers_(threads) {
     if (workers_ == 0) workers_ = std::max(1u, std::thread::hardware_concurrency());
     if (workers_ > 1) pool_ = std::make_shared<Eigen::ThreadPool>(static_cast<int>(workers_ - 1));
@@ -26,8 +26,8 @@ class thread_pool {
 
   std::size_t workers() const { return workers_; }
 
-  /// The first exception that a task throws is thrown here, after all tasks that were begun have ended. May be called
-  /// from several threads at a time, and from a task of the same pool.
+  /// Rethrows the first exception that a task throws, after all tasks that were begun have ended. May be called from
+  /// several threads at a time, and from a task of the same pool.
   template <class F>
   void run(std::size_t count, F&& f) const {
     if (workers_ == 1 || count < 2) return serial{}.run(count, f);
@@ -42,8 +42,9 @@ class thread_pool {
         if (!call->thrown) call->thrown = std::current_exception();
       }
     };
-    // A helper that comes when all is done finds the call closed, and touches nothing else of it: waiting for helpers
-    // that have not begun would be waiting for whatever keeps the pool's threads busy, maybe this call itself.
+    // A helper that starts after the work is done finds the call closed and touches nothing else of it. Waiting for
+    // helpers that have not started would be waiting for whatever keeps the pool's threads busy, maybe this call
+    // itself.
     for (std::size_t worker = 1; worker < std::min(workers_, count); ++worker)
       pool_->Schedule([&work, call, worker] {
         {
@@ -66,7 +67,7 @@ class thread_pool {
   struct shared_by_helpers {
     std::mutex lock;
     std::condition_variable ended;
-    std::size_t running = 0;  // helpers that have begun and not ended
+    std::size_t running = 0;  // helpers that have started and not ended
     bool closed = false;
     std::exception_ptr thrown;
   };

@@ -1,4 +1,4 @@
-/// The innermost loops of a product: some rows of x, times a panel of weights, into registers.
+/// The innermost loops of a product: a few rows of x times a panel of weights, summed in registers.
 #pragma once
 
 #include <algorithm>
@@ -20,19 +20,19 @@ struct rows_of {
 
 namespace kernel {
 
-/// A unit is what a kernel computes in: its type of x's `element`s, of `inputs` inputs each, one for a step of the sum;
-/// what a vector of one element (`spread`) and a vector of weights add to a vector of sums; how many rows of x, and how
-/// many of their inputs (`part`), are brought together to stay in cache while all panels pass; how many rows it reads
-/// at least; and how many inputs share a sum at most (`together`). A panel calls f(step, weights) for each step of
-/// [first, first + steps).
+/// A unit is the arithmetic of a kernel. An `element` holds `inputs` inputs of x and is one step of the sum.
+/// add_product() adds the product of two `spread`s, one element in all lanes and a vector of weights, to a vector of
+/// sums. The unit gathers `block_rows` rows of x, `part` of their inputs at a time, to keep them in cache while all
+/// panels pass. It reads at least `least_rows` rows. At most `together` inputs share a sum. A panel calls f(step,
+/// weights) for each step of [first, first + steps).
 
-/// Rows × Vectors vectors of y, each the sum over the steps in order: the same bits for a row whatever rows are beside
-/// it. With a Group, each so many steps are summed by themselves, times a scale of each column: another one for each
-/// group of W's where that is its length.
+/// Rows × Vectors vectors of y, each the sum over the steps in order: a row's bits do not depend on the rows beside it.
+/// With a Group, every Group steps are summed separately and multiplied by a scale for each column. If Group is W's
+/// group length, each group has its own scales.
 template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, class Panel>
 [[gnu::always_inline]] inline void tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t steps,
                                         rows_of<float> y, bool accumulate, [[maybe_unused]] const float* scales) {
-  // Sums are in registers only where these loops are unrolled, which GCC does by itself from -O3 on.
+  // The sums stay in registers only if these loops are unrolled, which GCC does by itself only from -O3 on.
   using floats = typename Unit::floats;
   static_assert(sizeof(floats) == simd::register_bytes,
                 "the compile-time instruction set and the kernel's differ in width");
@@ -79,7 +79,7 @@ template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, 
     for (std::size_t v = 0; v < Vectors; ++v) total[r][v].store_unaligned(y.data + r * y.stride + v * floats::size);
 }
 
-/// The same where the panel has fewer than all its columns.
+/// The same for a panel with fewer columns than its width.
 template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, class Panel>
 void cut_tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t steps, rows_of<float> y,
               bool accumulate, const float* scales, std::size_t columns) {
@@ -90,7 +90,8 @@ void cut_tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t 
   for (std::size_t r = 0; r < Rows; ++r) std::copy_n(whole + r * width, columns, y.data + r * y.stride);
 }
 
-/// Rows that keep the sums, a panel's vectors and a broadcast in registers: 12 × 2 of 32, or 6 × 2 of 16.
+/// The number of rows for which the sums, a panel's vectors and a broadcast fit in registers: 12 × 2 sums with 32
+/// registers, or 6 × 2 with 16.
 inline constexpr std::size_t tile_rows = simd::vector_registers == 32 ? 12 : 6;
 
 template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group = 0, class Panel>

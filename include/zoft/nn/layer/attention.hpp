@@ -19,8 +19,7 @@ struct attention_shape {
   std::size_t heads, kv_heads, head_dim;
 };
 
-/// q (rows, heads·d), row r at positions[r]; k, v (as many as are seen, kv_heads·d) -> y (rows, heads·d), where for a
-/// row at position t
+/// q (rows, heads·d), row r at positions[r]; k, v (keys, kv_heads·d) -> y (rows, heads·d). For a row at position t:
 ///
 ///     y = Σ_{j ≤ t} p_j·v_j,    p = softmax_j(q·k_j/√d)
 ///
@@ -48,18 +47,20 @@ inline void attention_reference(rows_of<const float> q, rows_of<const float> k, 
 
 namespace kernel {
 
-// Arrays of vectors are in registers only where loops over them are unrolled, which GCC does not do unasked at -O2.
+// GCC keeps an array of vectors in registers only if the loops over it are unrolled. At -O2 it unrolls them only when
+// told to.
 
-/// Keys whose scores are held at once. Blocks begin at multiples of it, for all rows.
+/// The number of keys whose scores are held at once. Blocks begin at multiples of it, for all rows.
 inline constexpr std::size_t key_block = 32;
-/// Keys, or columns of v, whose sums are kept in registers side by side.
+/// The number of keys, or columns of v, whose sums are kept in registers side by side.
 inline constexpr std::size_t together = 8;
 
-/// A square of as many rows as a vector has lanes.
+/// Transposes a square of as many rows as a vector has lanes.
 template <std::size_t... I>
 [[gnu::always_inline]] inline void transpose(simd::f32 (&rows)[simd::lanes], std::index_sequence<I...>) {
-  // To interleave the upper half of the rows with the lower one turns the bits of an element's place, its row's and
-  // then its lane's, by one. When as many have been turned as a lane has, row and lane have changed places.
+  // Write the place of an element as the bits of its row, then those of its lane. Interleaving the first half of the
+  // rows with the second rotates these bits by one. After as many rotations as a lane has bits, row and lane have
+  // changed places.
 #pragma GCC unroll 4
   for (std::size_t turned = 1; turned < simd::lanes; turned *= 2) {
     simd::f32 next[simd::lanes];
@@ -74,7 +75,7 @@ template <std::size_t... I>
 }
 inline void transpose(simd::f32 (&rows)[simd::lanes]) { transpose(rows, std::make_index_sequence<simd::lanes>()); }
 
-/// Floats of scratch, as they lie at a cache line: a vector that lies across two of them takes two loads.
+/// `size` floats of scratch, aligned to a cache line: a vector that crosses a line takes two loads.
 inline float* at_line(std::vector<float>& scratch, std::size_t size) {
   constexpr std::size_t line = 64;
   if (scratch.size() < size + line / sizeof(float)) scratch.resize(size + line / sizeof(float));
@@ -83,10 +84,11 @@ inline float* at_line(std::vector<float>& scratch, std::size_t size) {
   return static_cast<float*>(std::align(line, size * sizeof(float), at, space));
 }
 
-/// One head for as many query rows as a vector has lanes: a lane a row, so that any head width is as good as another.
-/// The softmax runs (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135): weights are
-/// relative to the greatest score so far, and sums are scaled when that changes. Each lane sums over its keys in order,
-/// and is left as it is by keys that it must not see: the same bits wherever in a vector a row comes to lie.
+/// One head for as many query rows as a vector has lanes. Each lane holds one row, so any head width does equally well.
+/// The softmax is a running one (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135):
+/// weights are relative to the greatest score so far, and the sums are rescaled when that changes. Each lane sums over
+/// its keys in order, and keys that it must not see leave it unchanged. So a row's bits do not depend on its place in a
+/// vector.
 template <class Arch>
 class attention_rows {
  public:
@@ -94,7 +96,7 @@ class attention_rows {
   static constexpr std::size_t lanes = floats::size;
   static_assert(lanes == simd::lanes, "the compile-time instruction set and the kernel's differ in width");
 
-  /// Floats of memory that it works in.
+  /// The size of `memory`, in floats.
   static std::size_t size(std::size_t head_dim) { return (2 * head_dim + 3 + key_block) * lanes; }
 
   attention_rows(rows_of<const float> q, std::span<const std::size_t> positions, std::size_t head_dim, float* memory)
@@ -121,14 +123,14 @@ class attention_rows {
       for (std::size_t i = 0; i < n; ++i) simd::store(columns_ + (first + i) * lanes, block[i] * scale);
     }
     std::fill_n(out_, head_dim * lanes, 0.0f);
-    // Not −∞, of which no difference is: scores of −∞, which hidden keys have too, are then weights of 0.
+    // Not −∞, because −∞ − (−∞) is NaN. This way scores of −∞, such as those of hidden keys, become weights of 0.
     std::fill_n(greatest_, lanes, std::numeric_limits<float>::lowest());
     std::fill_n(total_, lanes, 0.0f);
     for (std::size_t lane = 0; lane < lanes; ++lane)
       last_[lane] = static_cast<float>(positions[std::min(lane, rows() - 1)]);
   }
 
-  /// Takes in keys [first, first + key_block), of which the last row sees some; k and v begin with them.
+  /// Adds keys [first, first + key_block), at least one of which the last row sees. k and v begin at key `first`.
   void see(std::size_t first, rows_of<const float> k, rows_of<const float> v) {
     const std::size_t seen = std::min(key_block, positions_.back() + 1 - first);
     const std::size_t by_all = positions_.front() < first ? 0 : std::min(key_block, positions_.front() + 1 - first);
@@ -136,7 +138,7 @@ class attention_rows {
     floats greatest = before;
     score<together>(first, k, 0, seen, greatest);
     greatest.store_aligned(greatest_);
-    // Exactly 1 where nothing changed, as in lanes that see none of the block.
+    // Exactly 1 where the greatest score did not change, as in lanes that see none of the block.
     const floats scale = xsimd::select(greatest == before, floats(1.0f), exponential(before - greatest));
     floats total = floats::load_aligned(total_) * scale;
     for (std::size_t j = 0; j < seen; ++j) {
@@ -168,12 +170,12 @@ class attention_rows {
  private:
   std::size_t rows() const { return positions_.size(); }
 
-  /// eˣ for x ≤ 0 or NaN. What xsimd's exp makes of −∞, which differs by version, is not used.
+  /// eˣ for x ≤ 0 or NaN. Does not rely on xsimd for e^−∞, which differs between versions.
   static floats exponential(const floats& x) { return xsimd::select(x < floats(-104.0f), floats(0.0f), xsimd::exp(x)); }
   /// Lanes whose row sees key j.
   auto sees(std::size_t j) const { return floats(static_cast<float>(j)) <= floats::load_aligned(last_); }
 
-  /// scores_ = q·k/√d of keys [j, n) of a block, −∞ where a row must not see one.
+  /// scores_ = q·k/√d for keys [j, n) of a block, and −∞ for keys that a row must not see.
   template <std::size_t Keys>
   void score(std::size_t first, rows_of<const float> k, std::size_t j, std::size_t n, floats& greatest) {
     for (; j + Keys <= n; j += Keys) {
@@ -227,23 +229,23 @@ class attention_rows {
 
   std::span<const std::size_t> positions_;
   std::size_t head_dim_;
-  float* columns_;   // q of the rows, transposed (d, lanes), scaled
+  float* columns_;   // the rows of q, transposed (d, lanes) and scaled
   float* out_;       // Σ p·v, transposed likewise
-  float* greatest_;  // of the scores so far
+  float* greatest_;  // the greatest score so far
   float* total_;     // Σ p
-  float* last_;      // the last key that a row sees
-  float* scores_;    // of a block of keys (key_block, lanes), and then their weights
+  float* last_;      // the last key that each row sees
+  float* scores_;    // scores of a block of keys (key_block, lanes), and later their weights
 };
 
 }  // namespace kernel
 
-/// The same as attention_reference, in float, for positions in ascending order: blocks of keys behind the last of a
-/// vector of rows are skipped. With u = 2⁻²⁴ and S = max_j Σᵢ|qᵢk_ji|/√d,
+/// The same as attention_reference, in float. Positions must be in ascending order: for each vector of rows, blocks of
+/// keys after the last position are skipped. With u = 2⁻²⁴ and S = max_j Σᵢ|qᵢk_ji|/√d,
 ///
 ///     |error| ≤ u·(2(d + 5)·S + 3·keys + 22)·max|v|
 ///
-/// which counts the scores' roundings, the sums over the keys, and the scaling of the sums at each block. The scratch
-/// that it needs does not grow with the keys.
+/// This counts the roundings of the scores, the sums over the keys, and the rescaling of the sums at each block. The
+/// size of the scratch memory does not depend on the number of keys.
 template <class Arch = simd::arch>
 void attention(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v,
                std::span<const std::size_t> positions, const attention_shape& s, rows_of<float> y,

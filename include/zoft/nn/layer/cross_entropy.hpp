@@ -1,4 +1,4 @@
-/// What a token's logits say of the token that came.
+/// Cross-entropy: the loss of a label under its logits, and the token that the logits rank first.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace zoft::inline ZOFT_ISA::nn {
 
 struct token_score {
   double nll = 0;          ///< −ln p(label), nats
-  std::int32_t best = -1;  ///< the token of the greatest logit, the first of equals; −1 where a logit is NaN
+  std::int32_t best = -1;  ///< the token with the greatest logit, the first of equals; −1 if a logit is NaN
 };
 
 /// nll = ln Σ exp(xᵢ) − x_label. The reference for `cross_entropy`.
@@ -25,14 +25,14 @@ inline token_score cross_entropy_reference(std::span<const float> logits, std::s
   return {std::log(sum) + *greatest - logits[label], static_cast<std::int32_t>(greatest - logits.begin())};
 }
 
-/// The same of logits that come a block of the vocabulary at a time: the sum is one of exp(xᵢ − the greatest so far),
-/// and is scaled when a greater comes. Exponentials in float, their sum in double.
+/// The same for logits that come one block of the vocabulary at a time. It sums exp(xᵢ − greatest so far) and rescales
+/// the sum when a greater logit comes. Exponentials are float, their sum is double.
 class running_cross_entropy {
  public:
-  /// label (vocabulary)
+  /// label < vocabulary
   explicit running_cross_entropy(std::size_t label) : label_(label) {}
 
-  /// logits of the tokens from `first` on
+  /// Adds the logits of the tokens from `first` on.
   template <class Arch = simd::arch>
   void add(std::span<const float> logits, std::size_t first) {
     using floats = simd::floats<Arch>;
@@ -58,7 +58,7 @@ class running_cross_entropy {
       sum_ *= std::exp(double{greatest_} - greatest);
       greatest_ = greatest;
     }
-    // Lanes are summed after so many vectors, not each.
+    // The lanes are summed once every 16 vectors, not after each one.
     constexpr std::size_t together = 16 * floats::size;
     for (std::size_t i = 0; i < whole; i += together) {
       floats sum(0.0f);

@@ -1,7 +1,8 @@
-/// What happens to each row, or each element, between the matmuls. Each with its reference.
+/// Norms, rotary angles and activations: the functions of rows or elements between the matmuls, each with its
+/// reference.
 ///
-/// Where an error is stated, u = 2⁻²⁴ and l is the lanes of a vector. An element's bits do not depend on its place, and
-/// y may begin where x does.
+/// In the error bounds, u = 2⁻²⁴ and l is the number of lanes of a vector. An element's bits do not depend on its
+/// place, and y may be the same memory as x.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,7 @@ namespace zoft::inline ZOFT_ISA::nn {
 
 namespace kernel {
 
-/// The first n numbers there, and zeros behind them.
+/// The first n numbers at `from`, followed by zeros.
 template <class floats>
 floats load_part(const float* from, std::size_t n) {
   alignas(64) float lane[floats::size] = {};
@@ -27,7 +28,7 @@ floats load_part(const float* from, std::size_t n) {
   return floats::load_aligned(lane);
 }
 
-/// yᵢ = f(xᵢ, …). The last elements are those of a vector that is filled up.
+/// yᵢ = f(xᵢ, …). The last elements are computed in a vector that is filled up with zeros.
 template <class Arch, class Formula, class... X>
 void map(std::span<float> y, Formula f, const X*... x) {
   using floats = simd::floats<Arch>;
@@ -40,7 +41,7 @@ void map(std::span<float> y, Formula f, const X*... x) {
   std::copy_n(last, rest, &y[i]);
 }
 
-/// Σ f(xᵢ), first by lanes.
+/// Σ f(xᵢ), summed in each lane first.
 template <class Arch, class Formula>
 double sum(std::span<const float> x, Formula f) {
   using floats = simd::floats<Arch>;
@@ -49,7 +50,7 @@ double sum(std::span<const float> x, Formula f) {
   for (; i + floats::size <= x.size(); i += floats::size) result = result + f(floats::load_unaligned(&x[i]));
   const std::size_t rest = x.size() - i;
   if (rest > 0) {
-    // What f makes of the zeros that fill the vector up is no part of the sum.
+    // f of the zeros that fill up the vector must not count in the sum.
     alignas(64) float last[floats::size];
     f(load_part<floats>(&x[i], rest)).store_aligned(last);
     result = result + load_part<floats>(last, rest);
@@ -57,7 +58,7 @@ double sum(std::span<const float> x, Formula f) {
   return simd::sum(result);
 }
 
-/// x, and the least float for −∞: of what becomes −∞·0 the limit is wanted.
+/// x, but the lowest float for −∞, so that −∞·0 gives its limit.
 inline double without_infinity(float x) { return std::max<double>(x, std::numeric_limits<float>::lowest()); }
 
 /// yᵢ = f(xᵢ) in double.
@@ -66,7 +67,7 @@ void map_reference(std::span<const float> x, std::span<float> y, Formula f) {
   for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<float>(f(without_infinity(x[i])));
 }
 
-/// x between two numbers, NaN where it is NaN.
+/// x limited to [low, high]. NaN stays NaN.
 template <class floats>
 floats clamp(const floats& x, float low, float high) {
   return xsimd::select(x < floats(low), floats(low), xsimd::select(floats(high) < x, floats(high), x));
@@ -75,7 +76,7 @@ floats clamp(const floats& x, float low, float high) {
 /// x·σ(z) = x/(1 + e⁻ᶻ)
 template <class floats>
 floats times_sigmoid(const floats& x, const floats& z) {
-  // e¹⁰⁴ is ∞ as a float, and e⁻¹⁰⁴ is 0. The least float for −∞, as in the reference.
+  // As floats, e¹⁰⁴ is ∞ and e⁻¹⁰⁴ is 0. −∞ becomes the lowest float, as in the reference.
   constexpr float limit = 104, least = std::numeric_limits<float>::lowest();
   const floats numerator = xsimd::select(x < floats(least), floats(least), x);
   return numerator / (floats(1.0f) + xsimd::exp(-clamp(z, -limit, limit)));
@@ -92,7 +93,7 @@ inline void rms_norm_reference(std::span<const float> x, std::span<const float> 
   for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<float>(gain[i] * scale * x[i]);
 }
 
-/// x (n), gain (n) -> y (n), where Σx² is a float: |error| ≤ u·((n/l + l)/2 + 3)·|y|.
+/// x (n), gain (n) -> y (n). If Σx² is in float's range, |error| ≤ u·((n/l + l)/2 + 3)·|y|.
 template <class Arch = simd::arch>
 void rms_norm(std::span<const float> x, std::span<const float> gain, double epsilon, std::span<float> y) {
   using floats = simd::floats<Arch>;
@@ -102,8 +103,8 @@ void rms_norm(std::span<const float> x, std::span<const float> gain, double epsi
       y, [&](const floats& g, const floats& value) { return g * (scale * value); }, gain.data(), x.data());
 }
 
-/// yᵢ = gᵢ·(xᵢ − mean x)/√(var x + ε) + bᵢ, the variance being Σ(x − mean x)²/n: layer normalisation (Ba, Kiros and
-/// Hinton 2016, arXiv:1607.06450). The reference for `layer_norm`.
+/// yᵢ = gᵢ·(xᵢ − mean x)/√(var x + ε) + bᵢ with var x = Σ(x − mean x)²/n: layer normalisation (Ba, Kiros and Hinton
+/// 2016, arXiv:1607.06450). The reference for `layer_norm`.
 inline void layer_norm_reference(std::span<const float> x, std::span<const float> gain, std::span<const float> bias,
                                  double epsilon, std::span<float> y) {
   const auto n = static_cast<double>(x.size());
@@ -114,19 +115,19 @@ inline void layer_norm_reference(std::span<const float> x, std::span<const float
   for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<float>(gain[i] * ((x[i] - mean) * scale) + bias[i]);
 }
 
-/// x (n), gain (n), bias (n) -> y (n), where Σx² is a float. With B = n/l + l and z = (y − bias)/gain:
+/// x (n), gain (n), bias (n) -> y (n). If Σx² is in float's range, with B = n/l + l and z = (y − bias)/gain,
 ///
 ///     |error| ≤ u·(|gain|·((B/2 + 6)·|z| + B + 2) + |y|)
 ///
-/// for as long as the mean is not beyond 2²⁴/B² standard deviations. Equal xᵢ become the bias, at
-/// the least where n·B < 2²⁴.
+/// as long as the mean is at most 2²⁴/B² standard deviations from 0. If all xᵢ are equal, y is the bias, at least for
+/// n·B < 2²⁴.
 template <class Arch = simd::arch>
 void layer_norm(std::span<const float> x, std::span<const float> gain, std::span<const float> bias, double epsilon,
                 std::span<float> y) {
   using floats = simd::floats<Arch>;
   const auto n = static_cast<double>(x.size());
-  // The mean's own roundings are as great as the mean, which may be far greater than the deviations are. The mean of
-  // what it leaves corrects it, and two floats hold it.
+  // The mean's rounding errors grow with the mean, which may be far larger than the deviations. So the mean of the
+  // remainders corrects it, and two floats hold the result.
   const auto about = static_cast<float>(kernel::sum<Arch>(x, [](const floats& value) { return value; }) / n);
   const double mean = about + kernel::sum<Arch>(x, [&](const floats& value) { return value - floats(about); }) / n;
   const floats high(static_cast<float>(mean)), low(static_cast<float>(mean - static_cast<float>(mean)));
@@ -177,7 +178,7 @@ class rotary {
   std::vector<float> cosine_, sine_;
 };
 
-/// y = x where x ≥ 0, −0 too, and else 0. The reference for `relu`.
+/// y = x if x ≥ 0, −0 included, else 0. The reference for `relu`.
 inline void relu_reference(std::span<const float> x, std::span<float> y) {
   kernel::map_reference(x, y, [](double a) { return a < 0 ? 0 : a; });
 }
@@ -195,7 +196,7 @@ inline void silu_reference(std::span<const float> x, std::span<float> y) {
   kernel::map_reference(x, y, [](double a) { return a / (1 + std::exp(-a)); });
 }
 
-/// x (n) -> y (n): |error| ≤ 4u·|y| + 4·10⁻³⁷, the latter for e⁻ˣ that is no float.
+/// x (n) -> y (n): |error| ≤ 4u·|y| + 4·10⁻³⁷, where the second term is for e⁻ˣ beyond the largest float.
 template <class Arch = simd::arch>
 void silu(std::span<const float> x, std::span<float> y) {
   using floats = simd::floats<Arch>;
@@ -203,7 +204,7 @@ void silu(std::span<const float> x, std::span<float> y) {
       y, [](const floats& a) { return kernel::times_sigmoid(a, a); }, x.data());
 }
 
-/// y = x·Φ(x) = x·erfc(−x/√2)/2, Φ being the normal distribution function: GELU (Hendrycks and Gimpel 2016,
+/// y = x·Φ(x) = x·erfc(−x/√2)/2, where Φ is the normal distribution function: GELU (Hendrycks and Gimpel 2016,
 /// arXiv:1606.08415). The reference for `gelu`.
 inline void gelu_reference(std::span<const float> x, std::span<float> y) {
   kernel::map_reference(x, y, [](double a) { return a * (std::erfc(-a / std::numbers::sqrt2) / 2); });
@@ -214,8 +215,8 @@ template <class Arch = simd::arch>
 void gelu(std::span<const float> x, std::span<float> y) {
   using floats = simd::floats<Arch>;
   const auto of = [](const floats& a) {
-    // Φ(−|x|) from erfc has a relative error, that of e^(−x²/2), however small it is; 1 + erf(x/√2) would lose all of
-    // it to cancellation. Beyond 15 it is 0 as a float.
+    // From erfc, Φ(−|x|) has the relative error of e^(−x²/2), however small it is. In 1 + erf(x/√2) all of it would be
+    // lost to cancellation. Beyond 15 it is 0 as a float.
     const floats within = kernel::clamp(a, -15.0f, 15.0f);
     const floats tail = floats(0.5f) * xsimd::erfc(xsimd::abs(within) * floats(1 / std::numbers::sqrt2_v<float>));
     return xsimd::select(a < floats(0.0f), within * tail, a * (floats(1.0f) - tail));
@@ -223,7 +224,7 @@ void gelu(std::span<const float> x, std::span<float> y) {
   kernel::map<Arch>(y, of, x.data());
 }
 
-/// y = x·(1 + tanh w)/2 = x·σ(2w), w = √(2/π)·(x + 0.044715·x³): the approximation of GELU in the same paper. The
+/// y = x·(1 + tanh w)/2 = x·σ(2w), w = √(2/π)·(x + 0.044715·x³): the approximation of GELU from the same paper. The
 /// reference for `gelu_tanh`.
 inline void gelu_tanh_reference(std::span<const float> x, std::span<float> y) {
   const double root = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;

@@ -1,4 +1,4 @@
-/// Linear layers that read the same input, as one matrix; and what a stack of adapters adds to them.
+/// Linear layers that read the same input, stored as one matrix, and what a stack of adapters adds to them.
 #pragma once
 
 #include <algorithm>
@@ -13,10 +13,10 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// y = xWᵀ + b, where W is the linears' weights one behind another, and so is b, or nothing.
+/// y = xWᵀ + b. W holds the weights of the linears one after another, and b their biases, or nothing.
 struct linear {
   struct part {
-    std::string name;       ///< the linear's, by which adapters know it
+    std::string name;       ///< its name, as adapters use it
     std::size_t first = 0;  ///< its first output
     std::size_t out = 0;
   };
@@ -25,17 +25,17 @@ struct linear {
   std::vector<part> parts;
 };
 
-/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ + b_g, for the unit that multiplies its weight. The
-/// As of all its adapted parts are packed as one matrix, since they too read one input. Bs stay where they are, as they
-/// are much memory in many groups and little work, and are packed a panel at a time. In pairs of bfloat16, B, and A
-/// where groups have their own, are sums of an upper and a lower part: a perturbation is less than what bfloat16 keeps
-/// of the number that it is added to.
+/// What each of G groups adds to one `linear`, y += s·(x A_gᵀ) B_gᵀ + b_g, in the form that the weight's unit
+/// multiplies. The As of all adapted parts are packed as one matrix, because they read the same input. The Bs stay
+/// where they are and are packed one panel at a time, because in many groups they are much memory and little work. For
+/// units that multiply pairs of bfloat16, B is a sum of an upper and a lower part, and so is A if groups have their
+/// own: a perturbation is smaller than what bfloat16 keeps of the number that it is added to.
 class addition {
  public:
   addition() = default;
 
-  /// None of the linear's parts may be in the stack; then empty() holds. The stack's numbers must stay alive. Throws
-  /// where shapes do not fit the linear's.
+  /// If the stack adapts none of the linear's parts, empty() holds. The stack's numbers must outlive this. Throws if a
+  /// shape does not fit the linear.
   addition(const linear& to, const adapter_stack& stack) : addition(to.weight, to.parts, stack) {}
   addition(const packed_matrix& weight, std::span<const linear::part> parts, const adapter_stack& stack) {
     kernel::with_unit<simd::arch>(weight.type(), [&]<class Unit>(Unit) { fill<Unit>(weight, parts, stack.linears); });
@@ -46,16 +46,16 @@ class addition {
   bool has_pairs() const { return !parts_.empty(); }  ///< whether any A and B are added
   bool shares_a() const { return a_.size() == 1; }
   const packed_matrix& a(std::size_t group) const { return a_[shares_a() ? 0 : which_a_[group]]; }
-  std::size_t steps() const { return steps_; }  ///< that `expand` makes of a row
+  std::size_t steps() const { return steps_; }  ///< number of steps that `expand` makes of a row
 
-  /// A row of x Aᵀ (a(g).out()), which is changed -> what add_panel multiplies
+  /// u, a row of x Aᵀ (a(g).out()) -> the row that add_panel multiplies. Changes u.
   template <class Unit>
   void expand(float* u, typename Unit::element* to) const {
     if (split_) std::transform(u, u + columns_, u + columns_, u, std::plus{});
     for (const part& p : parts_) Unit::expand_x(u + p.column, p.of.rank, split_, to + p.step);
   }
 
-  /// y (rows, outputs [first, end)) += the group's b.
+  /// y (rows, outputs [first, end)) += the group's biases.
   void add_biases(std::size_t group, std::size_t first, std::size_t end, std::size_t rows, rows_of<float> y) const {
     for (const bias& b : biases_) {
       const std::size_t from = std::max(first, b.first), to = std::min(end, b.first + b.of.size);
@@ -64,8 +64,8 @@ class addition {
     }
   }
 
-  /// y (rows, outputs [first, end)) += what the group's A and B add to these, which are a panel of `width` of the
-  /// weight or its begin, of rows that `expand` made.
+  /// y (rows, outputs [first, end)) += the group's low-rank addition, from rows that `expand` made. The outputs are
+  /// those of one panel of the weight, `width` wide, or its first ones.
   template <class Unit>
   void add_panel(std::size_t group, std::size_t first, std::size_t end, std::size_t width,
                  rows_of<const typename Unit::element> expanded, std::size_t rows, rows_of<float> y) const {
@@ -89,13 +89,13 @@ class addition {
 
  private:
   struct part {
-    std::size_t first;   // output of the whole linear
-    std::size_t column;  // of u
-    std::size_t step;    // of the expanded row
+    std::size_t first;   // first output, in the whole linear
+    std::size_t column;  // first column of u
+    std::size_t step;    // first step of the expanded row
     low_rank of;
   };
   struct bias {
-    std::size_t first;  // output of the whole linear
+    std::size_t first;  // first output, in the whole linear
     group_vectors of;
   };
 
@@ -156,20 +156,20 @@ class addition {
 
   bool split_ = false;                   // whether A and u are sums of an upper and a lower part
   std::size_t columns_ = 0, steps_ = 0;  // of u, and of the expanded row
-  std::vector<packed_matrix> a_;         // one, or one for all groups that have the same
-  std::vector<std::size_t> which_a_;     // of a group
+  std::vector<packed_matrix> a_;         // one for all groups, or each distinct one once
+  std::vector<std::size_t> which_a_;     // index in a_ of each group's A
   std::vector<part> parts_;
   std::vector<bias> biases_;
 };
 
-/// Groups [first, first + count) of a stack: those that one call evaluates.
+/// Groups [first, first + count) of a stack, which one call evaluates.
 struct group_range {
   std::size_t first = 0, count = 1;
 };
 
 namespace kernel {
 
-/// x (groups, rows, in) -> y (groups·copies, rows, columns of the panels), where copies is 1, or groups is.
+/// x (groups, rows, in) -> y (groups·copies, rows, columns of the panels), where copies or groups is 1.
 template <class Unit>
 void multiply_linear(const packed_matrix& w, std::span<const float> bias, const addition& extra, panel_range panels,
                      rows_of<const float> x, std::size_t groups, std::size_t rows, std::size_t first_group,
@@ -178,16 +178,16 @@ void multiply_linear(const packed_matrix& w, std::span<const float> bias, const 
   static thread_local std::vector<float> u;
   static thread_local std::vector<element> expanded;
   const std::size_t reduced = extra.has_pairs() ? extra.a(0).out() : 0, steps = extra.steps();
-  // One x of a block in each set: all copies have the same, unless their As differ.
+  // Each set holds x Aᵀ for the rows of a block. All copies share one set, unless their As differ.
   const std::size_t sets = !extra.has_pairs() ? 0 : extra.shares_a() ? 1 : copies;
   u.resize(sets * Unit::block_rows * reduced);
-  expanded.resize((sets * Unit::block_rows + Unit::least_rows - 1) * steps);  // of a group's last rows more are read
+  expanded.resize((sets * Unit::block_rows + Unit::least_rows - 1) * steps);  // a unit may read past the last rows
   const auto expanded_of = [&](std::size_t set) {
     return rows_of<element>{expanded.data() + set * Unit::block_rows * steps, steps};
   };
 
   for_each_block<Unit>(x, groups * rows, w.in(), [&](const gathered<Unit>& block) {
-    // Calls f(group, from, n) for the block's rows from there on that belong to one group.
+    // Calls f(group, from, n) for every n rows of the block, from row `from` on, that belong to one group.
     const auto for_each_group = [&](auto f) {
       for (std::size_t from = 0, n; from < block.rows; from += n) {
         const std::size_t group = (block.row + from) / rows;
@@ -214,7 +214,7 @@ void multiply_linear(const packed_matrix& w, std::span<const float> bias, const 
       const rows_of<float> first = y.at(block.row, column - panels.first * w.width());
       block.multiply_panel(0, block.rows, w, p, first, false);
       if (!block.last) continue;
-      // What else becomes of the panel's columns, while they are in cache.
+      // Finish the columns of the panel while they are in cache.
       if (!bias.empty())
         for (std::size_t r = 0; r < block.rows; ++r)
           for (std::size_t c = 0; c < columns; ++c) first.at(r).data[c] += bias[column + c];
@@ -235,9 +235,9 @@ void multiply_linear(const packed_matrix& w, std::span<const float> bias, const 
 
 }  // namespace kernel
 
-/// x (groups, rows, in), groups being 1 or g.count -> y (groups', rows, columns of the panels of w); returns groups'.
-/// An input of one group that meets an addition becomes g.count groups: the base product, which they share, is computed
-/// once.
+/// x (groups, rows, in) -> y (groups', rows, columns of the panels of w), where groups is 1 or g.count. Returns
+/// groups'. If there is an addition, an input of one group becomes g.count groups. They share the base product, which
+/// is computed once.
 template <class Arch>
 std::size_t apply(const packed_matrix& w, std::span<const float> bias, const addition& extra, panel_range panels,
                   std::span<const float> x, std::size_t groups, std::size_t rows, group_range g,
@@ -252,7 +252,7 @@ std::size_t apply(const packed_matrix& w, std::span<const float> bias, const add
   return result;
 }
 
-/// The same of all of a linear's outputs.
+/// The same for all outputs of a linear.
 template <class Arch>
 std::size_t apply(const linear& l, const addition& extra, std::span<const float> x, std::size_t groups,
                   std::size_t rows, group_range g, std::vector<float>& y) {

@@ -1,4 +1,4 @@
-/// Activations that do not change while weights are frozen, kept from one step to the next.
+/// A cache of activations that do not change from step to step, because the weights are frozen.
 #pragma once
 
 #include <algorithm>
@@ -14,23 +14,23 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The residual streams of sequences as they enter a block below which nothing is adapted, by that block and all of the
-/// sequence's tokens. A sequence takes tokens·(dim + 1)·4 bytes: its stream, as the floats that were computed, so that
-/// results have the same bits as without, and its tokens. What was used least recently goes first, and what is larger
-/// than the bound is not kept: of a set that is gone through in one order again and again, either all fits or nothing
-/// is found. Nothing is allocated before it is needed.
+/// Residual streams of sequences at the input of a block below which nothing is adapted, looked up by the block and the
+/// sequence's tokens. A sequence takes tokens·(dim + 1)·4 bytes for its stream and its tokens. The stream is stored as
+/// the computed floats, so results have the same bits as without the cache. The least recently used sequence is evicted
+/// first, and a sequence larger than the limit is not kept. If you go through a data set in the same order again and
+/// again, either all of it fits or nothing is ever found. Memory is allocated only when it is needed.
 ///
-/// May be used from several threads at a time. What is kept belongs to one model's weights: a copy, or what this was
-/// moved to, begins empty with the same bound.
+/// Several threads may use it at a time. The contents belong to one model's weights: a copy, or the target of a move,
+/// starts empty with the same limit.
 class activation_cache {
  public:
   struct counters {
-    std::size_t hits = 0, misses = 0;  ///< sequences that were looked up, since the beginning
-    std::size_t sequences = 0;         ///< that are kept
-    std::size_t bytes = 0;             ///< that these take, at most most_bytes()
+    std::size_t hits = 0, misses = 0;  ///< sequences found and not found so far
+    std::size_t sequences = 0;         ///< sequences in the cache
+    std::size_t bytes = 0;             ///< bytes that they take, at most most_bytes()
   };
 
-  /// 0: nothing is kept.
+  /// 0 keeps nothing.
   explicit activation_cache(std::size_t most_bytes = 0) : most_(most_bytes) {}
   activation_cache(const activation_cache& other) noexcept : most_(other.most_) {}
   activation_cache& operator=(const activation_cache& other) {
@@ -47,9 +47,9 @@ class activation_cache {
     return seen_;
   }
 
-  /// Whether the stream of those tokens into that block is kept; if so, it is copied to `stream` (tokens, dim).
+  /// Returns whether the stream of these tokens into this block is cached. If so, copies it to `stream` (tokens, dim).
   bool find(std::size_t block, std::span<const std::int32_t> tokens, std::span<float> stream) {
-    // Copied under the lock: that takes some thousandths of the time that is spent on what is copied.
+    // Copied under the lock: the copy takes a few thousandths of the time that computing the stream took.
     const std::lock_guard<std::mutex> held(lock_);
     const auto found = places_.find({block, tokens});
     if (found == places_.end()) {
@@ -62,13 +62,13 @@ class activation_cache {
     return true;
   }
 
-  /// The stream (tokens, dim) is what find() is to give for that block and those tokens.
+  /// Stores the stream (tokens, dim), for find() to return for this block and these tokens.
   void keep(std::size_t block, std::span<const std::int32_t> tokens, std::span<const float> stream) {
     const std::size_t bytes = tokens.size_bytes() + stream.size_bytes();
     if (bytes > most_) return;
     const std::lock_guard<std::mutex> held(lock_);
     if (const auto found = places_.find({block, tokens}); found != places_.end()) {
-      // Another thread was faster, and had the same bits.
+      // Another thread stored it first, with the same bits.
       entries_.splice(entries_.begin(), entries_, found->second);
       return;
     }
@@ -79,8 +79,8 @@ class activation_cache {
     places_.emplace(key{block, entries_.front().tokens}, entries_.begin());
   }
 
-  /// The streams of sequences one behind another, each ending where `ends` says -> stream (tokens, dim). Those that are
-  /// not kept are computed together, by compute(their tokens, their ends) -> (their tokens, dim), and kept.
+  /// Fills `stream` (tokens, dim) for concatenated sequences, each of which ends where `ends` says. The sequences that
+  /// are not cached are computed together, by compute(their tokens, their ends) -> (their tokens, dim), and stored.
   template <class Compute>
   void complete(std::size_t block, std::span<const std::int32_t> tokens, std::span<const std::size_t> ends,
                 std::size_t dim, std::vector<float>& stream, Compute compute) {
@@ -111,7 +111,7 @@ class activation_cache {
     }
   }
 
-  /// For when weights change.
+  /// Call this when the weights change.
   void clear() {
     const std::lock_guard<std::mutex> held(lock_);
     while (!entries_.empty()) drop(entries_.back());
@@ -125,7 +125,7 @@ class activation_cache {
   };
   struct key {
     std::size_t block;
-    std::span<const std::int32_t> tokens;  // an entry's own
+    std::span<const std::int32_t> tokens;  // in places_, the entry's own
 
     friend bool operator<(const key& a, const key& b) {
       if (a.block != b.block) return a.block < b.block;
@@ -143,7 +143,7 @@ class activation_cache {
   std::size_t most_;
   mutable std::mutex lock_;
   counters seen_;
-  std::list<entry> entries_;  // the one that was used last comes first
+  std::list<entry> entries_;  // most recently used first
   std::map<key, std::list<entry>::iterator> places_;
 };
 

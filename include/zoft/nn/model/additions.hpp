@@ -1,4 +1,4 @@
-/// What a stack of adapters adds to a decoder's parts other than linears, and to a block.
+/// The additions of a stack of adapters to a decoder's blocks, norms, embedding and head.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The gains of a norm in each of G groups, g + δ; or none, where a stack adds nothing to them.
+/// The gains g + δ of a norm in each of G groups. Empty if the stack adds nothing to them.
 class group_gains {
  public:
   group_gains() = default;
@@ -42,7 +42,7 @@ struct block_additions {
   group_prefixes prefix;
 
   block_additions() = default;
-  /// The stack's numbers must stay alive.
+  /// The stack's numbers must outlive this.
   block_additions(const block& to, const adapter_stack& stack)
       : qkv(to.qkv, stack),
         output(to.output, stack),
@@ -60,8 +60,8 @@ struct block_additions {
   }
 };
 
-/// What is added to an embedding's rows in each of G groups: E[t] + s·B_g[t]A_g, the row of what a linear of these
-/// weights multiplies; or nothing.
+/// The addition to an embedding's rows in each of G groups: E[t] + s·B_g[t]A_g, which is row t of the matrix that a
+/// linear with these weights would multiply by. Empty if the stack adds nothing.
 class row_addition {
  public:
   row_addition() = default;
@@ -76,7 +76,7 @@ class row_addition {
 
   bool empty() const { return of_.rank == 0; }
 
-  /// row (in) of `token` += the group's.
+  /// Adds the group's addition for `token` to the token's row (in).
   void add(std::size_t group, std::size_t token, std::span<float> row) const {
     const float* const b = of_.b_of(group) + token * of_.rank;
     for (std::size_t i = 0; i < of_.rank; ++i)
@@ -87,14 +87,14 @@ class row_addition {
   low_rank of_;
 };
 
-/// The additions to what is in no block.
+/// The additions outside the blocks: to the embedding, the final norm and the head.
 struct end_additions {
   row_addition embedding;
   group_gains final_norm;
   addition head;
 
   end_additions() = default;
-  /// The stack's numbers must stay alive.
+  /// The stack's numbers must outlive this.
   end_additions(const weights& to, const adapter_stack& stack)
       : embedding(to.embedding, embedding_name, stack),
         final_norm(to.final_norm, final_norm_name, stack),

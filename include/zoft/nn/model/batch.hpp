@@ -1,4 +1,4 @@
-/// Sequences with labels, of any lengths, one behind another without padding.
+/// A batch of sequences with labels, of any lengths, concatenated without padding.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@ namespace zoft::inline ZOFT_ISA::nn {
 /// The label of a token that is not to be predicted.
 inline constexpr std::int32_t ignored = -100;
 
-/// labels[t] is what position t − 1 is to predict: as a rule token t itself, or `ignored`. The first label of a
-/// sequence is never looked at, as there is nothing before it. (Hugging Face's convention: the shift is made here, not
-/// by the caller.)
+/// labels[t] is what position t − 1 must predict: usually token t itself, or `ignored`. The first label of a sequence
+/// is never used, because nothing comes before it. This is Hugging Face's convention: the shift is made here, not by
+/// the caller.
 class batch {
  public:
   struct sequence {

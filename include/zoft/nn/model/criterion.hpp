@@ -1,4 +1,4 @@
-/// What is minimised: one number of a batch's scores.
+/// The criteria that training can minimise, each one number per batch.
 #pragma once
 
 #include <algorithm>
@@ -11,16 +11,16 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// All are 0 at best. A label is right where it is the token of the greatest logit, the lowest of equals, given all
-/// labels before it (teacher forcing). The latter two have no gradient, which nothing here asks for: the
-/// non-differentiable objectives of Malladi et al. 2023, arXiv:2305.17333.
+/// All are 0 at best. A label is right if it is the token with the greatest logit (the lowest of equals), given
+/// all labels before it (teacher forcing). accuracy and exact_match have no gradient, and nothing here needs one: they
+/// are the non-differentiable objectives of Malladi et al. 2023, arXiv:2305.17333.
 enum class criterion {
   loss,         ///< the mean of −ln p(label) over all labels of a batch, in nats
   accuracy,     ///< 1 − the share of labels that are right
-  exact_match,  ///< 1 − the share of sequences all of whose labels are right, of those that have labels
+  exact_match,  ///< 1 − the share of sequences with all labels right, among those that have labels
 };
 
-/// How many of a batch's labels, or sequences, a criterion is the mean over.
+/// The number of labels, or sequences, of a batch that the criterion averages over.
 inline double counted(criterion c, const batch& b) {
   if (c != criterion::exact_match) return static_cast<double>(b.predicted());
   std::size_t with_labels = 0;
@@ -31,8 +31,8 @@ inline double counted(criterion c, const batch& b) {
   return static_cast<double>(with_labels);
 }
 
-/// Of the batch's scores, one for each label that counts, in the batch's order. NaN where a score is of logits that are
-/// not numbers.
+/// The criterion's value for a batch. `scores` holds one score per label that counts, in the batch's order. NaN if any
+/// score comes from logits that are NaN.
 inline double value_of(criterion c, const batch& b, std::span<const token_score> scores) {
   double sum = 0;
   std::size_t at = 0;

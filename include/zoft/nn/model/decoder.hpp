@@ -1,4 +1,4 @@
-/// The decoder: the memory that a forward works in, and the forward of some sequences in G groups.
+/// The decoder: the memory that a forward works in, and the forward of several sequences in G groups.
 #pragma once
 
 #include <algorithm>
@@ -17,49 +17,51 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// Keys and values of the tokens that were, for each block: (positions, kv_heads·head_dim), rotated. A prefix is such
-/// tokens: they are to begin with it.
+/// Keys and values of the tokens so far, for each block: (positions, kv_heads·head_dim), rotated. A prefix counts as
+/// such tokens, so a cache must begin with it.
 struct cache {
   std::vector<std::vector<float>> keys, values;
   std::size_t length = 0;
 };
 
-/// What one thread's forwards work in; grows to what they need.
+/// The memory that one thread's forwards work in. It grows as needed.
 struct workspace {
   std::vector<float> stream;    ///< the residual stream x, (groups, rows, dim)
-  std::size_t groups = 1;       ///< of the stream: 1 until the first addition, and then all
-  std::vector<float> entering;  ///< a stream that is put together, (rows, dim)
+  std::size_t groups = 1;       ///< groups of the stream: 1 until the first addition, all of them afterwards
+  std::vector<float> entering;  ///< a stream assembled from cached and new parts, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
-  std::vector<float> keys, values;                ///< of one sequence behind its prefix
-  std::vector<std::size_t> positions;             ///< of all tokens, in their sequences
-  std::vector<std::size_t> kept, kept_positions;  ///< the tokens that a block computes all of, and where they are
+  std::vector<float> keys, values;                ///< a prefix, followed by one sequence's own
+  std::vector<std::size_t> positions;             ///< each token's position in its sequence
+  std::vector<std::size_t> kept, kept_positions;  ///< tokens that a block computes in full, and their positions
 };
 
-/// The decoder as functions of its parts.
+/// The forward of a decoder, whole or in parts.
 template <class Arch = simd::arch>
 class decoder {
  public:
   decoder(const config& shape, const weights& w, const rotary& angles, const end_additions& ends = none_at_the_ends())
       : c_(shape), w_(w), angles_(angles), ends_(ends) {}
 
-  /// tokens -> s.stream (s.groups, wanted, dim), before the final norm, of the tokens whose indices are wanted, in
-  /// ascending order. The tokens are those of several sequences, one behind another, each ending where `ends` says.
-  /// The last block computes what depends on one token alone for the wanted ones only: the numbers are the same. Each
-  /// sequence begins at position 0, or behind the prefix, which all blocks must then have, of one length.
+  /// tokens -> s.stream (s.groups, wanted, dim), before the final norm. The tokens are those of several sequences,
+  /// concatenated, each of which ends where `ends` says. `wanted` holds the indices of the tokens whose stream is
+  /// returned, in ascending order. In the last block, whatever depends on one token alone is computed only for these:
+  /// the numbers are the same. Each sequence begins at position 0, or after the prefix. Either all blocks have a
+  /// prefix, of the same length, or none has.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s) const {
     run(tokens, ends, wanted, additions, g, s, nullptr);
   }
 
-  /// The same of one sequence. With a cache, the tokens see those in it, but no other prefix, and are put behind them.
+  /// The same for one sequence. With a cache, the tokens attend to those in the cache, but to no other prefix, and are
+  /// appended to it.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past = nullptr) const {
     const std::size_t end[] = {tokens.size()};
     run(tokens, end, wanted, additions, g, s, past);
   }
 
-  /// tokens -> s.stream (1, tokens, dim) as it enters block `layer`, of all tokens, where no block below is added to: a
-  /// function of the tokens and the weights alone.
+  /// tokens -> s.stream (1, tokens, dim), the input of block `layer` for all tokens. No lower block may be adapted: the
+  /// result depends only on the tokens and the weights.
   void run_below(std::size_t layer, std::span<const std::int32_t> tokens, std::span<const std::size_t> ends,
                  workspace& s) const {
     place(ends, s, 0);
@@ -67,15 +69,16 @@ class decoder {
     run_blocks(0, layer, ends, {}, {}, {}, s, nullptr);
   }
 
-  /// The rest of run() after run_below(), or where s.stream (1, tokens, dim) is what that had made.
+  /// The rest of run(), from block `layer` on. s.stream (1, tokens, dim) must hold what run_below() made, now or
+  /// earlier.
   void run_from(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
                 std::span<const block_additions> additions, group_range g, workspace& s) const {
     place(ends, s, prefix_length(additions));
     run_blocks(layer, w_.blocks.size(), ends, wanted, additions, g, s, nullptr);
   }
 
-  /// Block b's halves, whatever it is a block of: s.stream (1, rows, dim), of all tokens of some sequences -> the
-  /// stream of those whose indices are wanted, which the second half goes on with.
+  /// The two halves of block b, which need not be one of the decoder's. attend() takes s.stream (1, rows, dim) of all
+  /// tokens of the sequences and leaves the stream of the wanted tokens. transform() continues with that stream.
   void attend(const block& b, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
               workspace& s) const {
     place(ends, s, 0);
@@ -93,15 +96,15 @@ class decoder {
       rms_norm<Arch>(x.subspan(at, c_.dim), gain, c_.norm_epsilon, x.subspan(at, c_.dim));
   }
 
-  /// Logits of the stream, each norm(x)·Eᵀ: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
+  /// Logits norm(x)·Eᵀ of the stream: s.stream (1, rows, dim) -> s.logits (rows, vocabulary)
   void logits(workspace& s) const {
     norm(w_.final_norm, ends_.final_norm, {0, 1}, s);
     const packed_matrix& w = w_.output();
     apply<Arch>(w, {}, ends_.head, {0, w.panels()}, s.normed, 1, s.normed.size() / c_.dim, {0, 1}, s.logits);
   }
 
-  /// The score of each row of the stream (s.groups, labels), or of (g.count, labels) where groups first differ behind
-  /// it. Its logits are never all there: a block of the vocabulary after another.
+  /// The score of each row of the stream: (s.groups, labels), or (g.count, labels) if the groups first differ after the
+  /// stream. The logits are computed one block of the vocabulary at a time and never exist as a whole.
   std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, group_range g = {}) const {
     const std::size_t normed = norm(w_.final_norm, ends_.final_norm, g, s);
     const packed_matrix& w = w_.output();
@@ -137,7 +140,7 @@ class decoder {
     return additions.empty() ? 0 : additions[0].prefix.length;
   }
 
-  /// A stream of one group of all tokens, the first of each sequence at position `first`.
+  /// Prepares a stream of one group and all tokens. Each sequence begins at position `first`.
   void place(std::span<const std::size_t> ends, workspace& s, std::size_t first) const {
     const std::size_t rows = ends.back();
     s.groups = 1;
@@ -149,7 +152,7 @@ class decoder {
     std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
   }
 
-  /// tokens -> the stream, in g.count groups where these have rows of their own.
+  /// tokens -> the stream, in g.count groups if these have their own embedding rows, else in 1.
   void embed(std::span<const std::int32_t> tokens, group_range g, workspace& s) const {
     const std::size_t rows = tokens.size();
     s.groups = ends_.embedding.empty() ? 1 : g.count;
@@ -166,7 +169,7 @@ class decoder {
     }
   }
 
-  /// Blocks [first, end).
+  /// Runs blocks [first, end).
   void run_blocks(std::size_t first, std::size_t end, std::span<const std::size_t> ends,
                   std::span<const std::size_t> wanted, std::span<const block_additions> additions, group_range g,
                   workspace& s, cache* past) const {
@@ -179,7 +182,7 @@ class decoder {
     }
   }
 
-  /// The stream loses the tokens that are not in s.kept.
+  /// The first half of block b. Drops the tokens that are not in s.kept from the stream.
   void attend(const block& b, std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends,
               group_range g, workspace& s, cache* past) const {
     const std::size_t normed = norm(b.attention_norm, extra.attention_norm, g, s), rows = ends.back();
@@ -206,7 +209,7 @@ class decoder {
     const rows_of<float> attended{s.attended.data(), query_width()};
     const attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim};
     for (std::size_t i = 0; i < groups; ++i) {
-      const std::size_t from = projected == 1 ? 0 : i;  // groups that differ in their prefix only share queries
+      const std::size_t from = projected == 1 ? 0 : i;  // groups that differ only in their prefix share queries
       std::size_t begin = 0, done = 0;
       for (const std::size_t end : ends) {
         const float* key = s.projected.data() + (from * rows + begin) * stride + query_width();
@@ -233,8 +236,8 @@ class decoder {
     join(apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch), kept, s);
   }
 
-  /// The first `width` columns of some rows of each group: from (groups, rows, stride) -> to (groups, which, width),
-  /// which may begin where `from` does.
+  /// Copies the first `width` columns of the rows `which` of each group: from (groups, rows, stride) -> to (groups,
+  /// which, width). `to` may equal `from`.
   static void gather(const float* from, std::size_t groups, std::size_t rows, std::size_t stride,
                      std::span<const std::size_t> which, std::size_t width, float* to) {
     for (std::size_t i = 0; i < groups; ++i)
@@ -257,8 +260,8 @@ class decoder {
     join(apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch), rows, s);
   }
 
-  /// The stream -> s.normed (groups, rows, dim), where groups, which it returns, are s.groups; or g.count, where these
-  /// have gains of their own.
+  /// The stream -> s.normed (groups, rows, dim). Returns the number of groups: g.count if these have their own gains,
+  /// else s.groups.
   std::size_t norm(std::span<const float> gain, const group_gains& own, group_range g, workspace& s) const {
     const std::size_t groups = own.empty() ? s.groups : g.count, size = s.stream.size() / s.groups;
     s.normed.resize(groups * size);
@@ -271,14 +274,14 @@ class decoder {
     return groups;
   }
 
-  /// The rows' keys or values, put behind those before them.
+  /// Appends the rows' keys or values to `before` and returns all of them.
   rows_of<const float> behind(std::vector<float>& before, rows_of<const float> own, std::size_t rows) const {
     for (std::size_t row = 0; row < rows; ++row)
       before.insert(before.end(), own.data + row * own.stride, own.data + row * own.stride + key_width());
     return {before.data(), key_width()};
   }
 
-  /// stream += branch, the stream becoming as many groups as the branch has.
+  /// stream += branch. A stream with fewer groups than the branch is first copied to as many.
   void join(std::size_t groups, std::size_t rows, workspace& s) const {
     if (groups > s.groups) {
       const std::size_t one = rows * c_.dim;

@@ -1,4 +1,4 @@
-/// Forwards at points around the weights, a layer at a time, so that no weight is written.
+/// Forwards at points around the weights, one layer at a time, so that no weight is written.
 #pragma once
 
 #include <algorithm>
@@ -19,13 +19,12 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The points of one direction, θ + ε·z and θ − ε·z as a rule, advance together. For each half of a block, W + scale·z
-/// is made for all of them from one z, in memory for such a half, and then all tokens pass through it; between halves
-/// the residual streams are kept. So z is made once for each weight, but for rows of the embedding, which are made as
-/// they are looked up.
+/// The points of one direction, usually θ + ε·z and θ − ε·z, advance together. For each half of a block, W + scale·z is
+/// made for all of them from one z, in memory for half a block each. Then all tokens pass through this half. Between
+/// halves, only the residual streams are kept. So z is drawn once for each weight, except in the embedding, whose rows
+/// are drawn when they are looked up.
 ///
-/// W + scale·z is rounded to what W is kept as: the numbers are those of a model that is perturbed in place, bit for
-/// bit.
+/// W + scale·z is rounded to what W is kept as, so the numbers are bit for bit those of a model perturbed in place.
 template <class Arch = simd::arch>
 class layerwise {
  public:
@@ -40,7 +39,8 @@ class layerwise {
     });
   }
 
-  /// (points, labels), those of all tasks in order. Throws where the first point that is not θ is lost in rounding.
+  /// Scores (points, labels), with the labels of all tasks in order. Throws if rounding loses the first point that is
+  /// not θ.
   std::vector<token_score> score(std::span<const task> tasks, std::size_t labels) {
     check_moves();
     std::vector<token_score> result(points_.size() * labels);
@@ -64,27 +64,27 @@ class layerwise {
 
  private:
   struct place {
-    std::uint64_t element = 0;  // of the layout
+    std::uint64_t element = 0;  // index in the layout
     bool moves = false;
   };
-  /// A point: what of its weights is there, and each task's residual stream.
+  /// A point: the part of its weights that is in memory, and the residual stream of each task.
   struct candidate {
     float scale;
     block b;
     std::vector<float> final_norm;
     std::vector<std::vector<float>> streams;
   };
-  /// Rows of a panel, which a thread makes for all candidates.
+  /// Rows of a panel, which one thread makes for all candidates.
   struct rows_to_make {
     const packed_matrix* from;
     std::size_t first, rows;
-    place of;  // row `first`
+    place of;  // of row `first`
     packed_matrix* (*matrix_of)(candidate&);
-    std::size_t to;  // the first of their rows in that matrix
+    std::size_t to;  // where the rows begin in that matrix
   };
   static constexpr std::size_t together_at_most = 8192;  // numbers of W, and of z, at a time
 
-  /// The candidates' streams, from the tokens to what enters the final norm at those that predict a label.
+  /// Takes the candidates' streams from the tokens to the input of the final norm, at the tokens that predict a label.
   void advance(std::span<const task> tasks, std::span<const std::size_t> together) {
     candidates_.resize(together.size());
     for (std::size_t i = 0; i < together.size(); ++i) {
@@ -119,7 +119,7 @@ class layerwise {
     }
   }
 
-  /// The memory of one half's matrices is the other's.
+  /// The two halves of a block use the same memory for their matrices.
   void exchange_halves() {
     for (candidate& c : candidates_) {
       std::swap(c.b.qkv.weight, c.b.gate_up.weight);
@@ -127,7 +127,7 @@ class layerwise {
     }
   }
 
-  /// Calls f(i, label, score) for candidate i's score at each label. The head is made a block of the vocabulary at a
+  /// Calls f(i, label, score) for candidate i's score at each label. The head is made one block of the vocabulary at a
   /// time, in the memory of qkv.
   template <class F>
   void for_each_score(std::span<const task> tasks, F f) {
@@ -162,7 +162,7 @@ class layerwise {
           f(i, tasks[t].first_label + row, running[i * tasks.size() + t][row].result());
   }
 
-  /// Calls f(task, candidate, s) for all of them, with s.stream the candidate's of that task.
+  /// Calls f(task, candidate, s) for all tasks and candidates. s.stream is the candidate's stream of that task.
   template <class F>
   void for_each_stream(std::span<const task> tasks, F f) {
     pool_.run(tasks.size() * candidates_.size(), [&](std::size_t index, std::size_t worker) {
@@ -176,7 +176,7 @@ class layerwise {
     });
   }
 
-  /// The embedding's rows at the task's tokens, of all candidates.
+  /// Looks up the embedding's rows for the task's tokens, for all candidates.
   void embed(const task& t, std::size_t index) {
     const std::size_t n = c_.dim;
     const place of = tensors_.at({&w_.embedding, 0});
@@ -196,7 +196,7 @@ class layerwise {
     }
   }
 
-  /// The candidates' vectors, whole or a part after another.
+  /// Makes the candidates' vectors, as a whole or part by part.
   template <class At>
   void make(const std::vector<float>& from, At at) {
     make(from, 0, from.size(), at);
@@ -213,7 +213,7 @@ class layerwise {
     }
   }
 
-  /// The candidates' linears: biases at once, and rows by make_rows().
+  /// Makes the candidates' linears: biases at once, rows later in make_rows().
   template <class At>
   void make(const linear& from, At) {
     for (candidate& c : candidates_) At{}(c).weight.reshape(from.weight.out(), from.weight.in(), from.weight.type());
@@ -227,7 +227,7 @@ class layerwise {
     }
   }
 
-  /// Some rows of a matrix, as matrices of their own.
+  /// Makes some rows of a matrix, as a matrix of their own for each candidate.
   void make(const packed_matrix& from, std::size_t first, std::size_t rows, place of,
             packed_matrix* (*matrix_of)(candidate&)) {
     for (candidate& c : candidates_) matrix_of(c)->reshape(rows, from.in(), from.type());
@@ -242,7 +242,7 @@ class layerwise {
     }
   }
 
-  /// What add_rows() has named. Two threads may write to one panel, each to columns of its own.
+  /// Makes the rows that add_rows() has listed. Two threads may write to one panel, each to its own columns.
   void make_rows() {
     pool_.run(rows_.size(), [&](std::size_t index, std::size_t) {
       static thread_local std::vector<float> w, z, x;
@@ -264,8 +264,8 @@ class layerwise {
     rows_.clear();
   }
 
-  /// Of the first row of each of the blocks' matrices, more than one weight in 100 must move: what is measured has
-  /// little to do with z otherwise.
+  /// Throws unless at least one weight in 100 moves, over the first rows of the blocks' matrices. Otherwise the
+  /// measurement has little to do with z.
   void check_moves() {
     const auto p =
         std::find_if(points_.points.begin(), points_.points.end(), [](const point& q) { return q.scale != 0; });
@@ -295,7 +295,7 @@ class layerwise {
            text(asked) + " where they are");
   }
 
-  /// z ← the direction's from element `of` on.
+  /// z ← the direction's numbers from element `of` on, unless the tensor does not move.
   void draw(place of, std::span<float> z) const {
     if (of.moves) points_.noise(query_, of.element, z);
   }
@@ -309,7 +309,7 @@ class layerwise {
   const thread_pool& pool_;
   const weight_points<float>& points_;
   std::vector<workspace> spaces_;
-  std::map<std::pair<const void*, std::size_t>, place> tensors_;  // by where they are, and their first row there
+  std::map<std::pair<const void*, std::size_t>, place> tensors_;  // by address and first row there
   std::size_t query_ = 0;
   std::vector<candidate> candidates_;
   std::vector<rows_to_make> rows_;

@@ -1,4 +1,4 @@
-/// What a stack of adapters adds to each part of a decoder.
+/// The additions that a stack of adapters makes to each part of a decoder.
 #pragma once
 
 #include <algorithm>
@@ -14,11 +14,12 @@
 namespace zoft::inline ZOFT_ISA::nn {
 
 struct model_additions {
-  std::vector<block_additions> blocks;  ///< one a block, or none where nothing is added
+  std::vector<block_additions> blocks;  ///< one per block, or empty if nothing is added
   end_additions ends;
 
-  /// The stack's numbers must stay alive. Throws where there are no groups, or the model has no such linear, norm or
-  /// attention, or not of that shape, or some attentions have a prefix and others none, or another length.
+  /// The stack's numbers must outlive this. Throws if the stack has no groups, if it adapts a linear, norm or attention
+  /// that the model does not have or has in another shape, or if the prefixes do not cover all attentions with one
+  /// length.
   model_additions(const weights& w, const layout& linears, const layout& norms, const adapter_stack& stack) {
     require(stack.size() > 0, "transformer: there are 0 adapters, and must be at least 1");
     if (stack.empty()) return;
@@ -36,8 +37,7 @@ struct model_additions {
 
   std::size_t prefix_length() const { return blocks.empty() ? 0 : blocks[0].prefix.length; }
 
-  /// A cache of a decoder of so many blocks as its first token finds it: with the prefix of group 0, where there is
-  /// one.
+  /// A cache for a decoder of `layers` blocks before its first token. It holds the prefix of group 0, if there is one.
   cache begin(std::size_t layers) const {
     cache result{std::vector<std::vector<float>>(layers), std::vector<std::vector<float>>(layers), prefix_length()};
     for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -48,7 +48,7 @@ struct model_additions {
     return result;
   }
 
-  /// The number of blocks below all additions, the last block being never below; 0 where there are none.
+  /// The number of blocks before the first addition. The last block never counts. Without additions it is 0.
   std::size_t first_adapted() const {
     if (!ends.embedding.empty()) return 0;
     const auto first = std::find_if(blocks.begin(), blocks.end(), [](const auto& a) { return !a.empty(); });

@@ -1,4 +1,4 @@
-/// What of a batch is computed at once.
+/// A task: the part of a batch that is computed at once.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// Sequences one behind another, each without what comes after the last token that predicts a label.
+/// Concatenated sequences, each cut off after the last token that predicts a label.
 struct task {
-  std::size_t first_label = 0;  // of all labels that count
+  std::size_t first_label = 0;  // index of the first label, among all labels that count
   std::vector<std::int32_t> tokens, labels;
-  std::vector<std::size_t> ends, predicting;  // of sequences; and the tokens before the labels
+  std::vector<std::size_t> ends, predicting;  // ends of the sequences, and indices of the tokens before the labels
 
-  /// Returns how many labels it has.
+  /// Returns the number of labels that it adds.
   std::size_t add(const batch::sequence& one) {
     const std::size_t begin = tokens.size(), before = labels.size();
     for (std::size_t t = 1; t < one.labels.size(); ++t)
@@ -30,7 +30,7 @@ struct task {
   }
 };
 
-/// The batch's sequences in order, as many together as have at most so many tokens, or one.
+/// Splits the batch into tasks, in order. Each has at most `most_tokens` tokens, or a single sequence.
 inline std::vector<task> tasks_of(const batch& b, std::size_t most_tokens) {
   std::vector<task> result;
   for (std::size_t i = 0, label = 0; i < b.size(); ++i) {

@@ -20,18 +20,18 @@
 namespace zoft::inline ZOFT_ISA::nn {
 
 struct load_options {
-  dtype weights = dtype::f32;  ///< how matrices are kept in memory; norms and biases are always f32, and with i4 and
-                               ///< nf4 the embedding and the head are i8, as they suffer most from few bits
-  std::size_t threads = 0;     ///< that forwards run on; 0: as many as the machine has
-  std::size_t activation_cache = 0;  ///< bytes of memory for what enters the first adapted block, kept for the next
-                                     ///< time that scores or losses are asked of a sequence; 0: nothing is kept
+  dtype weights = dtype::f32;  ///< what matrices are kept as in memory. Norms and biases are always f32. With i4 and
+                               ///< nf4, the embedding and the head are i8: they suffer most from few bits.
+  std::size_t threads = 0;     ///< number of threads for forwards; 0 means as many as the machine has
+  std::size_t activation_cache = 0;  ///< bytes of memory for caching the input of the first adapted block, for the
+                                     ///< next scores or losses of the same sequence; 0 means no cache
 };
 
-/// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases where the checkpoint has them.
-/// Weights are const: forwards in any number of threads may share one transformer.
+/// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases if the checkpoint has them.
+/// Forwards do not change the weights, so any number of threads may run them on one transformer.
 ///
-/// A loss is the mean of −ln p(label) over all labels of a batch, in nats, or what else the criterion says. It is the
-/// same for a batch, to the last bit, however many groups are evaluated beside it and on however many threads.
+/// A loss is the mean of −ln p(label) over all labels of a batch, in nats, or whatever else the criterion says. A
+/// batch's loss is the same to the last bit, however many groups are evaluated beside it and on however many threads.
 class transformer {
  public:
   transformer(const io::checkpoint& from, const load_options& o)
@@ -52,19 +52,19 @@ class transformer {
   const config& shape() const { return c_; }
   const thread_pool& threads() const { return pool_; }
 
-  /// What enters the first adapted block, of the sequences that score() and losses() have seen: each takes
-  /// tokens·(dim + 1)·4 bytes, without those behind the last that predicts a label. Nothing is looked up or kept for
-  /// adapters in block 0, where there is nothing to gain, or where there are none.
+  /// The input of the first adapted block, cached for every sequence that score() and losses() have seen. A sequence
+  /// takes tokens·(dim + 1)·4 bytes, where tokens after the last one that predicts a label do not count. The cache is
+  /// not used for adapters in block 0, where it gains nothing, or without adapters.
   const activation_cache& activations() const { return kept_; }
 
-  /// The linears that adapters attach to: q, k, v, o, gate, up and down of each block, by Hugging Face's names, (out,
-  /// in).
+  /// The linears that adapters attach to, (out, in): q, k, v, o, gate, up and down of each block, by Hugging Face's
+  /// names.
   const zoft::layout& layout() const { return linears_; }
 
-  /// The norms, by Hugging Face's names: two of each block, and the one before the head, a gain (dim) each.
+  /// The norms, by Hugging Face's names: two in each block and one before the head. Each has a gain (dim).
   const zoft::layout& norms() const { return norms_; }
 
-  /// The keys and values of the tokens, at positions from 0 on, in each block.
+  /// The keys and values of the tokens in each block, at positions from 0 on.
   std::vector<attention_state> attention_states(std::span<const std::int32_t> tokens) const {
     check(tokens);
     workspace s;
@@ -77,8 +77,9 @@ class transformer {
     return result;
   }
 
-  /// All weights as one buffer, row-major, by Hugging Face's names: what training them all needs.
+  /// All weights as one buffer, row-major, by Hugging Face's names, for training all of them.
   zoft::layout weights_layout() const { return w_.layout(); }
+  std::vector<dtype> weight_types() const { return w_.types(); }  ///< what each of these tensors is kept as
   std::vector<float> weights() const {
     std::vector<float> result;
     w_.for_each([&](const std::string&, const auto& at, std::size_t first, std::size_t rows) {
@@ -88,7 +89,7 @@ class transformer {
     });
     return result;
   }
-  /// Takes over the buffer's numbers. No forward may be running.
+  /// Sets all weights from the buffer. No forward may be running.
   void assign(std::span<const float> all) {
     const std::size_t size = weights_layout().size();
     require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
@@ -101,7 +102,7 @@ class transformer {
   }
 
   /// The matrices of a model that is kept as i8, as zoft::quantised trains them: their names and shapes, their codes
-  /// one behind another, and the scale of each row. Norms and biases, which are f32, are none of them.
+  /// one after another, and the scale of each row. Norms and biases are f32 and not among them.
   zoft::layout codes_layout() const {
     zoft::layout result;
     nn::weights::for_each_coded(w_, [&](const std::string& name, const packed_matrix& m, std::size_t,
@@ -126,7 +127,7 @@ class transformer {
                                 });
     return result;
   }
-  /// Takes over the codes; scales stay. No forward may be running.
+  /// Sets the codes. The scales stay. No forward may be running.
   void assign(std::span<const std::int8_t> codes) {
     const std::size_t size = codes_layout().size();
     require(codes.size() == size, "transformer: " + text(codes.size()) + " codes were given, and it has " + text(size));
@@ -137,7 +138,7 @@ class transformer {
     });
   }
 
-  /// Changes the weights where they are, a piece at a time: see weighted_model. No forward may be running.
+  /// Changes the weights in place, one piece at a time: see weighted_model. No forward may be running.
   using weight_type = float;
   template <class F>
   void update_weights(const std::vector<bool>& moves, F f, bool together = false) {
@@ -156,8 +157,9 @@ class transformer {
     write_values(of, b, score(b, adapters), losses);
   }
 
-  /// Group g's loss on sequence g mod B of the batch's B alone, as per_example asks: losses (adapters.size()), a
-  /// multiple of B. Over the sequences their mean is the batch's loss: each is weighed by its labels.
+  /// The loss of group g on sequence g mod B alone, where B is the number of sequences, as per_example asks: losses
+  /// (adapters.size()), a multiple of B. Each loss is weighted by what the criterion counts in its sequence, so
+  /// that the mean over the sequences is the batch's loss.
   void example_losses(const batch& b, const adapter_stack& adapters, std::span<double> losses,
                       criterion of = criterion::loss) const {
     require(losses.size() == adapters.size() && b.size() > 0 && losses.size() % b.size() == 0,
@@ -181,7 +183,7 @@ class transformer {
     return result;
   }
 
-  /// The loss at each of some points around the weights: losses (points.size()).
+  /// The loss at each of the points around the weights: losses (points.size()).
   void losses(const batch& b, const weight_points<float>& points, std::span<double> losses,
               criterion of = criterion::loss) const {
     require(losses.size() == points.size(), "transformer: there is room for " + text(losses.size()) +
@@ -194,13 +196,13 @@ class transformer {
     return result;
   }
 
-  /// (groups, labels that count): each label's −ln p, and the most probable token in its place.
+  /// Scores (groups, labels that count): each label's −ln p, and the most probable token in its place.
   std::vector<token_score> score(const batch& b, const adapter_stack& adapters = adapter_stack(1)) const {
     const std::size_t groups = adapters.size();
     const model_additions additions = prepare(adapters);
     check(b, additions.prefix_length());
-    // A task is some sequences in all groups, of so many rows that weights are read seldom; or, where there are fewer
-    // such tasks than threads, in some of the groups.
+    // A task is some sequences in all groups, with enough rows that weights are read seldom. If there are fewer tasks
+    // than threads, each task is cut into slices of some of the groups.
     const std::size_t workers = pool_.workers();
     const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
     const std::vector<task> tasks = tasks_of(b, most);
@@ -217,8 +219,8 @@ class transformer {
     return result;
   }
 
-  /// (points, labels that count): the scores of a model whose weights are those of the point, rounded to what they are
-  /// kept as, bit for bit. They are made a half of a block at a time, for the points of one direction together.
+  /// Scores (points, labels that count), bit for bit those of a model whose weights are the point's, rounded to what
+  /// they are kept as. The weights are made half a block at a time, for all points of one direction together.
   std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
     w_.check_trainable();
     check(b, 0);
@@ -241,8 +243,8 @@ class transformer {
     return std::move(s.logits);
   }
 
-  /// The prompt and what follows it, always the most probable token, until `most` new ones, the end of the context, or
-  /// `stop`, which is not put behind.
+  /// Continues the prompt with the most probable token until it has `most` new tokens, the context is full, or `stop`
+  /// comes. Returns the prompt and the new tokens, without `stop`.
   std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
                                      const adapter_stack& adapter = adapter_stack(1)) const {
     check_single(adapter);
@@ -297,7 +299,7 @@ class transformer {
         place(group, i) = scores[(shared ? 0 : group) * t.labels.size() + i];
   }
 
-  /// Behind a prefix of that length.
+  /// Checks tokens that come after a prefix of that length.
   void check(std::span<const std::int32_t> tokens, std::size_t prefix = 0) const {
     if (tokens.empty()) fail("transformer: a sequence has no tokens");
     if (tokens.size() + prefix > c_.context)

@@ -14,7 +14,7 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The names by which adapters know what is in no block. A tied head is the embedding.
+/// The names that adapters use for what is outside the blocks. A tied head has the name of the embedding.
 inline constexpr const char *embedding_name = "model.embed_tokens", *final_norm_name = "model.norm",
                             *head_name = "lm_head";
 
@@ -22,20 +22,20 @@ inline constexpr const char *embedding_name = "model.embed_tokens", *final_norm_
 struct block {
   std::vector<float> attention_norm, mlp_norm;
   linear qkv, output, gate_up, down;
-  std::string attention = {}, attention_norm_name = {}, mlp_norm_name = {};  ///< by which adapters know them
+  std::string attention = {}, attention_norm_name = {}, mlp_norm_name = {};  ///< names, as adapters use them
 };
 
 struct weights {
-  packed_matrix embedding;  ///< (vocabulary, dim), and the head's where that is tied
+  packed_matrix embedding;  ///< (vocabulary, dim), and also the head if that is tied
   std::vector<block> blocks;
   std::vector<float> final_norm;
-  packed_matrix head;  ///< (vocabulary, dim), empty where tied
+  packed_matrix head;  ///< (vocabulary, dim), empty if tied
 
   bool has_tied_head() const { return head.out() == 0; }
   const packed_matrix& output() const { return has_tied_head() ? embedding : head; }
 
-  /// Calls f(name, at, first, rows) for every tensor in Hugging Face's order: rows [first, first + rows) of a
-  /// packed_matrix, or as many numbers of a vector.
+  /// Calls f(name, at, first, rows) for every tensor, in Hugging Face's order. The tensor is rows [first, first + rows)
+  /// of `at` if that is a packed_matrix, and as many numbers of it if it is a vector.
   template <class F>
   void for_each(F f) {
     visit(*this, f);
@@ -54,8 +54,20 @@ struct weights {
     return result;
   }
 
-  /// Calls f(name, matrix, first, rows) for every tensor that is a matrix, in the same order. Throws where one is not
-  /// kept as i8.
+  /// What each tensor of the layout is kept as.
+  std::vector<dtype> types() const {
+    std::vector<dtype> result;
+    for_each([&](const std::string&, const auto& at, std::size_t, std::size_t) {
+      if constexpr (requires { at.type(); })
+        result.push_back(at.type());
+      else
+        result.push_back(dtype::f32);
+    });
+    return result;
+  }
+
+  /// Calls f(name, matrix, first, rows) for every tensor that is a matrix, in the same order. Throws if one is not kept
+  /// as i8.
   template <class Self, class F>
   static void for_each_coded(Self& self, F f) {
     self.for_each([&](const std::string& name, auto& at, std::size_t first, std::size_t rows) {
@@ -68,7 +80,7 @@ struct weights {
     });
   }
 
-  /// Throws where a tensor is kept as neither f32 nor bf16: most of an update would be lost in codes.
+  /// Throws if a tensor is not kept as f32 or bf16, because codes would lose most of an update.
   void check_trainable() const {
     for_each([](const std::string& name, const auto& at, std::size_t, std::size_t) {
       if constexpr (requires { at.type(); })
@@ -78,9 +90,9 @@ struct weights {
     });
   }
 
-  /// Calls f(first, w) for pieces w of each tensor i with moves[i], whose elements are the layout's from `first` on; w
-  /// is then rounded to what the tensor is kept as. With `threads` of one worker in order. Throws as above, before
-  /// anything is changed.
+  /// Calls f(first, w) for pieces w of each tensor i with moves[i], then rounds w to what the tensor is kept as. The
+  /// piece's elements are the layout's from `first` on. If `threads` has one worker, the pieces come in order. Throws
+  /// as above, before anything is changed.
   template <executor Executor, class F>
   void update(const Executor& threads, const std::vector<bool>& moves, F f) {
     check_trainable();
@@ -88,7 +100,7 @@ struct weights {
     std::uint64_t element = 0;
     for_each([&](const std::string&, auto& at, std::size_t first, std::size_t rows) {
       const std::size_t width = columns(at), together = rows_together(at);
-      // Pieces end where panels do: no two have a word in common.
+      // Pieces end where panels do, so no two share a word.
       const std::size_t begin = first / together, end = (first + rows - 1) / together + 1;
       if (moves[index])
         threads.run(end - begin, [&](std::size_t task, std::size_t) {
@@ -116,7 +128,7 @@ struct weights {
   }
 
  private:
-  /// The rows of a panel.
+  /// The number of rows of a panel.
   static std::size_t rows_together(const packed_matrix& m) { return m.width(); }
   static std::size_t rows_together(const std::vector<float>& v) { return v.size(); }
 

@@ -1,0 +1,33 @@
+/// What the engine refuses, in one line each.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../core/layout.hpp"
+
+namespace zoft::inline ZOFT_ISA::checks {
+
+/// n parameters, of a layout that may be empty; `before` of them in the last step, 0 where there was none.
+inline void size(std::size_t n, const layout& shape, std::size_t before) {
+  if (n == 0) fail("engine: the parameters are an empty span, and must be at least one number");
+  if (!shape.empty() && shape.size() != n)
+    fail("engine: the parameters are " + text(n) + " numbers, and the layout has " + text(shape.size()));
+  if (before != 0 && before != n)
+    fail("engine: the parameters are " + text(n) + " numbers, and were " + text(before) + " before");
+}
+
+inline void elements(std::size_t n, std::uint64_t of_sampler) {
+  if (of_sampler < n)
+    fail("engine: the parameters are " + text(n) + " numbers, and the sampler has " + text(of_sampler));
+}
+
+inline void candidate(std::size_t first, std::size_t known) {
+  if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
+}
+
+inline void losses(bool fit, std::size_t told, std::size_t of_step) {
+  if (!fit) fail("engine: " + text(told) + " losses were told, and a step has " + text(of_step));
+}
+
+}  // namespace zoft::inline ZOFT_ISA::checks

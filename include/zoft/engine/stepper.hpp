@@ -1,0 +1,302 @@
+/// How the engine makes a step: the state of a run, the points around its parameters, and the update.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../core/buffers.hpp"
+#include "../core/number.hpp"
+#include "../core/report.hpp"
+#include "../random/drawn.hpp"
+#include "checks.hpp"
+#include "directions/at.hpp"
+#include "directions/step_directions.hpp"
+#include "points/copies.hpp"
+#include "points/extents.hpp"
+#include "points/in_place.hpp"
+#include "points/model_points.hpp"
+#include "points/moves.hpp"
+#include "points/parameters.hpp"
+#include "points/tangents.hpp"
+#include "points/where.hpp"
+#include "update/descent.hpp"
+#include "update/past.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// The most candidates that a functor is handed in one call; 0: all of a step. Copies of them take memory.
+struct per_call {
+  std::size_t value = 0;
+};
+
+/// What an engine consists of. See engine for what its parts mean to a user.
+template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
+requires sampler<Sampler, float>
+class stepper {
+ protected:
+  static constexpr bool owning = owning_adapter<Adapter>;
+  static constexpr std::size_t all_points = std::numeric_limits<std::size_t>::max();
+
+  stepper(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run,
+          zoft::per_call limit)
+      : sampler_(std::move(sampler)),
+        estimator_(std::move(estimator)),
+        policy_(std::move(adapter)),
+        optimizer_(std::move(optimizer)),
+        seed_(run),
+        limit_(limit.value),
+        moved_(restore_of(policy_)),
+        rounding_(rounding_of(policy_)) {
+    composition::check<Sampler, Estimator, Adapter, Optimizer>();
+    check();
+  }
+
+  /// The name of the direction of a step and query.
+  zoft::direction direction(std::uint32_t step, std::uint32_t query) const { return {seed_.value, step, query}; }
+
+  // What x is, as zoft::parameters.
+
+  struct own {};
+  parameters::buffer<float> trained(own) requires owning {
+    require(adapter_.has_value(), "engine: the adapter is not attached to a model yet: call attach first");
+    return {adapter_->parameters()};
+  }
+  template <class T, std::size_t N>
+  requires(!owning && number<std::remove_const_t<T>>) parameters::buffer<T> trained(std::span<T, N> x) { return {x}; }
+  template <class C, std::size_t N>
+  requires coded_adapter<Adapter, C> parameters::codes<C> trained(std::span<C, N> x) { return {x}; }
+  template <weighted_model Model>
+  requires(!owning) parameters::weights_of<Model> trained(Model& model) {
+    parameters::check_without_buffer<Sampler, Optimizer>();
+    const layout weights = model.weights_layout();
+    if (policy_.layout.empty()) policy_.layout = weights;
+    require(policy_.layout == weights,
+            "engine: the model's weights are not those of the layout, which must be its weights_layout()");
+    return {model, policy_.layout, parameters::weight_types_of(model)};
+  }
+
+  template <class X>
+  using parameters_of = decltype(std::declval<stepper&>().trained(std::declval<std::remove_reference_t<X>&>()));
+
+  /// Whether x itself is moved from point to point.
+  template <class X, class F>
+  static constexpr bool walks = [] {
+    using V = typename X::value_type;
+    if constexpr (parameters::is_codes<X>)
+      return true;
+    else if constexpr (parameters::is_buffer<X> && !owning)
+      return objective<F, std::span<const V>> && !batch_objective<F, candidates<V>>;
+    else
+      return false;
+  }();
+
+  /// z of a query of the coming step.
+  auto z(std::size_t query) const { return zoft::at(sampler_, direction(step_, static_cast<std::uint32_t>(query))); }
+  auto directions() const {
+    return [this](std::size_t query) { return z(query); };
+  }
+
+  const layout& shape() const {
+    if constexpr (owning)
+      return adapter_->layout();
+    else
+      return policy_.layout;
+  }
+
+  std::vector<extent> moving(std::size_t size) const { return extents(policy_, shape(), size, direction(step_, 0)); }
+
+  step_view view(std::span<const double> losses) const { return {direction(step_, 0), optimizer_.rate(step_), losses}; }
+
+  void check() const {
+    estimator_.check();
+    optimizer_.check();
+    if constexpr (requires { policy_.check(); }) policy_.check();
+    if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
+  }
+
+  /// Checks what may have changed since the last step. Before the first, starts the policies that keep a state.
+  template <class X>
+  void begin(const X& x) {
+    using T = typename X::value_type;
+    static_assert(parameters::is_codes<X> || std::is_empty_v<code_buffer<Adapter>>,
+                  "the adapter's parameters are codes: a step on them takes a span of these");
+    check();
+    checks::size(x.size(), shape(), size_);
+    if (size_ != 0) return;
+    if constexpr (requires { sampler_.start(x.size(), shape()); }) sampler_.start(x.size(), shape());
+    if constexpr (parameters::is_buffer<X>)
+      if constexpr (requires { sampler_.template start<T>(std::span<const T>(x.values), shape()); })
+        sampler_.template start<T>(std::span<const T>(x.values), shape());
+    checks::elements(x.size(), random::elements_of(z(0)));
+    if constexpr (parameters::is_codes<X>) {
+      coded_.medium().start(shape(), policy_.scales);
+      if constexpr (requires { optimizer_.template resize<T>(x.size()); }) optimizer_.template resize<T>(x.size());
+    } else if constexpr (parameters::is_buffer<X>) {
+      const std::span<const T> values = x.values;
+      if constexpr (requires { optimizer_.template start<T>(values, shape()); })
+        optimizer_.template start<T>(values, shape());
+      require_moves<T>(values, moving(x.size()), places(x, 0, estimation::ready(estimator_, view({})), {}),
+                       directions());
+    }
+    size_ = x.size();
+  }
+
+  /// Points first … first + count − 1, given the losses of those before them; none where one of them is not finite.
+  template <class X>
+  std::vector<point> places(const X&, std::size_t first, std::size_t count, std::span<const double> losses) const {
+    std::vector<point> result;
+    for (std::size_t i = first; i < first + count; ++i) {
+      const std::optional<point> p = estimation::where<typename X::value_type>(estimator_, i, view(losses));
+      if (!p) return {};
+      result.push_back(*p);
+    }
+    return result;
+  }
+
+  /// What a functor is shown of the points.
+  template <class X>
+  auto shown(const X& x, const std::vector<point>& points) {
+    using T = typename X::value_type;
+    static_assert(!parameters::is_codes<X>,
+                  "codes are moved to one point at a time: use step with a functor of one span");
+    if constexpr (parameters::is_buffer<X>) {
+      const candidates<T> all = copies(std::span<const T>(x.values), joined(moving(x.size())), points, directions(),
+                                       stacks_.template of<T>());
+      if constexpr (owning)
+        return adapter_->show(all);
+      else
+        return all;
+    } else {
+      return model_points_.template show<T>(sampler_, directions_, direction(step_, 0), estimator_.queries, shape(),
+                                            zoft::trained(policy_, shape(), direction(step_, 0)), points);
+    }
+  }
+
+  /// A step in which x is moved to each point in turn.
+  template <class X, class F>
+  step_report walk(const X& x, F& functor) {
+    using T = typename X::value_type;
+    auto& buffer = [&]() -> auto& {
+      if constexpr (parameters::is_codes<X>)
+        return coded_;
+      else
+        return moved_.template of<T>();
+    }
+    ();
+    using element = typename decltype(x.span())::value_type;
+    std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
+    excursion moved(buffer, x.span(), moving(x.size()), sampler_);
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
+      if (!p) break;
+      moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
+      losses[i] = static_cast<double>(functor(std::span<const element>(x.span())));
+    }
+    return update(parameters::returning<T, element, decltype(moved)>{x.span(), moved}, losses);
+  }
+
+  /// A step in which candidates are shown, as many at a time as the functor and per_call allow.
+  template <class X, class F>
+  step_report stacked_step(const X& x, F& functor) {
+    using shown_type = decltype(shown(x, {}));
+    constexpr bool batches = batch_objective<F, shown_type>;
+    static_assert(batches || objective<F, shown_type>,
+                  "the functor must take (shown, std::span<double>), or (shown) and return its loss");
+    const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
+    std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t first = 0; first < losses.size();) {
+      const std::size_t end = estimation::ready(estimator_, view(std::span(losses).first(first)));
+      for (; first < end; first += std::min(most, end - first)) {
+        const auto points = places(x, first, std::min(most, end - first), std::span(losses).first(first));
+        if (points.empty()) return update(x, losses);
+        if constexpr (batches)
+          functor(shown(x, points), std::span(losses).subspan(first, points.size()));
+        else
+          losses[first] = static_cast<double>(functor(shown(x, points)));
+      }
+    }
+    return update(x, losses);
+  }
+
+  /// A step by exact slopes.
+  template <class X, class F>
+  step_report tangent_step(const X& x, F& functor) {
+    using T = typename X::value_type;
+    static_assert(
+        parameters::is_buffer<X> && tangent_objective<Estimator, F, T>,
+        "the estimator wants exact slopes: the functor must take std::span<const dual<T>> and return a dual<T>");
+    const tangent_slopes exact = slopes_along<typename Estimator::template argument<T>, T>(
+        x.values, moving(x.size()), estimator_.queries, directions(), functor);
+    step_report report = update(x, exact.slopes);
+    report.probe_loss = estimation::mean(exact.losses);
+    return report;
+  }
+
+  template <class X>
+  step_report update(const X& x, std::span<const double> losses) {
+    using T = typename X::value_type;
+    step_report report;
+    report.step = step_;
+    report.learning_rate = optimizer_.rate(step_);
+    report.evaluations = estimation::forwards(estimator_);
+    report.probe_loss = estimation::mean(losses);
+    std::vector<double> c(estimator_.queries, std::numeric_limits<double>::quiet_NaN());
+    // A slope that a double can hold may be infinite in the arithmetic of the update.
+    const auto usable = [](double v) { return is_finite(static_cast<double>(static_cast<arithmetic_t<T>>(v))); };
+    bool applied = std::all_of(losses.begin(), losses.end(), is_finite);
+    Estimator after = estimator_;
+    if (applied) {
+      estimation::coefficients(after, view(losses), c);
+      applied = std::all_of(c.begin(), c.end(), usable);
+    }
+    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(c.size()));
+    if (!applied) report.status = status::not_finite;
+    if (applied) {
+      estimator_ = std::move(after);
+      if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
+      report.moved = descend(x, moving(x.size()), optimizer_, sampler_, directions_,
+                             past_.replay(sampler_, policy_, shape(), seed_), direction(step_, 0), c,
+                             report.learning_rate, rounding_)
+                         .share();
+      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
+      if constexpr (learning_sampler<Sampler, T>)
+        sampler_.template learn<T>(x.values, moving(x.size()), direction(step_, 0),
+                                   estimation::curvatures(estimator_, view(losses)));
+    }
+    directions_.clear();
+    ++step_;
+    return report;
+  }
+
+  template <class A>
+  struct made_by {
+    using type = typename A::attached;
+  };
+  using attached = typename std::conditional_t<owning, made_by<Adapter>, std::type_identity<Adapter>>::type;
+
+  Sampler sampler_;
+  Estimator estimator_;
+  Adapter policy_;
+  Optimizer optimizer_;
+  zoft::seed seed_;
+  std::size_t limit_;
+  std::uint32_t step_ = 0;
+  std::size_t size_ = 0;
+  std::optional<attached> adapter_;
+  update::buffers stacks_;
+  in_place_buffers moved_;
+  [[no_unique_address]] code_buffer<Adapter> coded_;
+  update::update_rounding rounding_;
+  past_steps past_;
+  step_directions<Sampler> directions_;
+  model_points<Sampler> model_points_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,150 @@
+/// Parameters as an optimizer sees them: in the arithmetic of their type, and rounded when they are put back.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "../../core/dtype.hpp"
+#include "../../core/extent.hpp"
+#include "../../core/piece.hpp"
+#include "../../random/rounding_words.hpp"
+#include "../../simd/rounding.hpp"
+#include "../../simd/storage.hpp"
+#include "rounding.hpp"
+
+namespace zoft::inline ZOFT_ISA::update {
+
+/// How many parameters an update should have moved, their estimate not being 0, and how many it did.
+struct tally {
+  std::uint64_t asked = 0;
+  std::uint64_t moved = 0;
+
+  /// 1 where none should have moved.
+  double share() const { return moved >= asked ? 1.0 : static_cast<double>(moved) / static_cast<double>(asked); }
+};
+
+/// wide (n) of elements `first` … -> the T that they are stored as, as floats.
+template <class T>
+void round_stochastic(std::span<float> wide, std::uint64_t first, random::rounding_words words) {
+  std::uint16_t drawn[most];
+  words.draw(std::span(drawn, wide.size()), first);
+  std::size_t i = 0;
+  for (; i + simd::lanes <= wide.size(); i += simd::lanes) {
+    using narrow [[gnu::vector_size(simd::register_bytes / 2)]] = std::uint16_t;
+    const simd::u32 bits = __builtin_convertvector(simd::load<narrow>(drawn + i), simd::u32);
+    simd::store(wide.data() + i, simd::stochastic<T>::round(simd::load<simd::f32>(wide.data() + i), bits));
+  }
+  for (; i < wide.size(); ++i)
+    wide[i] = simd::stochastic<T>::round(simd::splat(wide[i]), simd::splat(std::uint32_t{drawn[i]}))[0];
+}
+
+/// Rounds the updates of one run. Which random bits an element is rounded by depends on (seed, step, element) alone:
+/// the result is the same for pieces of any size, in any order, on any number of threads.
+class update_rounding {
+ public:
+  explicit update_rounding(rounding how) : how_(how) {}
+  update_rounding(const update_rounding& other) : how_(other.how_) {}
+  update_rounding& operator=(const update_rounding& other) {
+    how_ = other.how_;
+    return *this;
+  }
+
+  /// Before the update of the step that d names.
+  void begin(direction d) {
+    pass_ = {d.seed, d.step, 0};
+    asked_ = moved_ = 0;
+  }
+  /// Each pass over the parameters has random bits of its own.
+  void next_pass() { ++pass_.query; }
+  tally counted() const { return {asked_, moved_}; }
+
+  /// x (n), elements first, first + 1 … -> what f makes of them in T's arithmetic, rounded to what they are kept as,
+  /// which is T unless T is wider. f(std::span<A>) returns how many of them should move.
+  template <class T, class F>
+  void apply(std::span<T> x, std::uint64_t first, nn::dtype kept_as, F f) {
+    if constexpr (!std::is_same_v<T, double>) {
+      if (kept_as == nn::dtype::bf16) return round<bfloat16>(x, first, f);
+      if (kept_as == nn::dtype::f16) return round<half>(x, first, f);
+    }
+    if constexpr (std::is_same_v<T, arithmetic_t<T>>) {
+      T before[most];
+      std::copy(x.begin(), x.end(), before);
+      asked_.fetch_add(f(x), std::memory_order_relaxed);
+      moved_.fetch_add(simd::count_changed(before, x.data(), x.size()), std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  template <class Kept, class T, class F>
+  void round(std::span<T> x, std::uint64_t first, F f) {
+    alignas(64) float wide[most], before[most];
+    const std::span<float> piece(wide, x.size());
+    widen<T>(x, wide);
+    std::copy_n(wide, x.size(), before);
+    asked_.fetch_add(f(piece), std::memory_order_relaxed);
+    if (how_ == rounding::stochastic) {
+      round_stochastic<Kept>(piece, first, random::rounding_words(pass_));
+    } else {
+      Kept nearest[most];
+      narrow<Kept>(wide, std::span(nearest, x.size()));
+      widen<Kept>(std::span<const Kept>(nearest, x.size()), wide);
+    }
+    moved_.fetch_add(simd::count_changed(before, wide, x.size()), std::memory_order_relaxed);
+    narrow<T>(wide, x);
+  }
+
+  template <class T>
+  static void widen(std::span<const T> from, float* to) {
+    std::size_t i = 0;
+    for (; i + simd::lanes <= from.size(); i += simd::lanes) simd::store(to + i, simd::load_wide(from.data() + i));
+    for (; i < from.size(); ++i) to[i] = static_cast<float>(from[i]);
+  }
+  template <class T>
+  static void narrow(const float* from, std::span<T> to) {
+    std::size_t i = 0;
+    for (; i + simd::lanes <= to.size(); i += simd::lanes)
+      simd::store_narrow(to.data() + i, simd::load<simd::f32>(from + i));
+    for (; i < to.size(); ++i) to[i] = T(from[i]);
+  }
+
+  rounding how_;
+  direction pass_;
+  std::atomic<std::uint64_t> asked_ = 0, moved_ = 0;
+};
+
+/// Parameters x, of zoft::parameters, as an optimizer walks over them: the pieces are in the arithmetic of x's type.
+template <class X>
+class rounded {
+ public:
+  using stored_type = typename X::value_type;
+  using value_type = arithmetic_t<stored_type>;
+
+  rounded(const X& x, update_rounding& by) : x_(x), by_(by) {}
+
+  std::size_t size() const { return x_.size(); }
+
+  /// The numbers as they are stored, where they lie in one buffer.
+  std::span<const stored_type> stored() const requires requires(const X& x) { std::span<stored_type>(x.values); }
+  { return x_.values; }
+
+  /// Calls f(first, piece, owner, z) for pieces of at most update::most elements, which f may change; it returns how
+  /// many of them should move. See parameters::buffer for z, and weighted_model for `together`.
+  template <class F>
+  void update(std::span<const extent> parts, bool together, F f) const {
+    by_.next_pass();
+    x_.update(parts, together,
+              [&](std::size_t first, std::span<stored_type> piece, const tensor* owner, const value_type* z) {
+                by_.template apply<stored_type>(piece, first, x_.kept_as(owner),
+                                                [&](std::span<value_type> wide) { return f(first, wide, owner, z); });
+              });
+  }
+
+ private:
+  const X& x_;
+  update_rounding& by_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA::update
