@@ -12,6 +12,8 @@
 #include <zoft/core/direction.hpp>
 #include <zoft/core/number.hpp>
 #include <zoft/random/axpy.hpp>
+#include <zoft/random/stream.hpp>
+#include <zoft/simd/rounding.hpp>
 
 #include "catch.hpp"
 
@@ -67,6 +69,14 @@ template <class T>
 T moved(T x, zoft::arithmetic_t<T> a, zoft::arithmetic_t<T> z) {
   using A = zoft::arithmetic_t<T>;
   return T(multiply_add<A>(a, z, static_cast<A>(x)));
+}
+
+/// An update's result for element `element`, rounded as the library promises for numbers of 16 bits.
+template <class T>
+T rounded_update(float value, std::uint64_t seed, std::uint32_t step, std::uint64_t element) {
+  const std::uint32_t word =
+      zoft::random::word({seed, step, 1}, zoft::random::stream::update_rounding, element / 128 * 64 + element % 64);
+  return T(zoft::simd::stochastic<T>::reference(value, element % 128 < 64 ? word & 0xffff : word >> 16));
 }
 
 // Not inlined, so that all callers get the same roundings.

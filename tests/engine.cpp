@@ -48,7 +48,13 @@ TEMPLATE_TEST_CASE("engine: what is applied is −η Σ cᵢzᵢ, along the dire
       for (std::uint32_t i = 0; i < q; ++i)
         tuner.sampler().axpy(std::span<A>(g), static_cast<A>(c[i]), tuner.direction(step, i));
       std::vector<T> expected;
-      for (std::size_t j = 0; j < n; ++j) expected.push_back(moved<T>(before[j], static_cast<A>(-rate), g[j]));
+      for (std::size_t j = 0; j < n; ++j) {
+        const A exact = multiply_add(static_cast<A>(-rate), g[j], static_cast<A>(before[j]));
+        if constexpr (sizeof(T) == 2)
+          expected.push_back(rounded_update<T>(exact, 7, step, j));
+        else
+          expected.push_back(exact);
+      }
       CHECK(bits(x) == bits(expected));
       CHECK(bits(x) != bits(before));
 

@@ -29,9 +29,9 @@ template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimiz
 requires sampler<Sampler, float>
 class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   using base = stepper<Sampler, Estimator, Adapter, Optimizer>;
-  using base::adapter_, base::estimator_, base::optimizer_, base::policy_, base::sampler_, base::seed_, base::step_;
   using base::all_points, base::begin, base::owning, base::places, base::shown, base::stacked_step, base::tangent_step,
       base::trained, base::update, base::view, base::walk;
+  using base::estimator_, base::optimizer_, base::sampler_, base::seed_, base::step_;
   using typename base::own;
   template <class X>
   using parameters_of = typename base::template parameters_of<X>;
@@ -44,22 +44,10 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   /// Makes the adapter's parameters for a model: anything with a layout() of linears, or with what the adapter asks
   /// for.
   template <class Model>
-  requires owning void attach(const Model& model) {
-    if constexpr (requires { policy_.attach(model, seed_); })
-      adapter_.emplace(policy_.attach(model, seed_));
-    else
-      adapter_.emplace(policy_.attach(model.layout(), seed_));
-  }
+  requires owning void attach(const Model& model) { base::attach(model); }
 
   /// What is trained: to look at, to save, to generate with.
-  const auto& adapter() const {
-    if constexpr (owning) {
-      require(adapter_.has_value(), "engine: the adapter is not attached to a model yet: call attach first");
-      return *adapter_;
-    } else {
-      return policy_;
-    }
-  }
+  const auto& adapter() const { return base::adapter(); }
 
   const Sampler& sampler() const { return sampler_; }
   const Estimator& estimator() const { return estimator_; }

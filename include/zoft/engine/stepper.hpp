@@ -26,6 +26,7 @@
 #include "points/parameters.hpp"
 #include "points/tangents.hpp"
 #include "points/where.hpp"
+#include "trained.hpp"
 #include "update/descent.hpp"
 #include "update/past.hpp"
 
@@ -39,18 +40,18 @@ struct per_call {
 /// What an engine consists of. See engine for what its parts mean to a user.
 template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
 requires sampler<Sampler, float>
-class stepper {
+class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
  protected:
-  static constexpr bool owning = owning_adapter<Adapter>;
+  using base = trained_by<Sampler, Adapter, Optimizer>;
+  using base::adapter_, base::moving, base::owning, base::policy_, base::seed_, base::shape;
   static constexpr std::size_t all_points = std::numeric_limits<std::size_t>::max();
 
   stepper(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run,
           zoft::per_call limit)
-      : sampler_(std::move(sampler)),
+      : base(std::move(adapter), run),
+        sampler_(std::move(sampler)),
         estimator_(std::move(estimator)),
-        policy_(std::move(adapter)),
         optimizer_(std::move(optimizer)),
-        seed_(run),
         limit_(limit.value),
         moved_(restore_of(policy_)),
         rounding_(rounding_of(policy_)) {
@@ -61,29 +62,8 @@ class stepper {
   /// The name of the direction of a step and query.
   zoft::direction direction(std::uint32_t step, std::uint32_t query) const { return {seed_.value, step, query}; }
 
-  // What x is, as zoft::parameters.
-
-  struct own {};
-  parameters::buffer<float> trained(own) requires owning {
-    require(adapter_.has_value(), "engine: the adapter is not attached to a model yet: call attach first");
-    return {adapter_->parameters()};
-  }
-  template <class T, std::size_t N>
-  requires(!owning && number<std::remove_const_t<T>>) parameters::buffer<T> trained(std::span<T, N> x) { return {x}; }
-  template <class C, std::size_t N>
-  requires coded_adapter<Adapter, C> parameters::codes<C> trained(std::span<C, N> x) { return {x}; }
-  template <weighted_model Model>
-  requires(!owning) parameters::weights_of<Model> trained(Model& model) {
-    parameters::check_without_buffer<Sampler, Optimizer>();
-    const layout weights = model.weights_layout();
-    if (policy_.layout.empty()) policy_.layout = weights;
-    require(policy_.layout == weights,
-            "engine: the model's weights are not those of the layout, which must be its weights_layout()");
-    return {model, policy_.layout, parameters::weight_types_of(model)};
-  }
-
   template <class X>
-  using parameters_of = decltype(std::declval<stepper&>().trained(std::declval<std::remove_reference_t<X>&>()));
+  using parameters_of = decltype(std::declval<base&>().trained(std::declval<std::remove_reference_t<X>&>()));
 
   /// Whether x itself is moved from point to point.
   template <class X, class F>
@@ -102,15 +82,6 @@ class stepper {
   auto directions() const {
     return [this](std::size_t query) { return z(query); };
   }
-
-  const layout& shape() const {
-    if constexpr (owning)
-      return adapter_->layout();
-    else
-      return policy_.layout;
-  }
-
-  std::vector<extent> moving(std::size_t size) const { return extents(policy_, shape(), size, direction(step_, 0)); }
 
   step_view view(std::span<const double> losses) const { return {direction(step_, 0), optimizer_.rate(step_), losses}; }
 
@@ -142,8 +113,8 @@ class stepper {
       const std::span<const T> values = x.values;
       if constexpr (requires { optimizer_.template start<T>(values, shape()); })
         optimizer_.template start<T>(values, shape());
-      require_moves<T>(values, moving(x.size()), places(x, 0, estimation::ready(estimator_, view({})), {}),
-                       directions());
+      require_moves<T>(values, moving(x.size(), direction(step_, 0)),
+                       places(x, 0, estimation::ready(estimator_, view({})), {}), directions());
     }
     size_ = x.size();
   }
@@ -167,8 +138,8 @@ class stepper {
     static_assert(!parameters::is_codes<X>,
                   "codes are moved to one point at a time: use step with a functor of one span");
     if constexpr (parameters::is_buffer<X>) {
-      const candidates<T> all = copies(std::span<const T>(x.values), joined(moving(x.size())), points, directions(),
-                                       stacks_.template of<T>());
+      const candidates<T> all = copies(std::span<const T>(x.values), joined(moving(x.size(), direction(step_, 0))),
+                                       points, directions(), stacks_.template of<T>());
       if constexpr (owning)
         return adapter_->show(all);
       else
@@ -192,7 +163,7 @@ class stepper {
     ();
     using element = typename decltype(x.span())::value_type;
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
-    excursion moved(buffer, x.span(), moving(x.size()), sampler_);
+    excursion moved(buffer, x.span(), moving(x.size(), direction(step_, 0)), sampler_);
     for (std::size_t i = 0; i < losses.size(); ++i) {
       const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
       if (!p) break;
@@ -233,7 +204,7 @@ class stepper {
         parameters::is_buffer<X> && tangent_objective<Estimator, F, T>,
         "the estimator wants exact slopes: the functor must take std::span<const dual<T>> and return a dual<T>");
     const tangent_slopes exact = slopes_along<typename Estimator::template argument<T>, T>(
-        x.values, moving(x.size()), estimator_.queries, directions(), functor);
+        x.values, moving(x.size(), direction(step_, 0)), estimator_.queries, directions(), functor);
     step_report report = update(x, exact.slopes);
     report.probe_loss = estimation::mean(exact.losses);
     return report;
@@ -261,13 +232,13 @@ class stepper {
     if (applied) {
       estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      report.moved = descend(x, moving(x.size()), optimizer_, sampler_, directions_,
+      report.moved = descend(x, moving(x.size(), direction(step_, 0)), optimizer_, sampler_, directions_,
                              past_.replay(sampler_, policy_, shape(), seed_), direction(step_, 0), c,
                              report.learning_rate, rounding_)
                          .share();
       if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
       if constexpr (learning_sampler<Sampler, T>)
-        sampler_.template learn<T>(x.values, moving(x.size()), direction(step_, 0),
+        sampler_.template learn<T>(x.values, moving(x.size(), direction(step_, 0)), direction(step_, 0),
                                    estimation::curvatures(estimator_, view(losses)));
     }
     directions_.clear();
@@ -275,21 +246,12 @@ class stepper {
     return report;
   }
 
-  template <class A>
-  struct made_by {
-    using type = typename A::attached;
-  };
-  using attached = typename std::conditional_t<owning, made_by<Adapter>, std::type_identity<Adapter>>::type;
-
   Sampler sampler_;
   Estimator estimator_;
-  Adapter policy_;
   Optimizer optimizer_;
-  zoft::seed seed_;
   std::size_t limit_;
   std::uint32_t step_ = 0;
   std::size_t size_ = 0;
-  std::optional<attached> adapter_;
   update::buffers stacks_;
   in_place_buffers moved_;
   [[no_unique_address]] code_buffer<Adapter> coded_;

@@ -94,7 +94,11 @@ struct weights_of {
 
   std::size_t size() const { return shape.size(); }
   nn::dtype kept_as(const tensor* owner) const {
-    return types.empty() ? nn::dtype::f32 : types[static_cast<std::size_t>(owner - shape.tensors().data())];
+    if (types.empty()) return nn::dtype::f32;
+    // By where it begins: the tensor may be of another copy of the layout.
+    const auto begins = [](const tensor& t, std::size_t offset) { return t.offset < offset; };
+    const auto found = std::lower_bound(shape.begin(), shape.end(), owner->offset, begins);
+    return types[static_cast<std::size_t>(found - shape.begin())];
   }
 
   /// The same; parts are tensors of the layout, in its order. Together: see weighted_model.
