@@ -107,7 +107,9 @@ install_missing() {
 configure() {
   done=$root/build/$1/configured
   if [ ! -e "$done" ] || [ -n "$(find "$root/CMakePresets.json" -newer "$done")" ]; then
-    (cd "$root" && cmake --preset "$1" --log-level=NOTICE >/dev/null) && : >"$done"
+    # What ccache would otherwise take for a difference: where a precompiled header was made, and when.
+    if has_command ccache; then set -- "$1" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+    (cd "$root" && cmake --preset "$@" --log-level=NOTICE >/dev/null) && : >"$done"
   fi
 }
 
@@ -115,5 +117,5 @@ configure() {
 build() {
   if [ -t 1 ]; then quiet=; else quiet=--quiet; fi
   # shellcheck disable=SC2086
-  (cd "$root" && cmake --build --preset "$1" -- $quiet)
+  (cd "$root" && CCACHE_SLOPPINESS=pch_defines,time_macros cmake --build --preset "$1" -- $quiet)
 }

@@ -1,23 +1,32 @@
 #!/bin/sh
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
-# The legs are presets: test (g++, this machine), clang and asan (clang++, what there is shared out between plain code and
-# its address and undefined-behaviour sanitizers), baseline (no -march); and, of the core and the transformer's kernels,
-# haswell (AVX2 and FMA) and neon (aarch64, in an emulator). Without any, all of them.
+#
+#   (none), test   all tests of the library, with this machine's compiler and for its processor
+#   package        each header alone, the package's consumers, the noise's bits under other flags, other instruction sets,
+#                  and that examples and benchmarks compile
+#   clang, asan    the tests with clang++, shared out between plain code and its sanitizers
+#   baseline       the tests without any -march
+#   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
+#   all            all of these
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
 
-[ $# -gt 0 ] || set -- test clang baseline haswell asan neon
+[ $# -gt 0 ] || set -- test
+[ "$*" != all ] || set -- test package clang baseline haswell asan neon
 
 has_sanitizers() { echo 'int main() {}' | clang++ -fsanitize=address,undefined -x c++ -o /dev/null - 2>/dev/null; }
 
 need_to_build
 need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
-need libbenchmark-dev has_header benchmark/benchmark.h
-need pkg-config has_command pkg-config
 for leg; do
   case $leg in
-    test | clang)
+    test) ;;
+    package | clang)
+      if [ "$leg" = package ]; then
+        need libbenchmark-dev has_header benchmark/benchmark.h
+        need pkg-config has_command pkg-config
+      fi
       if [ "$leg" = clang ]; then need clang has_command clang++; fi
       if [ "$(uname -m)" = x86_64 ]; then like qemu-user-static has_command qemu-x86_64-static; fi ;;
     neon)
@@ -29,7 +38,7 @@ for leg; do
       need clang has_command clang++
       need libclang-rt-dev has_sanitizers ;;
     baseline | haswell) ;;
-    *) die "$leg is no leg; there are: test clang baseline haswell asan neon" ;;
+    *) die "$leg is no leg; there are: all test package clang baseline haswell asan neon" ;;
   esac
 done
 install_missing

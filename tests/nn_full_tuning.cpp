@@ -129,8 +129,7 @@ TEST_CASE("full tuning: beside the weights is as in place, up to rounding", "[nn
     });
 }
 
-TEST_CASE("full tuning: the update is the buffer's, bit for bit, and rounded once by the step's own noise",
-          "[nn]") {
+TEST_CASE("full tuning: the update is the buffer's, bit for bit, and rounded once by the step's own noise", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16})
     for (const auto& [name, make_model] : makers())
       for_each_method([&, &of = name, &make = make_model](const char* method, auto make_tuner) {

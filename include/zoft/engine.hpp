@@ -8,7 +8,7 @@
 
 #include "concepts.hpp"
 #include "core/report.hpp"
-#include "engine/checks.hpp"
+#include "engine/points/checks.hpp"
 #include "engine/stepper.hpp"
 
 namespace zoft::inline ZOFT_ISA {

@@ -15,9 +15,9 @@
 #include "../core/number.hpp"
 #include "../core/report.hpp"
 #include "../random/drawn.hpp"
-#include "checks.hpp"
 #include "directions/at.hpp"
 #include "directions/step_directions.hpp"
+#include "points/checks.hpp"
 #include "points/copies.hpp"
 #include "points/extents.hpp"
 #include "points/in_place.hpp"
@@ -26,6 +26,7 @@
 #include "points/parameters.hpp"
 #include "points/tangents.hpp"
 #include "points/where.hpp"
+#include "reported.hpp"
 #include "trained.hpp"
 #include "update/descent.hpp"
 #include "update/past.hpp"
@@ -213,38 +214,36 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   template <class X>
   step_report update(const X& x, std::span<const double> losses) {
     using T = typename X::value_type;
-    step_report report;
-    report.step = step_;
-    report.learning_rate = optimizer_.rate(step_);
-    report.evaluations = estimation::forwards(estimator_);
-    report.probe_loss = estimation::mean(losses);
+    const zoft::direction now = direction(step_, 0);
     std::vector<double> c(estimator_.queries, std::numeric_limits<double>::quiet_NaN());
-    // A slope that a double can hold may be infinite in the arithmetic of the update.
-    const auto usable = [](double v) { return is_finite(static_cast<double>(static_cast<arithmetic_t<T>>(v))); };
-    bool applied = std::all_of(losses.begin(), losses.end(), is_finite);
     Estimator after = estimator_;
-    if (applied) {
-      estimation::coefficients(after, view(losses), c);
-      applied = std::all_of(c.begin(), c.end(), usable);
-    }
-    for (const double value : c) report.projected_gradients.push_back(value * static_cast<double>(c.size()));
-    if (!applied) report.status = status::not_finite;
-    if (applied) {
+    const bool finite = std::all_of(losses.begin(), losses.end(), is_finite);
+    if (finite) estimation::coefficients(after, view(losses), c);
+    step_report report = reported(step_, optimizer_.rate(step_), estimation::forwards(estimator_), losses, c,
+                                  finite && estimation::fit<arithmetic_t<T>>(c));
+    if (report.status == status::ok) {
       estimator_ = std::move(after);
       if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      report.moved = descend(x, moving(x.size(), direction(step_, 0)), optimizer_, sampler_, directions_,
-                             past_.replay(sampler_, policy_, shape(), seed_), direction(step_, 0), c,
-                             report.learning_rate, rounding_)
-                         .share();
+      const std::vector<extent> parts = moving(x.size(), now);
+      report.moved =
+          descend(x, parts, optimizer_, sampler_, directions_, past(), now, c, report.learning_rate, rounding_).share();
       if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
       if constexpr (learning_sampler<Sampler, T>)
-        sampler_.template learn<T>(x.values, moving(x.size(), direction(step_, 0)), direction(step_, 0),
-                                   estimation::curvatures(estimator_, view(losses)));
+        sampler_.template learn<T>(x.values, parts, now, estimation::curvatures(estimator_, view(losses)));
     }
     directions_.clear();
     ++step_;
     return report;
   }
+
+  /// What a replaying optimizer is given; nothing for others.
+  auto past() const {
+    if constexpr (replaying_optimizer<Optimizer>)
+      return past_.replay(sampler_, policy_, shape(), seed_);
+    else
+      return nothing{};
+  }
+  struct nothing {};
 
   Sampler sampler_;
   Estimator estimator_;
@@ -256,7 +255,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   in_place_buffers moved_;
   [[no_unique_address]] code_buffer<Adapter> coded_;
   update::update_rounding rounding_;
-  past_steps past_;
+  [[no_unique_address]] std::conditional_t<replaying_optimizer<Optimizer>, past_steps, nothing> past_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;
 };

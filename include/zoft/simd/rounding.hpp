@@ -61,7 +61,7 @@ struct stochastic<half> {
 
 /// How many of n numbers of `before` and `after` differ in any bit, T float or double.
 template <class T>
-std::size_t count_changed(const T* before, const T* after, std::size_t n) {
+[[gnu::noinline]] std::size_t count_changed(const T* before, const T* after, std::size_t n) {
   using word = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
   using words [[gnu::vector_size(register_bytes)]] = word;
   constexpr std::size_t width = register_bytes / sizeof(T);
@@ -75,7 +75,7 @@ std::size_t count_changed(const T* before, const T* after, std::size_t n) {
 
 /// How many of n numbers are not 0.
 template <class T>
-std::size_t count_nonzero(const T* x, std::size_t n) {
+[[gnu::noinline]] std::size_t count_nonzero(const T* x, std::size_t n) {
   using V [[gnu::vector_size(register_bytes)]] = T;
   using word = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
   using words [[gnu::vector_size(register_bytes)]] = word;

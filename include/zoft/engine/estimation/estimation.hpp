@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../../core/candidates.hpp"
+#include "../../core/number.hpp"
 #include "../../core/schedule.hpp"
 #include "../../core/step_view.hpp"
 
@@ -59,6 +60,14 @@ void coefficients(E& e, const step_view& view, std::span<double> c) {
     e.coefficients(view, c);
   else
     e.coefficients(view.losses, c);
+}
+
+/// Whether all coefficients are finite in A, the arithmetic of the update: a double may hold more than that.
+template <class A>
+bool fit(std::span<const double> c) {
+  for (const double value : c)
+    if (!is_finite(static_cast<double>(static_cast<A>(value)))) return false;
+  return true;
 }
 
 inline double mean(std::span<const double> losses) {

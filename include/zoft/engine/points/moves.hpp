@@ -8,7 +8,9 @@
 #include "../../core/extent.hpp"
 #include "../../core/piece.hpp"
 #include "../../random/axpy.hpp"
+#include "../../simd/rounding.hpp"
 #include "../directions/at.hpp"
+#include "checks.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -18,9 +20,9 @@ namespace zoft::inline ZOFT_ISA {
 template <number T, class F>
 void require_moves(std::span<const T> x, std::span<const extent> parts, std::span<const point> points, F z) {
   using A = arithmetic_t<T>;
-  const auto first_moved = std::find_if(points.begin(), points.end(), [](const point& p) { return p.scale != 0; });
-  if (first_moved == points.end()) return;
-  const auto of_query = z(first_moved->query);
+  const point p = checks::first_moved(points);
+  if (p.scale == 0) return;
+  const auto of_query = z(p.query);
   std::size_t size = 0, asked = 0, moved = 0;
   for (const extent& part : parts) size += part.size;
   for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor*) {
@@ -29,15 +31,11 @@ void require_moves(std::span<const T> x, std::span<const extent> parts, std::spa
     T there[update::most];
     draw(of_query, std::span<A>(piece, n), first);
     std::copy_n(x.data() + first, n, there);
-    random::axpy<T>(std::span<T>(there, n), static_cast<A>(first_moved->scale), piece);
-    for (std::size_t i = 0; i < n; ++i) {
-      asked += piece[i] != 0;
-      moved += std::memcmp(&there[i], &x[first + i], sizeof(T)) != 0;
-    }
+    random::axpy<T>(std::span<T>(there, n), static_cast<A>(p.scale), piece);
+    asked += simd::count_nonzero(piece, n);
+    for (std::size_t i = 0; i < n; ++i) moved += std::memcmp(&there[i], &x[first + i], sizeof(T)) != 0;
   });
-  if (100 * moved < asked)
-    fail("engine: the radius is " + text(first_moved->scale) + ", and must be larger: rounding to their type leaves " +
-         text(asked - moved) + " of " + text(asked) + " parameters where they are");
+  checks::radius(p.scale, asked, moved);
 }
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -22,12 +22,6 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace parameters {
 
-/// What a number of type T is kept as; f32 stands for all that are rounded to nearest.
-template <class T>
-constexpr nn::dtype dtype_of() {
-  return std::is_same_v<T, bfloat16> ? nn::dtype::bf16 : std::is_same_v<T, half> ? nn::dtype::f16 : nn::dtype::f32;
-}
-
 /// A buffer's numbers. T may be const.
 template <class T>
 struct buffer {
@@ -36,7 +30,7 @@ struct buffer {
 
   std::size_t size() const { return values.size(); }
   std::span<T> span() const { return values; }
-  static constexpr nn::dtype kept_as(const tensor*) { return dtype_of<value_type>(); }
+  static constexpr bool kept_as_value_type = true;
 
   /// Calls f(first, x, owner, z) for pieces x of the parts, of at most update::most elements, which f may change. z is
   /// the piece of the direction at hand, where there is one.
@@ -66,7 +60,7 @@ struct returning {
   Excursion& moved;
 
   std::size_t size() const { return values.size(); }
-  static constexpr nn::dtype kept_as(const tensor*) { return dtype_of<X>(); }
+  static constexpr bool kept_as_value_type = true;
 
   /// The direction at hand: that along which it is away.
   std::optional<direction> along() const { return moved.along(); }
@@ -90,6 +84,7 @@ struct weights_of {
   using value_type = typename Model::weight_type;
   Model& model;
   const layout& shape;
+  static constexpr bool kept_as_value_type = false;
   std::vector<nn::dtype> types;  ///< what each tensor is kept as; empty where the model does not say
 
   std::size_t size() const { return shape.size(); }

@@ -61,49 +61,50 @@ class update_rounding {
   void next_pass() { ++pass_.query; }
   tally counted() const { return {asked_, moved_}; }
 
-  /// x (n), elements first, first + 1 … -> what f makes of them in T's arithmetic, rounded to what they are kept as,
-  /// which is T unless T is wider. f(std::span<A>) returns how many of them should move.
-  template <class T, class F>
-  void apply(std::span<T> x, std::uint64_t first, nn::dtype kept_as, F f) {
-    if constexpr (!std::is_same_v<T, double>) {
-      if (kept_as == nn::dtype::bf16) return round<bfloat16>(x, first, f);
-      if (kept_as == nn::dtype::f16) return round<half>(x, first, f);
+  /// x (n), elements first, first + 1 … -> what f makes of them in T's arithmetic. f(std::span<A>) returns how many of
+  /// them should move. They are then rounded to T; where T is float, to what the owner keeps them as.
+  template <class T, class Owner, class F>
+  void apply(std::span<T> x, std::uint64_t first, const Owner& owner, const tensor* of, F f) {
+    using A = arithmetic_t<T>;
+    alignas(64) A before[most];
+    std::span<A> piece;
+    alignas(64) A wide[sizeof(T) == 2 ? most : 1];
+    if constexpr (sizeof(T) == 2) {
+      piece = std::span<A>(wide, x.size());
+      widen<T>(x, wide);
+    } else {
+      piece = x;
     }
-    if constexpr (std::is_same_v<T, arithmetic_t<T>>) {
-      T before[most];
-      std::copy(x.begin(), x.end(), before);
-      asked_.fetch_add(f(x), std::memory_order_relaxed);
-      moved_.fetch_add(simd::count_changed(before, x.data(), x.size()), std::memory_order_relaxed);
+    std::copy(piece.begin(), piece.end(), before);
+    asked_.fetch_add(f(piece), std::memory_order_relaxed);
+    if constexpr (sizeof(T) == 2) {
+      round<T>(piece, first);
+      narrow<T>(wide, x);
+    } else if constexpr (!Owner::kept_as_value_type) {
+      const nn::dtype kept = owner.kept_as(of);
+      if (kept == nn::dtype::bf16) round<bfloat16>(piece, first);
+      if (kept == nn::dtype::f16) round<half>(piece, first);
     }
+    moved_.fetch_add(simd::count_changed(before, piece.data(), piece.size()), std::memory_order_relaxed);
   }
 
  private:
-  template <class Kept, class T, class F>
-  void round(std::span<T> x, std::uint64_t first, F f) {
-    alignas(64) float wide[most], before[most];
-    const std::span<float> piece(wide, x.size());
-    widen<T>(x, wide);
-    std::copy_n(wide, x.size(), before);
-    asked_.fetch_add(f(piece), std::memory_order_relaxed);
-    if (how_ == rounding::stochastic) {
-      round_stochastic<Kept>(piece, first, random::rounding_words(pass_));
-    } else {
-      Kept nearest[most];
-      narrow<Kept>(wide, std::span(nearest, x.size()));
-      widen<Kept>(std::span<const Kept>(nearest, x.size()), wide);
-    }
-    moved_.fetch_add(simd::count_changed(before, wide, x.size()), std::memory_order_relaxed);
-    narrow<T>(wide, x);
+  template <class Kept>
+  [[gnu::noinline]] void round(std::span<float> wide, std::uint64_t first) const {
+    if (how_ == rounding::stochastic) return round_stochastic<Kept>(wide, first, random::rounding_words(pass_));
+    Kept nearest[most];
+    narrow<Kept>(wide.data(), std::span(nearest, wide.size()));
+    widen<Kept>(std::span<const Kept>(nearest, wide.size()), wide.data());
   }
 
   template <class T>
-  static void widen(std::span<const T> from, float* to) {
+  [[gnu::noinline]] static void widen(std::span<const T> from, float* to) {
     std::size_t i = 0;
     for (; i + simd::lanes <= from.size(); i += simd::lanes) simd::store(to + i, simd::load_wide(from.data() + i));
     for (; i < from.size(); ++i) to[i] = static_cast<float>(from[i]);
   }
   template <class T>
-  static void narrow(const float* from, std::span<T> to) {
+  [[gnu::noinline]] static void narrow(const float* from, std::span<T> to) {
     std::size_t i = 0;
     for (; i + simd::lanes <= to.size(); i += simd::lanes)
       simd::store_narrow(to.data() + i, simd::load<simd::f32>(from + i));
@@ -137,7 +138,7 @@ class rounded {
     by_.next_pass();
     x_.update(parts, together,
               [&](std::size_t first, std::span<stored_type> piece, const tensor* owner, const value_type* z) {
-                by_.template apply<stored_type>(piece, first, x_.kept_as(owner),
+                by_.template apply<stored_type>(piece, first, x_, owner,
                                                 [&](std::span<value_type> wide) { return f(first, wide, owner, z); });
               });
   }

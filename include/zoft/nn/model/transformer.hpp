@@ -1,6 +1,7 @@
 /// A decoder of the Llama family that evaluates many adapters in one forward.
 #pragma once
 
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -143,10 +144,11 @@ class transformer {
   template <class F>
   void update_weights(const std::vector<bool>& moves, F f, bool together = false) {
     kept_.clear();
+    const weights::change any = std::ref(f);
     if (together)
-      w_.update(pool_, moves, f);
+      w_.update(pool_, moves, any);
     else
-      w_.update(serial{}, moves, f);
+      w_.update(serial{}, moves, any);
   }
 
   /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).

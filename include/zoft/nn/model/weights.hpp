@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -90,11 +91,14 @@ struct weights {
     });
   }
 
+  /// What is done with a piece of the weights. Its type is one, so that the walk below is compiled once.
+  using change = std::function<void(std::uint64_t first, std::span<float> w)>;
+
   /// Calls f(first, w) for pieces w of each tensor i with moves[i], then rounds w to what the tensor is kept as. The
   /// piece's elements are the layout's from `first` on. If `threads` has one worker, the pieces come in order. Throws
   /// as above, before anything is changed.
-  template <executor Executor, class F>
-  void update(const Executor& threads, const std::vector<bool>& moves, F f) {
+  template <executor Executor>
+  void update(const Executor& threads, const std::vector<bool>& moves, const change& f) {
     check_trainable();
     std::size_t index = 0;
     std::uint64_t element = 0;

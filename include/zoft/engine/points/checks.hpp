@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
-#include "../core/layout.hpp"
+#include "../../core/candidates.hpp"
+#include "../../core/layout.hpp"
 
 namespace zoft::inline ZOFT_ISA::checks {
 
@@ -24,6 +26,20 @@ inline void elements(std::size_t n, std::uint64_t of_sampler) {
 
 inline void candidate(std::size_t first, std::size_t known) {
   if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
+}
+
+/// The first point that is not θ; θ if none is.
+inline point first_moved(std::span<const point> points) {
+  for (const point& p : points)
+    if (p.scale != 0) return p;
+  return {};
+}
+
+/// A radius at which rounding has left all but `moved` of the `asked` parameters where they are.
+inline void radius(double scale, std::size_t asked, std::size_t moved) {
+  if (100 * moved < asked)
+    fail("engine: the radius is " + text(scale) + ", and must be larger: rounding to their type leaves " +
+         text(asked - moved) + " of " + text(asked) + " parameters where they are");
 }
 
 inline void losses(bool fit, std::size_t told, std::size_t of_step) {

@@ -1,0 +1,143 @@
+# One program of all the tests; each test case is a test of ctest.
+add_executable(zoft_tests)
+target_link_libraries(zoft_tests PRIVATE zoft_strict)
+target_compile_definitions(zoft_tests PRIVATE ZOFT_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures")
+target_precompile_headers(zoft_tests PRIVATE catch.hpp)
+if(Catch2_VERSION VERSION_GREATER_EQUAL 3)
+  target_link_libraries(zoft_tests PRIVATE Catch2::Catch2WithMain)
+else()
+  target_link_libraries(zoft_tests PRIVATE Catch2::Catch2)
+  target_sources(zoft_tests PRIVATE $<TARGET_OBJECTS:zoft_catch_main>)
+  # A name that finds no test is a failure, as it is with Catch2 3.
+  set(no_tests_is_failure -w NoTests)
+endif()
+
+# Tests of the core, each of a NAME.cpp here. In a unity build the files of one call are compiled as one: what they
+# include, and what they make of it, is most of the work. So the names they declare must differ.
+set_target_properties(zoft_tests PROPERTIES UNITY_BUILD ${ZOFT_UNITY_BUILD} UNITY_BUILD_MODE GROUP)
+function(zoft_test)
+  list(TRANSFORM ARGN APPEND .cpp)
+  list(GET ARGN 0 first)
+  target_sources(zoft_tests PRIVATE ${ARGN})
+  set_source_files_properties(${ARGN} PROPERTIES UNITY_GROUP ${first})
+endfunction()
+
+# Tests of what needs zoft::nn.
+function(zoft_nn_test)
+  if(TARGET zoft::nn)
+    zoft_test(${ARGN})
+  else()
+    message(NOTICE "SKIPPED: the tests ${ARGN}, as zoft::nn is left out")
+  endif()
+endfunction()
+
+zoft_test(
+  adapters
+  engine
+  engine_equivalence
+  engine_statistics
+  estimators
+  forms
+  in_place
+  in_place_steps
+  layout
+  minimize
+  optimizers
+)
+
+zoft_test(
+  noise
+  noise_box_muller
+  noise_samplers
+  noise_statistics
+  number
+  philox
+  simd_processor
+  simd_storage
+)
+
+foreach(name IN ITEMS adapters_vectors dense_samplers low_rank_samplers optimizers_dense quantised rounding)
+  zoft_test(${name})
+endforeach()
+
+# The methods are compositions of what is tested above, and have no instructions of their own. A few of their tests come
+# to all the memory that they handle, and are what a sanitizer sees of them; the others are of their arithmetic.
+if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL arithmetic)
+  foreach(name IN ITEMS allocations factored full_tuning learning_samplers subset_adapters)
+    zoft_test(${name})
+  endforeach()
+endif()
+if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
+  foreach(name IN ITEMS
+    autotune
+    autotune_batches
+    autotune_epsilon
+    dense_methods
+    dual
+    eggroll
+    estimator_statistics
+    estimators_of_differences
+    estimators_of_populations
+    lozo
+    methods_of_examples
+    muon
+    noise_level
+    optimizers_anchored
+    optimizers_replayed
+    traps
+  )
+    zoft_test(${name})
+  endforeach()
+endif()
+
+zoft_nn_test(
+  nn_amx
+  nn_attention
+  nn_cross_entropy
+  nn_decoder
+  nn_elementwise
+  nn_linear
+  nn_matmul
+)
+
+# What is made of those kernels has no instructions of its own, and takes an emulator a quarter of an hour.
+if(ZOFT_MODEL_TESTS)
+  zoft_nn_test(
+    nn_full_tuning
+    nn_adapters
+    nn_criterion
+    nn_quantised
+  )
+  zoft_nn_test(
+    form_transformer
+    forms_eigen
+    io_files
+    io_fuzz
+    io_hugging_face
+    io_json
+    io_llama2c
+    io_peft
+    io_safetensors
+    io_tokenizer
+    nn_activation_cache
+    nn_batch
+    nn_golden
+    nn_groups
+    nn_peft
+    nn_precision
+    nn_training
+    nn_transformer
+  )
+endif()
+
+if(TARGET zoft::nn)
+  target_link_libraries(zoft_tests PRIVATE zoft::nn)
+else()
+  target_link_libraries(zoft_tests PRIVATE zoft::zoft)
+endif()
+find_package(Threads REQUIRED)
+target_link_libraries(zoft_tests PRIVATE Threads::Threads)
+if(ZOFT_LONG_STATISTICS)
+  target_compile_definitions(zoft_tests PRIVATE ZOFT_LONG_STATISTICS)
+endif()
+catch_discover_tests(zoft_tests WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} EXTRA_ARGS ${no_tests_is_failure})
