@@ -184,15 +184,15 @@ class owning_trainer : public trainer {
   const zoft::nn::transformer& model_;
 };
 
-/// All weights, which are the model's own: candidates are evaluated beside them. Optimizers with numbers for each
-/// parameter want a buffer, and bfloat16 would lose small updates; then a buffer in fp32 is moved to each candidate in
-/// place, and given to the model.
+/// All weights, where the model keeps them: candidates are evaluated beside them. Optimizers that keep numbers for each
+/// parameter need the weights in one buffer. For those, a copy in fp32 is moved to each candidate in place and given to
+/// the model.
 template <class Engine>
 class full_trainer : public trainer {
  public:
   full_trainer(Engine engine, const options& o, zoft::nn::transformer& model)
       : engine_(std::move(engine)), o_(o), model_(model) {
-    if (needs_buffer || o.weights != zoft::nn::dtype::f32) weights_ = model.weights();
+    if (needs_buffer) weights_ = model.weights();
   }
 
   zoft::step_report step(const zoft::nn::batch& batch) override {

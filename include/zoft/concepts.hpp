@@ -1,4 +1,17 @@
 /// Every concept of the engine, on one page.
+///
+/// A policy is a copyable struct; it inherits from nothing. The engine keeps a copy of it, and calls, in this order:
+///
+///     first step    check() of all; start of the sampler, then of the optimizer
+///     each step     check() of all; trains; rate(step); at(i) for each point, and axpy for its z; coefficients; adapt;
+///                   axpy and apply for each piece of what moves; finish; learn
+///
+/// check() throws std::invalid_argument if an option is out of range: see `require` in core/config.hpp. The engine's
+/// constructor calls it too. rate, trains and at are called any number of times, so they must change nothing. If a loss
+/// or a coefficient is not finite, the step ends before adapt, but it counts: its number is not used again.
+///
+/// Optional members are found by whether the call that is shown here compiles. Beware: one with other parameters is
+/// taken for absent, without a word.
 #pragma once
 
 #include <concepts>
@@ -15,22 +28,29 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T: a pure function of (d, index), so
-/// that any piece of z can be made again, in any order. The engine asks it for float and double only, for elements that
-/// exist and finite a: then it must not throw.
+/// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T, and `first` is 0 where it is left
+/// out. z must be a pure function of (d, index), so that any piece of it can be made again, in any order, and by several
+/// threads at a time. The engine asks it for float and double only, for elements that exist and finite a: then it must
+/// not throw. Make z of a built-in sampler's elements, or of random::word (random/stream.hpp). With E zzᵀ = I, as most
+/// built-in samplers have it, ĝ estimates the gradient, and ε and η mean what they mean there.
 ///
-/// Where a direction costs something by itself (a norm, say), a sampler may also have at(d), which makes that once and
-/// returns something with axpy(x, a, first); see zoft::at.
+/// Optional:
+///
+///     at(d)                  makes once what a direction costs by itself (a norm, say), and returns something with
+///                            axpy(x, a, first), and elements() if z has an end; see zoft::at
+///     applied(d)             the same for the update, where z(d) is only what is evaluated
+///     start(size, layout)    before the first step: the number of parameters, and their layout, which may be empty
 template <class S, class T>
 concept sampler = std::copyable<S> && requires(const S s, std::span<T> x, T a, direction d, std::uint64_t first) {
   s.axpy(x, a, d);
   s.axpy(x, a, d, first);
 };
 
-/// A sampler may have start(size, layout), called before the first step. One whose z depends on what was learned so far
-/// also has the following. `start` is called before the first step, `learn` after each
-/// update, with the extents that it moved, the step's name, and the curvature along each of its directions (0 where the
-/// estimator measures none): between the two its state must not change, so that what is applied is what was evaluated.
+/// A sampler whose z depends on the parameters x, or on what was learned so far. start<T> is called before the first
+/// step, and a sampler may have it without learn<T>. learn<T> is called after each update, with the extents that it
+/// moved, the step's name, and the curvature along each of its directions (0 where the estimator measures none).
+/// Between these calls its state must not change, so that what is applied is what was evaluated. T is the type in which
+/// x is stored, any zoft::number.
 template <class S, class T>
 concept learning_sampler = sampler<S, T> &&
     requires(S s, std::span<const T> x, const layout& shape, std::span<const extent> moved, direction step,
@@ -80,10 +100,24 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
   { s.at(d).right(i) } -> std::convertible_to<std::span<const float>>;
 };
 
-/// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ. Points may depend
-/// on the step and on losses told so far, and coefficients on the step: see step_view. It may have check(optimizer),
-/// which refuses options of that which it does not go with, and curvatures(view, k), for a learning sampler. What it
-/// remembers of a step is kept if the step was applied.
+/// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ, which is then
+/// descended along.
+///
+///     queries                   directions a step, q: data, not a function
+///     evaluations()             points a step
+///     at(i)                     point i: {query, scale} is θ + scale·z(query), query < q; {} is θ itself
+///     coefficients(losses, c)   losses of all points, in their order -> c (q). A mean over queries divides by q here
+///
+/// Points may depend on the step and on losses told so far, and coefficients on the step: then it has at(i, view) and
+/// coefficients(view, c) instead, see step_view. What `coefficients` remembers of a step is kept if the step is applied.
+///
+/// Optional:
+///
+///     ready(view)           if later points depend on earlier losses: how many are known from view.losses, of which
+///                           there are none at first. at(i, view) is then given those of all earlier rounds
+///     forwards()            what a step costs, if that is not evaluations()
+///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)
+///     check(optimizer)      refuses options of the optimizer that it does not go with
 template <class E>
 concept estimator = std::copyable<E> && requires(const E e) {
   e.check();
@@ -109,33 +143,45 @@ concept stateless_estimator = requires(const E& e, const step_view& view, std::s
 &&!requires(const E& e, const step_view& view) { e.ready(view); };
 
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
-/// large. Parameters of 16 bits come widened to float, and are rounded afterwards. It may have start(x, layout), called
-/// before the first step with x as it is stored; adapt(c), which changes the coefficients before anything is made of
-/// them; and finish(x), called after the last piece with all parameters as update::rounded.
+/// large. apply<T>(x, g, p) is called for each piece that the step moves, in order: x (n) are parameters p.first …
+/// p.first + n − 1, g (n) is ĝ there, and p.rate is η, so descent is x[i] -= p.rate · g[i]. Of state kept for all
+/// parameters, element p.first + i belongs to x[i]. g may be overwritten. T is float or double. Parameters of 16 bits
+/// come widened to float, and are rounded afterwards.
+///
+/// Optional:
+///
+///     start<T>(x, layout)   before the first step: all parameters, std::span<const T> as they are stored, so T may be
+///                           of 16 bits. An optimizer that has it is refused for models without a buffer
+///     resize<T>(n)          called in place of start where the parameters are codes
+///     adapt(c)              changes the coefficients, std::span<double>, before anything is made of them
+///     finish(x)             after the last piece, with all parameters as update::rounded (engine/update/rounded.hpp)
 template <class O>
 concept dense_optimizer = requires(O o, std::span<float> x, std::span<float> g, update::piece p) {
   o.template apply<float>(x, g, p);
 };
 
-/// One that also wants ĝ of up to replays() earlier steps again: apply(x, g, piece, past), where past(j, g, piece)
-/// makes that of the last applied step but j.
+/// One that also wants ĝ of up to replays() earlier steps again: apply<T>(x, g, piece, past). There are past.steps() of
+/// them; past(j, g, piece) makes that of the last applied step but j, and returns false if the tensor rested then.
 template <class O>
 concept replaying_optimizer = requires(const O o) {
   { o.replays() } -> std::convertible_to<std::size_t>;
 };
 
-/// One that keeps nothing, so that pieces may be applied in any order, and several at a time.
+/// One that keeps nothing, so that pieces may be applied in any order, and several at a time, from several threads. It
+/// says so by static constexpr bool elementwise = true.
 template <class O>
 concept elementwise_optimizer = dense_optimizer<O> && requires {
   requires O::elementwise;
 };
 
-/// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate).
+/// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate), called once a step, with x
+/// as update::rounded. See zoft::factored.
 template <class O>
 concept factored_optimizer = requires {
   typename O::of_core;
 };
 
+/// What an engine takes: one of these, with check() and the learning rate η of a step. Steps count from 0.
 template <class O>
 concept optimizer = std::copyable<O> &&
     (dense_optimizer<O> || replaying_optimizer<O> || factored_optimizer<O>)&&requires(const O c, std::uint32_t step) {
@@ -143,8 +189,16 @@ concept optimizer = std::copyable<O> &&
   { c.rate(step) } -> std::convertible_to<double>;
 };
 
-/// An adapter whose parameters are the user's own buffer. It may have check(), and trains(tensor) or trains(layout, d):
-/// which tensors the step that d names moves; so may one that owns.
+/// An adapter whose parameters are the user's own buffer. It has their layout, as data; if that is empty, all of the
+/// buffer moves in every step. What does not move is neither perturbed nor updated, and keeps its bits.
+///
+/// Optional, also for an adapter that owns:
+///
+///     check()
+///     trains(tensor)      bool: whether it moves, in every step; without either, all do
+///     trains(layout, d)   std::vector<bool>, one for each tensor: which the step d.step moves. It is asked instead of
+///                         the other, several times a step, and must give the same answer
+///     restore, rounding   data: see zoft::restore and zoft::rounding
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
@@ -173,7 +227,12 @@ using code_buffer = typename composition::moves_codes<A>::type;
 
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
-/// A::attached.
+/// A::attached. The seed is a zoft::seed, and attach is const.
+///
+///     parameters()   what is trained, with its starting values. A const one lets users read engine.adapter()
+///     layout()       of these, by reference; `trains` is asked about it
+///     show(c)        what the functor is given in place of candidates c (one at a time, if it returns one loss). Models
+///                    of zoft::nn take an adapter_stack; for a model of one's own, anything, even c itself
 template <class A>
 concept owning_adapter = std::copyable<A> && requires(typename A::attached& attached, const candidates<float> c) {
   { attached.parameters() } -> std::convertible_to<std::span<float>>;
@@ -190,8 +249,8 @@ concept owning_adapter = std::copyable<A> && requires(typename A::attached& atta
 ///                                         keeps. Pieces come in order; or, where `together`, in any, and from several
 ///                                         threads at a time
 ///     weight_types()                      optional: what each tensor is kept as, std::vector<nn::dtype>. Updates of
-///     those
-///                                         of 16 bits are then rounded stochastically; without it, as the model rounds
+///                                         those of 16 bits are then rounded stochastically; without it, as the model
+///                                         rounds
 template <class M>
 concept weighted_model = requires(M& model, const M& read, const std::vector<bool>& moves,
                                   void (*f)(std::uint64_t, std::span<typename M::weight_type>)) {
@@ -203,8 +262,8 @@ concept weighted_model = requires(M& model, const M& read, const std::vector<boo
 template <class A>
 concept adapter = borrowing_adapter<A> || owning_adapter<A>;
 
-/// Policies that do not go together say so: compose<Sampler, Estimator, Adapter, Optimizer>() of any of them is
-/// instantiated, and may hold static assertions.
+/// Policies that do not go together say so: if any of them has a static constexpr void
+/// compose<Sampler, Estimator, Adapter, Optimizer>(), it is called, and may hold static assertions.
 namespace composition {
 template <class Sampler, class Estimator, class Adapter, class Optimizer>
 constexpr void check() {

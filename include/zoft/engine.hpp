@@ -1,4 +1,4 @@
-/// The engine: four policies, and between ask and tell the user's forward functor.
+/// The engine, which joins four policies and leaves evaluating the losses to the user.
 #pragma once
 
 #include <algorithm>
@@ -15,16 +15,16 @@ namespace zoft::inline ZOFT_ISA {
 
 /// θ ← optimizer(θ, Σ cᵢz(seed, step, i)), where the estimator turns losses at points around θ into the cᵢ.
 ///
-/// The engine never sees a model. `ask` hands out candidates, `tell` takes their losses and updates, `step` is the two
-/// with the functor between them. All three take x, what is trained:
+/// The engine never evaluates a model. `ask` hands out candidates, `tell` takes their losses and updates, and `step`
+/// does both, with the functor in between. All three take x, what is trained:
 ///
 ///     std::span<T>        numbers that the user owns
-///     weighted_model      a model that keeps its weights: they are changed by the update only, and never copied
-///     std::span<int8_t>   codes, where the adapter is `quantised`; for step alone
+///     weighted_model      a model that keeps its own weights: only the update changes them, and they are never copied
+///     std::span<int8_t>   8-bit codes, with the adapter `quantised`; for `step` alone
 ///     nothing             parameters that the adapter owns: attach it to a model first
 ///
-/// If any loss is not finite, the step is reported but not applied. The policies are checked when the engine is made,
-/// and an adapter when it is attached; errors throw std::invalid_argument.
+/// If any loss is not finite, the step is reported but not applied. The policies are checked when the engine is made
+/// and at each step, an owning adapter when it is attached. Errors throw std::invalid_argument.
 template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
 requires sampler<Sampler, float>
 class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
@@ -46,26 +46,28 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   template <class Model>
   requires owning void attach(const Model& model) { base::attach(model); }
 
-  /// What is trained: to look at, to save, to generate with.
+  /// The adapter, in its attached form if it owns parameters: to inspect, save or generate with.
   const auto& adapter() const { return base::adapter(); }
 
   const Sampler& sampler() const { return sampler_; }
   const Estimator& estimator() const { return estimator_; }
   const Optimizer& optimizer() const { return optimizer_; }
   Estimator& estimator() { return estimator_; }  ///< ε and q may be changed between steps; they are checked again
-  Optimizer& optimizer() { return optimizer_; }  ///< so may the rate
-  std::uint32_t steps() const { return step_; }  ///< steps told so far, rejected ones included
+  Optimizer& optimizer() { return optimizer_; }  ///< the rate may be changed, too
+  std::uint32_t steps() const { return step_; }  ///< steps told so far, including rejected ones
   std::size_t evaluations() const { return estimator_.evaluations(); }  ///< losses a step
 
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
   zoft::direction direction(std::uint32_t step, std::uint32_t query) const { return {seed_.value, step, query}; }
 
-  /// Candidates first … first + count − 1 of the coming step, which live until the next ask. Without a count, all.
-  /// Callers can share a step by asking for ranges. Where points depend on earlier losses, those of the first round.
+  /// Candidates first … first + count − 1 of the coming step; all from `first` on without a count. They are valid until
+  /// the next ask. Several callers can share a step by asking for different ranges. If points depend on earlier losses,
+  /// only those of the first round are available here.
   ///
-  /// A candidate of a span is a copy; it needs no write access. One of a model is what is added beside its weights: an
-  /// adapter_stack if directions are of low rank, and weight_points if not. One of an adapter is what that shows: a
-  /// low_rank_stack of lora and lora_fa, an adapter_stack of the others.
+  /// For a span, candidates are copies, so read access is enough. For a model, they are what is added beside its
+  /// weights: an adapter_stack if directions are of low rank, otherwise weight_points. For an adapter that owns its
+  /// parameters, they are what the adapter shows: a low_rank_stack for lora and lora_fa, an adapter_stack for the
+  /// others.
   template <class X>
   requires requires { typename parameters_of<X>; }
   auto ask(X&& x, std::size_t first = 0, std::size_t count = all_points) {
@@ -76,7 +78,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
     return shown(all, places(all, first, std::min(count, known - first), {}));
   }
 
-  /// The candidates of the next round, which follow from the losses told so far.
+  /// The candidates of the next round, given the losses so far.
   template <class X>
   requires requires { typename parameters_of<X>; }
   auto ask(X&& x, std::span<const double> told) {
@@ -87,7 +89,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
     return shown(all, places(all, told.size(), end - told.size(), told));
   }
 
-  /// Updates x by the losses of all points of the step, in the order of the points.
+  /// Updates x from the losses of all points of the step, in the order of the points.
   template <class X>
   requires requires { typename parameters_of<X>; }
   step_report tell(X&& x, std::span<const double> losses) {
@@ -97,14 +99,14 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
     return update(all, losses);
   }
 
-  /// One step on x. F takes one of these forms, all of which give the same parameters, bit for bit:
+  /// One step on x. The functor has one of these forms. The first three give the same parameters, bit for bit, unless
+  /// the adapter's `restore` is drifting:
   ///
-  ///     double(std::span<const T>)                    sees the user's span itself, moved to each point in turn; it
-  ///                                                   comes back if F throws, unless the adapter's `restore` is
-  ///                                                   drifting
-  ///     void(const Candidates&, std::span<double>)    sees candidates, see ask, and writes a loss for each
-  ///     double(const Candidate&)                      sees one candidate
-  ///     dual<T>(std::span<const dual<T>>)             for estimators of exact slopes: numbers that carry a derivative
+  ///     double(std::span<const T>)                    sees the user's span itself, moved to each point in turn; the span
+  ///                                                   comes back even if the functor throws
+  ///     void(const Candidates&, std::span<double>)    sees candidates (see ask) and writes a loss for each
+  ///     double(const Candidate&)                      sees one candidate and returns its loss
+  ///     dual<T>(std::span<const dual<T>>)             sees numbers that carry a derivative; for estimators of exact slopes
   template <class X, class F>
   requires requires { typename parameters_of<X>; }
   step_report step(X&& x, F&& functor) {
@@ -118,7 +120,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
       return stacked_step(all, functor);
   }
 
-  // The same where the adapter owns what is trained.
+  // The same for adapters that own their parameters.
 
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning { return ask(own{}, first, count); }
   auto ask(std::span<const double> told) requires owning { return ask(own{}, told); }

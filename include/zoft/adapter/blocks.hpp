@@ -14,16 +14,16 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// In which order blocks have their turn.
+/// The order in which blocks take turns.
 enum class block_order {
-  rotating,  ///< as they come in the layout, and from the start again
-  random,    ///< each time some of all, without regard to the time before
+  rotating,  ///< in the layout's order, and then from the start again
+  random,    ///< drawn from all blocks each time, whichever moved the time before
 };
 
-// Which tensors make a block: those for which such a function gives the same name.
+// Functions that name a tensor's block. Tensors with the same name make one block.
 
-/// A tensor's layer: its name up to and with the first part that is a number, so "model.layers.3" for
-/// "model.layers.3.mlp.up_proj". Where no part is, as in "lm_head", the tensor is a block by itself.
+/// A tensor's layer: its name up to and including the first part that is a number, such as "model.layers.3" for
+/// "model.layers.3.mlp.up_proj". If no part is a number, as in "lm_head", the tensor is a block by itself.
 inline std::string layer(const tensor& t) {
   for (std::size_t begin = 0; begin < t.name.size();) {
     const std::size_t end = std::min(t.name.find('.', begin), t.name.size());
@@ -39,7 +39,7 @@ inline std::string layer(const tensor& t) {
 /// Each tensor is a block.
 inline std::string itself(const tensor& t) { return t.name; }
 
-/// Which blocks move in a step: `active` of them, for `interval` steps, and then others. A function of (seed, step).
+/// Which blocks move in a step: `active` of them for `interval` steps, then others. A function of (seed, step).
 struct turns {
   std::size_t active;
   std::uint32_t interval;
@@ -63,14 +63,14 @@ struct turns {
   }
 
  private:
-  /// The blocks' numbers, in the order in which they come in the layout.
+  /// The number of each block, by name. Blocks are numbered in the order of the layout.
   std::map<std::string, std::size_t> names(const layout& shape) const {
     std::map<std::string, std::size_t> result;
     for (const tensor& t : shape) result.try_emplace(block(t), result.size());
     return result;
   }
 
-  /// Random ones are drawn without putting back, by words of the seed's own stream.
+  /// Which of `count` blocks move. Random ones are drawn without replacement, by words of a stream of their own.
   std::vector<bool> chosen(std::size_t count, direction d) const {
     const std::uint32_t turn = d.step / interval;
     std::vector<std::size_t> blocks(count);
@@ -89,17 +89,18 @@ struct turns {
   }
 };
 
-/// Of a buffer that the user owns, a step perturbs and updates only some blocks of tensors, others at other steps: what
-/// a step costs besides its forwards is that part of what it costs with full, and the slopes have less variance. Park
-/// et al. 2025, arXiv:2501.19099 (MeZO-BCD); Wang et al. 2024, arXiv:2410.09823 (LeZO, with random blocks).
+/// Trains a buffer that the user owns, in blocks of tensors: each step perturbs and updates only some blocks, which
+/// change from turn to turn. Besides its forwards, a step costs only that share of a step with full, and the slopes
+/// have less variance. Park et al. 2025, arXiv:2501.19099 (MeZO-BCD); Wang et al. 2024, arXiv:2410.09823 (LeZO, with
+/// random blocks).
 ///
-/// A tensor that rests keeps every bit, and so does what an optimizer keeps of it; no noise is made of it. The noise of
-/// one that moves is the same as with full. The functor is shown the whole buffer.
+/// A resting tensor keeps every bit, and so does the optimizer's state for it. No noise is made for it. A moving tensor
+/// gets the same noise as with full. The functor is shown the whole buffer.
 struct blocks {
-  zoft::layout layout = {};                              ///< what the buffer consists of
+  zoft::layout layout = {};                              ///< the buffer's tensors
   std::size_t active = 1;                                ///< blocks that move in a step, at least 1
-  std::uint32_t interval = 1;                            ///< steps that they stay the same, at least 1
-  block_order order = block_order::rotating;             ///< which are next
+  std::uint32_t interval = 1;                            ///< steps for which they stay the same, at least 1
+  block_order order = block_order::rotating;             ///< which blocks come next
   std::string (*block)(const tensor&) = layer;           ///< names a tensor's block
   zoft::restore restore = zoft::restore::exact;          ///< how the buffer comes back from the points
   zoft::rounding rounding = zoft::rounding::stochastic;  ///< how updates of 16-bit numbers are rounded
@@ -110,13 +111,13 @@ struct blocks {
   }
 };
 
-/// The same of the parameters that another adapter owns: of lora's, a layer's block is its A and B.
+/// The same for the parameters that another adapter owns. With lora, a layer's block has its A and B.
 template <class Adapter>
 struct blocks_of {
   Adapter adapter = {};                         ///< lora, lora_fa
   std::size_t active = 1;                       ///< blocks that move in a step, at least 1
-  std::uint32_t interval = 1;                   ///< steps that they stay the same, at least 1
-  block_order order = block_order::rotating;    ///< which are next
+  std::uint32_t interval = 1;                   ///< steps for which they stay the same, at least 1
+  block_order order = block_order::rotating;    ///< which blocks come next
   std::string (*block)(const tensor&) = layer;  ///< names a tensor's block
 
   using attached = typename Adapter::attached;

@@ -9,26 +9,27 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Weights of 8 bits are trained where they are, without a copy in a wider type. The buffer that the user owns is of
-/// std::int8_t, w = scale·code, with a scale for each row; the functor is shown std::span<const std::int8_t>.
+/// Trains 8-bit weights where they are, without a copy in a wider type. The user owns a buffer of std::int8_t, with w =
+/// scale·code and a scale for each row. The functor is shown std::span<const std::int8_t>.
 ///
 ///     points     code ± round(εz/scale), within ±127, and back exactly
 ///     update     16·code + r ← 16·code + r + round(16·Δ/scale), Δ what the optimizer makes of w
 ///
-/// The first rounding is random and unbiased, so that a direction is seen also where ε is less than a code; that costs
-/// variance, and ε of one scale or two is best. The second carries its error: of what is less than a code the residual
-/// r keeps 4 bits, and what is less than that is kept on average, by the same kind of rounding. (Changes below 2⁻¹⁸ of
-/// a code are lost to float.) A logistic regression at a small rate ends at 0.797 in float, at 0.795 with 4 bits, 0.801
-/// with 2 and 0.838 without any; rounding to nearest without any, at 1.74, hardly moves.
+/// The first rounding is random and unbiased, so that a direction has an effect even if ε is less than a code. That
+/// costs variance; an ε of one or two scales is best. The second rounding carries its error: the residual r keeps 4
+/// bits of what is less than a code. What is less than that is kept on average, by the same kind of rounding. (Changes
+/// below 2⁻¹⁸ of a code are lost to float.) At a small rate, a logistic regression ends at a loss of 0.797 in float,
+/// 0.795 with 4 bits of residual, 0.801 with 2 and 0.838 with none. Rounding to nearest with none hardly moves it:
+/// 1.74.
 ///
-/// Error feedback on codes is by Xu, Miikkulainen and Qiu 2026, arXiv:2602.03120 (Quantized Evolution Strategies), who
-/// make the residual again from earlier steps; here it is half a byte a parameter. Besides there are a bit a parameter,
-/// and a byte for each code that a limit has cut off. Scales stay as they are.
+/// Error feedback on codes is by Xu, Miikkulainen and Qiu 2026, arXiv:2602.03120 (Quantized Evolution Strategies). They
+/// rebuild the residual from earlier steps; here it is stored, in half a byte a parameter. The way back takes another
+/// bit a parameter, and a byte for each code that a limit cut off. Scales are not trained.
 ///
-/// It is for optimizers that see a piece at a time, and samplers that need not see the weights.
+/// The optimizer must take a piece of the weights at a time, and the sampler must not look at the weights.
 struct quantised {
-  zoft::layout layout = {};        ///< which matrices and vectors the buffer consists of; not empty
-  std::vector<float> scales = {};  ///< > 0, of each row of each tensor, in their order
+  zoft::layout layout = {};        ///< the buffer's matrices and vectors; not empty
+  std::vector<float> scales = {};  ///< > 0, one for each row of each tensor, in order
 
   using buffer = moved_buffer<quantised_codes>;
 

@@ -6,13 +6,13 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Of a buffer that the user owns, only some tensors are trained: those for which the predicate holds, such as biases
-/// (BitFit: Ben Zaken et al. 2021, arXiv:2106.10199), vectors or matrices. Of the others no bit is changed, no noise is
-/// made, and neither memory to come back by nor an update is spent on them. The noise of those that are trained is the
-/// same as with full. The functor is shown the whole buffer, as with full.
+/// Trains only some tensors of a buffer that the user owns: those for which the predicate holds, such as biases
+/// (BitFit: Ben Zaken et al. 2021, arXiv:2106.10199), vectors or matrices. The others keep every bit. No noise is made
+/// for them, and they cost neither memory for the way back nor an update. The trained tensors get the same noise as
+/// with full. The functor is shown the whole buffer, as with full.
 struct subset {
-  zoft::layout layout = {};                              ///< what the buffer consists of
-  bool (*trains)(const tensor&) = all;                   ///< which of its tensors are trained, at least one
+  zoft::layout layout = {};                              ///< the buffer's tensors
+  bool (*trains)(const tensor&) = all;                   ///< which of them are trained, at least one
   zoft::restore restore = zoft::restore::exact;          ///< how the buffer comes back from the points
   zoft::rounding rounding = zoft::rounding::stochastic;  ///< how updates of 16-bit numbers are rounded
 

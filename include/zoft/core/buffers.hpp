@@ -19,7 +19,7 @@ struct buffers {
     return std::get<std::vector<T>>(all);
   }
 
-  /// to[i] ← element first + i of the one in use, of those whose arithmetic is A
+  /// to[i] ← element first + i of the vector in use, whose arithmetic must be A
   template <class A>
   void widen(std::uint64_t first, std::span<A> to) const {
     const auto from = [&]<class T>(const std::vector<T>& one) {

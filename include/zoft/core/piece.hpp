@@ -1,4 +1,4 @@
-/// The piece of the parameters that an optimizer is given at a time.
+/// A piece of the parameters: optimizers are given one at a time.
 #pragma once
 
 #include <cstddef>

@@ -8,7 +8,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The report of a step, but for what its update moves.
+/// The report of a step, except for the share of parameters that its update moves.
 inline step_report reported(std::uint32_t step, double rate, std::size_t forwards, std::span<const double> losses,
                             std::span<const double> c, bool applied) {
   step_report result;

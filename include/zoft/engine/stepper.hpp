@@ -33,12 +33,13 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The most candidates that a functor is handed in one call; 0: all of a step. Copies of them take memory.
+/// The most candidates that a functor is given in one call; 0: all of a step. Larger values need more memory for
+/// copies.
 struct per_call {
   std::size_t value = 0;
 };
 
-/// What an engine consists of. See engine for what its parts mean to a user.
+/// The implementation of engine, which explains what the parts mean to a user.
 template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
 requires sampler<Sampler, float>
 class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
@@ -93,7 +94,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
   }
 
-  /// Checks what may have changed since the last step. Before the first, starts the policies that keep a state.
+  /// Checks what may have changed since the last step. Before the first step, also starts the policies that keep state.
   template <class X>
   void begin(const X& x) {
     using T = typename X::value_type;
@@ -120,7 +121,8 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     size_ = x.size();
   }
 
-  /// Points first … first + count − 1, given the losses of those before them; none where one of them is not finite.
+  /// Points first … first + count − 1, given the losses of the points before them. Empty if one of these points is not
+  /// finite.
   template <class X>
   std::vector<point> places(const X&, std::size_t first, std::size_t count, std::span<const double> losses) const {
     std::vector<point> result;
@@ -132,7 +134,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return result;
   }
 
-  /// What a functor is shown of the points.
+  /// The points in the form that a functor is shown.
   template <class X>
   auto shown(const X& x, const std::vector<point>& points) {
     using T = typename X::value_type;
@@ -151,7 +153,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     }
   }
 
-  /// A step in which x is moved to each point in turn.
+  /// A step that moves x to each point in turn.
   template <class X, class F>
   step_report walk(const X& x, F& functor) {
     using T = typename X::value_type;
@@ -174,7 +176,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return update(parameters::returning<T, element, decltype(moved)>{x.span(), moved}, losses);
   }
 
-  /// A step in which candidates are shown, as many at a time as the functor and per_call allow.
+  /// A step that shows candidates, as many at a time as the functor and per_call allow.
   template <class X, class F>
   step_report stacked_step(const X& x, F& functor) {
     using shown_type = decltype(shown(x, {}));
@@ -197,7 +199,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return update(x, losses);
   }
 
-  /// A step by exact slopes.
+  /// A step from exact slopes.
   template <class X, class F>
   step_report tangent_step(const X& x, F& functor) {
     using T = typename X::value_type;
@@ -236,7 +238,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return report;
   }
 
-  /// What a replaying optimizer is given; nothing for others.
+  /// The earlier steps, for a replaying optimizer; `nothing` for others.
   auto past() const {
     if constexpr (replaying_optimizer<Optimizer>)
       return past_.replay(sampler_, policy_, shape(), seed_);

@@ -13,8 +13,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// An adapter, the parameters that it makes if it is an owning one, and the way from the x that a user gives the engine
-/// to zoft::parameters.
+/// An adapter, the parameters that it makes if it owns any, and the conversion of a user's x to a type of
+/// zoft::parameters.
 template <class Sampler, class Adapter, class Optimizer>
 class trained_by {
  public:
@@ -60,7 +60,7 @@ class trained_by {
     return {model, policy_.layout, parameters::weight_types_of(model)};
   }
 
-  /// What the parameters consist of; empty where that is one buffer without a layout.
+  /// The layout of the parameters; empty for a buffer without one.
   const layout& shape() const {
     if constexpr (owning)
       return adapter_->layout();
@@ -68,7 +68,7 @@ class trained_by {
       return policy_.layout;
   }
 
-  /// The parts that step d moves, of `size` parameters.
+  /// The parts of `size` parameters that step d moves.
   std::vector<extent> moving(std::size_t size, direction d) const { return extents(policy_, shape(), size, d); }
 
  protected:

@@ -10,13 +10,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// θ ← θ − η(d + λ(θ − θ₀)), d another optimizer's direction, and then ‖θ − θ₀‖₂ ≤ r: what the model knew where it
-/// started is kept, by a pull towards θ₀ (L2-SP: Li, Grandvalet and Davoine 2018, arXiv:1802.01483), by a bound, or by
-/// both. θ₀ is what the parameters are at the first step, of which a copy is kept: one number a parameter, in its own
-/// type.
+/// θ ← θ − η(d + λ(θ − θ₀)), with d another optimizer's direction, and then ‖θ − θ₀‖₂ ≤ r. This keeps what the model
+/// knew at its start, by a pull towards θ₀ (L2-SP: Li, Grandvalet and Davoine 2018, arXiv:1802.01483), by a bound, or
+/// by both. θ₀ is a copy of the parameters at the first step: one number a parameter, in its own type.
 ///
-/// The bound is kept by projection, up to the parameters' rounding: what the step moved comes back towards θ₀ along a
-/// straight line; tensors that rested stay as they are. That is a pass over θ and θ₀.
+/// The bound is enforced by projection, up to the parameters' rounding: what the step moved goes back towards θ₀ along
+/// a straight line, and resting tensors stay as they are. That takes a pass over θ and θ₀.
 template <class Optimizer>
 struct anchored {
   Optimizer optimizer = {};             ///< its own decay, which is towards 0, must be 0
@@ -55,7 +54,7 @@ struct anchored {
   void adapt(std::span<double> c) requires requires(Optimizer o) { o.adapt(c); }
   { optimizer.adapt(c); }
 
-  /// x (n) and the estimate g (n) for it, which is scratch.
+  /// Updates x (n) by its estimate g (n), which is then scratch.
   template <number T, class... Past>
   void apply(std::span<T> x, std::span<arithmetic_t<T>> g, const update::piece& p, const Past&... past) {
     using A = arithmetic_t<T>;
@@ -80,8 +79,8 @@ struct anchored {
   }
 
  private:
-  /// s = min(1, √((r² − R²)/M²)), M² and R² the squared distances of what the step moved and of the rest: θ ← θ₀ + s(θ
-  /// − θ₀).
+  /// θ ← θ₀ + s(θ − θ₀) in what the step moved, with s = min(1, √((r² − R²)/M²)). M² and R² are the squared distances
+  /// from θ₀ of what the step moved and of the rest.
   template <class X>
   void project(const X& x) {
     using T = typename X::stored_type;
@@ -109,7 +108,7 @@ struct anchored {
     return static_cast<double>(static_cast<arithmetic_t<T>>(value));
   }
 
-  /// ‖x − start‖², as eight sums of each eighth element.
+  /// ‖x − start‖², as eight sums of every eighth element.
   template <number T>
   static double distance(std::span<const T> x, const T* start) {
     double sums[8] = {};

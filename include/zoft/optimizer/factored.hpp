@@ -41,20 +41,20 @@ concept carried = requires(Optimizer o, any_function f) {
 };
 }  // namespace composition
 
-/// Another optimizer whose state lies on a factored sampler's core. There, z = P(y), and the estimate is e = Σ cᵢyᵢ:
+/// Another optimizer, whose state has the size of a factored sampler's core. With z = P(y), the estimate is e = Σ cᵢyᵢ:
 ///
 ///     e ← turned by the optimizer, θ ← θ − η(P(e) + λθ)        e of the core's size, P(e) made a piece at a time
 ///
-/// The optimizer has turn(g, piece), which makes of a tensor's estimate what is to be descended along; piece.first
-/// counts the core's elements and piece.owner is the parameters' tensor. Or turn(g, piece, core, gain), if it needs the
-/// core as a matrix and P to be an isometry but for that gain. Where the sampler renews P, state is carried over by
-/// carry(f), which gives each buffer that is linear in the estimates to f; one without cannot be carried.
+/// The optimizer has turn(g, piece), which turns a tensor's estimate into the direction to descend along. piece.first
+/// counts the core's elements, and piece.owner is the parameters' tensor. An optimizer that needs the core as a matrix,
+/// and P to be an isometry up to a gain, has turn(g, piece, core, gain). If the sampler renews P, the optimizer needs
+/// carry(f), which passes each buffer that is linear in the estimates to f, to be carried over.
 template <class Optimizer>
 struct factored {
   using of_core = Optimizer;
 
   Optimizer optimizer = {};
-  layout core = {};                                ///< the sampler's, from the first step on
+  layout core = {};                                ///< the sampler's core, from the first step on
   update::buffers estimate = {};                   ///< e
   std::optional<std::uint32_t> last_applied = {};  ///< the step whose basis the state is in
 
@@ -75,7 +75,7 @@ struct factored {
     }
   }
 
-  /// x, of which the parts are moved: see update::rounded.
+  /// Updates the parts of x: see update::rounded.
   template <class X, class Sampler>
   void apply(const X& x, std::span<const extent> parts, const Sampler& sampler, direction d, std::span<const double> c,
              double rate) {
@@ -123,8 +123,8 @@ struct factored {
       optimizer.turn(g, p);
   }
 
-  /// State to this step's basis, from that of the step which was applied last: steps between may have been rejected,
-  /// the first of an interval among them.
+  /// Carries the state from the basis of the last applied step to the basis of this one. The steps between were
+  /// rejected, and the one that renewed the basis may be among them.
   template <class A, class Sampler, class Basis>
   void carry(const Sampler& sampler, const Basis& basis, direction d) {
     if constexpr (composition::renewable<Basis>) {

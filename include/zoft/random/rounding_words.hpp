@@ -1,4 +1,4 @@
-/// Random bits to round updates by.
+/// The random bits that round updates.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// 16 fair bits for each element, a function of (seed, step, query, element) alone: those of element e are the lower
-/// half of word e mod 64 of tile e / 128 of the stream update_rounding where e mod 128 < 64, and else the upper half.
+/// 16 fair bits for each element, a function of (seed, step, query, element) alone. Element e gets half of word e mod
+/// 64 of tile e / 128 of the stream update_rounding: the lower half if e mod 128 < 64, otherwise the upper half.
 class rounding_words {
  public:
   explicit rounding_words(direction d) : words_(d, stream::update_rounding) {}

@@ -1,4 +1,4 @@
-/// Floats rounded to numbers of 16 bits by random bits instead of to nearest.
+/// Rounds floats to 16-bit numbers by random bits instead of to nearest.
 #pragma once
 
 #include <bit>
@@ -9,9 +9,9 @@
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-/// value rounded to one of its two neighbours among T's numbers, as a float. It goes away from 0 with a probability of
-/// (distance to the neighbour nearer to 0) / (distance between the two), to 2⁻¹⁶ (for half below 2⁻¹⁴, to 2⁻¹²), if
-/// bits are drawn evenly from 0 … 2¹⁶ − 1. A number of type T, infinity or NaN stays as it is.
+/// round(value, bits) gives one of value's two neighbours among T's numbers, as a float. For bits drawn evenly from 0 …
+/// 2¹⁶ − 1, value is rounded away from 0 with probability (distance to the neighbour nearer to 0) / (distance between
+/// the two), to within 2⁻¹⁶ (2⁻¹² for half below 2⁻¹⁴). A number of type T, infinity or NaN stays as it is.
 template <class T>
 struct stochastic;
 
@@ -20,7 +20,7 @@ struct stochastic<bfloat16> {
   [[gnu::always_inline]] static f32 round(f32 value, u32 bits) {
     const u32 word = (u32)value;
     const u32 nan = (u32)((word & 0x7fffffffu) > splat(0x7f800000u));
-    // What is carried out of the lower half is one spacing, also into the next binade.
+    // A carry out of the lower half adds one spacing, also into the next binade.
     return (f32)((word & nan) | ((word + bits) & 0xffff0000u & ~nan));
   }
   /// The reference: one number, from the definition.
@@ -38,8 +38,9 @@ struct stochastic<half> {
     const u32 word = (u32)value, sign = word & 0x80000000u, magnitude = word ^ sign;
     const u32 nan = (u32)(magnitude > splat(0x7f800000u));
     const u32 normal = (magnitude + (bits >> 3)) & ~0x1fffu;
-    // Below 2⁻¹⁴ the spacing is 2⁻²⁴, which is that of floats from 0.5 to 1: adding 0.75 rounds to it. An offset of
-    // less than half a spacing, symmetrical about 0, makes that random and leaves multiples of the spacing as they are.
+    // Below 2⁻¹⁴ the spacing is 2⁻²⁴. Floats from 0.5 to 1 have the same spacing, so adding 0.75 rounds to it. An
+    // offset of less than half a spacing, symmetrical about 0, makes that random and leaves multiples of the spacing as
+    // they are.
     const f32 offset = __builtin_convertvector((i32)(bits >> 4), f32) * 0x1p-36f + (0x1p-37f - 0x1p-25f);
     const f32 tiny = rounded<f32>(rounded<f32>(rounded<f32>((f32)magnitude + rounded<f32>(offset)) + 0.75f) - 0.75f);
     const u32 is_tiny = (u32)(magnitude < splat(0x38800000u));
@@ -59,7 +60,7 @@ struct stochastic<half> {
   }
 };
 
-/// How many of n numbers of `before` and `after` differ in any bit, T float or double.
+/// How many of n numbers differ in any bit between `before` and `after`. T is float or double.
 template <class T>
 [[gnu::noinline]] std::size_t count_changed(const T* before, const T* after, std::size_t n) {
   using word = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;

@@ -1,4 +1,4 @@
-/// What the engine refuses, in one line each.
+/// The engine's checks of what it is given.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@
 
 namespace zoft::inline ZOFT_ISA::checks {
 
-/// n parameters, of a layout that may be empty; `before` of them in the last step, 0 where there was none.
+/// n is the number of parameters. The layout may be empty. `before` is the number in the last step, 0 if there was
+/// none.
 inline void size(std::size_t n, const layout& shape, std::size_t before) {
   if (n == 0) fail("engine: the parameters are an empty span, and must be at least one number");
   if (!shape.empty() && shape.size() != n)
@@ -28,14 +29,14 @@ inline void candidate(std::size_t first, std::size_t known) {
   if (first >= known) fail("engine: candidate " + text(first) + " was asked, and a step has " + text(known));
 }
 
-/// The first point that is not θ; θ if none is.
+/// The first point that is not θ; θ if there is none.
 inline point first_moved(std::span<const point> points) {
   for (const point& p : points)
     if (p.scale != 0) return p;
   return {};
 }
 
-/// A radius at which rounding has left all but `moved` of the `asked` parameters where they are.
+/// Refuses a radius at which rounding lets fewer than a hundredth of the `asked` parameters move: `moved` of them.
 inline void radius(double scale, std::size_t asked, std::size_t moved) {
   if (100 * moved < asked)
     fail("engine: the radius is " + text(scale) + ", and must be larger: rounding to their type leaves " +

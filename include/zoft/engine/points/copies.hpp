@@ -13,8 +13,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// x + scale·z(query) for each point, in `stack`, made a piece at a time so that each direction's noise is made once
-/// for all its points. z(query) is that query's direction; parts are what moves.
+/// Fills `stack` with x + scale·z(query) for each point. Works a piece at a time, so that each direction's noise is
+/// made once for all its points. z(query) is that query's direction; only `parts` move.
 template <number T, class F>
 candidates<T> copies(std::span<const T> x, std::span<const extent> parts, const std::vector<point>& points, F z,
                      std::vector<T>& stack) {

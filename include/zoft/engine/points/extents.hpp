@@ -10,8 +10,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Which tensors of the layout the adapter trains in the step that d names: by its trains(layout, d), or its
-/// trains(tensor) where that is the same in every step; without either, all.
+/// Which tensors of the layout the adapter trains in the step that d names. The adapter's trains(layout, d) decides, or
+/// its trains(tensor) if the answer is the same in every step. Without either, all tensors are trained.
 template <class Adapter>
 std::vector<bool> trained(const Adapter& adapter, const layout& shape, direction d) {
   if constexpr (requires { adapter.trains(shape, d); }) {
@@ -24,7 +24,7 @@ std::vector<bool> trained(const Adapter& adapter, const layout& shape, direction
   }
 }
 
-/// The tensors that a step moves, in order; the whole buffer where it has no layout.
+/// The tensors that a step moves, in order; the whole buffer if it has no layout.
 template <class Adapter>
 std::vector<extent> extents(const Adapter& adapter, const layout& shape, std::size_t size, direction d) {
   if (shape.empty()) return {{0, size, nullptr}};

@@ -1,4 +1,4 @@
-/// A buffer of floating-point numbers that is moved to θ + a·z and comes back, in every number type.
+/// A buffer of floating-point numbers of any type that is moved to θ + a·z and comes back.
 #pragma once
 
 #include <algorithm>
@@ -15,15 +15,16 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The integers that hold a number's pattern. Those of neighbours differ by 1, but for 0 and −0.
+/// The integer that holds a number's bit pattern. Patterns of neighbouring numbers differ by 1, except those of 0 and
+/// −0.
 template <number T>
 using pattern_t =
     std::conditional_t<sizeof(T) == 8, std::int64_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int16_t>>;
 
-/// Adding a·z and subtracting it again does not give back what was there: each rounding may lose the last bits of θ,
-/// more of them where |θ| is small beside |a·z|. After some hundred such cycles a bfloat16 weight has drifted by
-/// several per cent. Where `restore` is exact, what the subtraction misses is kept (see misses), and any sequence of
-/// points leaves no trace; where it is drifting, nothing is.
+/// Moves floating-point numbers. Adding a·z and subtracting it again does not give back θ: each rounding may lose the
+/// last bits of θ, and more of them if |θ| is small beside |a·z|. After about a hundred such cycles a bfloat16 weight
+/// has drifted by several per cent. If `restore` is exact, what the subtraction misses is stored (see misses), so that
+/// no sequence of points leaves a trace. If it is drifting, nothing is stored.
 template <number T>
 class floating {
  public:
@@ -84,7 +85,8 @@ class floating {
   static constexpr std::size_t group = misses<pattern>::group, step = random::axpy_step,
                                width = simd::register_bytes / sizeof(T);
 
-  /// One step of elements from θ to θ + a·z, and what coming back will miss; and back.
+  /// Moves one step of elements from θ to θ + a·z, and computes what coming back will miss. recover_step is the
+  /// inverse.
   [[gnu::always_inline]] static void perturb_step(T* x, arithmetic a, const arithmetic* z, pattern* missed) {
     T theta[step], back[step];
     copy(theta, x);
@@ -99,19 +101,19 @@ class floating {
     for (std::size_t j = 0; j < step; j += width)
       simd::store(x + j, simd::load<modular>(x + j) + simd::load<modular>(missed + j));
   }
-  /// A vector at a time: GCC keeps arrays in registers that are written and read so, and in memory what it copies
-  /// whole.
+  /// Copies a vector at a time: GCC then keeps the arrays in registers. If they were copied whole, it would keep them
+  /// in memory.
   [[gnu::always_inline]] static void copy(T* to, const T* from) {
     for (std::size_t j = 0; j < step; j += width) simd::store(to + j, simd::load<modular>(from + j));
   }
 
-  /// Calls f(x, z, n, byte) for groups of 64, of which n are of the piece: the last is a copy, padded with 0. All of
-  /// them go through the same instructions then, on the way there and back.
+  /// Calls f(x, z, n, byte) for groups of 64 elements, of which the first n belong to the piece. If the last group is
+  /// incomplete, f gets a copy padded with 0, so that all elements go through the same instructions in both directions.
   template <class F>
   [[gnu::always_inline]] static void for_each_group(std::span<T> x, const arithmetic* z, std::size_t byte, F f) {
     T padded[group] = {};
     arithmetic noise[group] = {};
-    // One call, so that it is inlined.
+    // There is only one call of f, so that it is inlined.
     for (std::size_t i = 0; i < x.size(); i += group) {
       const std::size_t n = std::min(group, x.size() - i);
       T* some = x.data() + i;
@@ -132,7 +134,7 @@ class floating {
 template <number T>
 using in_place = moved_buffer<floating<T>>;
 
-/// One for each number type that a buffer may have; only the one in use ever keeps anything.
+/// An in_place for each number type that a buffer may have; only the one in use ever stores anything.
 class in_place_buffers {
  public:
   explicit in_place_buffers(restore how)

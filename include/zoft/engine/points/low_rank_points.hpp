@@ -1,4 +1,4 @@
-/// Points around a model's weights as what is added beside them, where directions are of low rank.
+/// Points around a model's weights along low-rank directions, as additions beside the weights.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +14,17 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// θ + scale·z for points of one step, without θ. For a matrix (m, k), z = L·R with L (m, r) and R (r, k):
+/// The points θ + scale·z of one step, without θ. For a matrix (m, k), z = L·R with L (m, r) and R (r, k):
 ///
 ///     x (W + scale·LR)ᵀ = xWᵀ + scale·(xRᵀ)Lᵀ
 ///
-/// which is what adapters add to a linear, with A = R and B = L. Vectors are added as they are: as biases where their
-/// name ends with ".bias", and else as gains. A linear or norm is known by its weight's name without ".weight".
-/// Memory: q·r·m numbers for a matrix, and r·k, or q·r·k where queries differ in R; a vector for each point.
+/// This is what adapters add to a linear, with A = R and B = L. Vectors are added as they are: as biases if their name
+/// ends with ".bias", otherwise as gains. The name of a linear or norm is its weight's name without ".weight". Memory:
+/// q·r·m numbers for each matrix, and r·k, or q·r·k if queries differ in R; for each point, a copy of each vector.
 class low_rank_points {
  public:
-  /// The step's points, as a stack of as many groups, which lives until the next call. z are the directions of its
-  /// queries; of tensors that do not move nothing is added. Factors are made once a step.
+  /// The step's points as a stack with a group for each point, valid until the next call. z are the directions of the
+  /// step's queries. Tensors that do not move have no entry. Factors are made once a step.
   template <class Z>
   adapter_stack show(const layout& shape, const std::vector<bool>& moves, const std::vector<Z>& z, bool shares_right,
                      direction step, const std::vector<point>& points) {
@@ -96,9 +96,9 @@ class low_rank_points {
     }
   }
 
-  std::optional<direction> made_;  // the step whose factors these are
+  std::optional<direction> made_;  // the step that the factors belong to
   std::size_t queries_ = 0;
-  std::size_t left_size_ = 0, right_size_ = 0, vector_size_ = 0;  // of a query, and of a point
+  std::size_t left_size_ = 0, right_size_ = 0, vector_size_ = 0;  // factors: of a query; vectors: of a point
   std::vector<float> left_, right_, vectors_;
   std::vector<point> points_;
 };

@@ -1,4 +1,4 @@
-/// What rounding takes from a buffer that is moved and moved back, in as few bits as that has.
+/// What a buffer loses to rounding when it is moved and moved back, stored in few bits.
 #pragma once
 
 #include <algorithm>
@@ -11,14 +11,14 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// A queue in one piece of memory, which is read and written in sweeps: what a sweep has read makes room for what it
-/// writes, so that two sweeps' elements never take twice the memory.
+/// A queue in one block of memory, read and written in sweeps. A sweep writes where it has already read, so that the
+/// elements of two sweeps never take twice the memory.
 template <class T>
 class swept_queue {
  public:
   static constexpr std::size_t slack = simd::word_bits;  ///< elements beyond its end that may be read and written
 
-  /// A sweep begins, which will not write more than `most` elements, and probably `expected`.
+  /// Begins a sweep that will write at most `most` elements, and probably `expected`.
   void begin(std::size_t expected, std::size_t most) {
     most_ = most;
     const std::size_t left = written_;
@@ -31,8 +31,8 @@ class swept_queue {
   const T* front() const { return memory_.data() + read_; }
   void pop(std::size_t count) { read_ += count; }
 
-  /// Where up to `slack` elements may be written, of which those are kept that are pushed. The sweep has done `done` of
-  /// `all`, from which follows how much room they will need in the end.
+  /// Where up to `slack` elements may be written; only those that are then pushed are kept. The sweep has done `done`
+  /// of `all`, which tells how much room its elements will need in the end.
   T* back(std::size_t done, std::size_t all) {
     if (written_ + slack > read_) {
       const std::size_t left = size() - read_, from = read_;
@@ -49,14 +49,14 @@ class swept_queue {
 
   std::size_t size() const { return memory_.size() - std::min(memory_.size(), slack); }
 
-  /// At least `size` elements, but no more than there can be: those that were read and those that are to be.
+  /// Makes room for `size` elements, but for no more than can exist: those already written and those still to be read.
   void grow(std::size_t size) {
     size = std::min(size, most_ + gap) + slack;
     if (size <= memory_.size()) return;
     memory_.reserve(size);
     memory_.resize(size);
   }
-  /// `count` elements from `from` on become the last, and what is before them is room.
+  /// Moves `count` elements from `from` on to the end, which leaves free room before them.
   void shift(std::size_t from, std::size_t count) {
     read_ = size() - count;
     std::memmove(memory_.data() + read_, memory_.data() + from, count * sizeof(T));
@@ -66,33 +66,34 @@ class swept_queue {
   std::size_t written_ = 0, read_ = 0, most_ = 0;
 };
 
-/// For each element of a buffer, how many representable numbers lie between what it was and what it came back to.
-/// Nearly all are 0: where x' = round(x + y) and x̂ = round(x' − y) with |y| ≪ |x|, x̂ is x but for ties and where x'
-/// is in a higher binade, and its distance is the rounding of x' in units of x's spacing: above 2ᵏ with probability
-/// ∝ 2⁻ᵏ, as only x with |x| < 2⁻ᵏ|y| lose so much. (Rounding that could be undone without any memory, on a grid of
-/// integers say, there is not: more numbers lie near 0 than around y, and they cannot all be told apart there.)
+/// For each element of a buffer, the distance from what it was to what it came back to, counted in representable
+/// numbers. Nearly all distances are 0. Let x' = round(x + y) and x̂ = round(x' − y). If |y| ≪ |x|, x̂ is x, except at
+/// ties and if x' is in a higher binade. The distance is the rounding error of x' in units of x's spacing. It exceeds
+/// 2ᵏ with probability ∝ 2⁻ᵏ, as only x with |x| < 2⁻ᵏ|y| lose so much. (On a grid of integers, rounding could be
+/// undone without any memory. Floats have no such rounding: more of them lie near 0 than around y, so they cannot all
+/// be told apart there.)
 ///
-/// So an element has a bit, whether it is 0; a byte if it is not; and an integer of its number's size, I, if it is
-/// not within ±126. For weights of deviation 0.02 and perturbations of 0.001 this is 1.4 to 1.7 bits an element in
-/// every type, where the entropy of the distances is 0.3 to 0.5. At worst, where all weights are tiny beside their
-/// perturbation, it is 9/8 + sizeof(I) bytes an element.
+/// So each element takes one bit, which says whether its distance is 0. If it is not, the element also takes a byte;
+/// and if it is outside ±126, also an integer I of the number's size. For weights of standard deviation 0.02 and
+/// perturbations of 0.001 this is 1.4 to 1.7 bits an element in every type, while the entropy of the distances is 0.3
+/// to 0.5 bits. At worst, if all weights are tiny beside their perturbation, it is 9/8 + sizeof(I) bytes an element.
 ///
-/// Two bits for each element, one pattern of them for `look in a list`, would be more than this; and codes as wide as
-/// the largest of their block twice as much, as hardly any block of 64 has none that is not 0.
+/// Two bits for each element, with one pattern that means `look in a list`, would take more. Codes as wide as the
+/// largest of their block would take twice as much, because hardly any block of 64 is all 0.
 template <simd::integer_lane I>
 class misses {
  public:
   static constexpr std::size_t group = simd::word_bits;
 
-  /// A sweep begins, over pieces that have `bytes` bytes of bits in all; it writes up to `most` distances.
+  /// Begins a sweep over pieces that have `bytes` bytes of bits in all. It writes up to `most` distances.
   void begin(std::size_t bytes, std::size_t most) {
     bits_.resize(bytes);
-    // A sixteenth: what ordinary weights need is not far below, and no growth is needed then.
+    // Ordinary weights need slightly less than a sixteenth, so their queue does not have to grow.
     codes_.begin(most / 16, most);
     large_.begin(0, most);
   }
 
-  /// What the next n ≤ 64 elements miss (64), 0 from n on. Their bits begin at `byte`.
+  /// missed (64): the distances of the next n ≤ 64 elements, 0 from n on. Their bits begin at `byte`.
   [[gnu::always_inline]] void push(const I* missed, std::size_t n, std::size_t byte) {
     const simd::packed kept = simd::pack(missed, codes_.back(byte, bits_.size()));
     std::memcpy(bits_.data() + byte, &kept.word, (n + 7) / 8);

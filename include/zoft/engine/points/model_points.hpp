@@ -1,4 +1,4 @@
-/// Points around a model's weights, as the model is shown them.
+/// Points around a model's weights, in the form that the model is shown.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Of a sampler whose directions are of low rank, what is added beside the weights, as an adapter_stack; of others,
-/// weight_points. Both live until the next call.
+/// If the sampler's directions are of low rank, an adapter_stack of what is added beside the weights; otherwise
+/// weight_points. Both are valid until the next call.
 template <class Sampler>
 class model_points {
  public:

@@ -1,4 +1,4 @@
-/// A buffer that is moved from point to point and comes back, whatever its elements are.
+/// A buffer of any elements that is moved from point to point and comes back.
 #pragma once
 
 #include <algorithm>
@@ -16,25 +16,26 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Elements that a piece has at most. It and its noise stay in the smallest cache, and are a page of floats each.
+/// The most elements that a piece has. A piece and its noise stay in the smallest cache; as floats, each is a page.
 inline constexpr std::size_t most_moved = 1024;
 
 /// Where a piece of a buffer lies.
 struct segment {
   std::size_t first;    ///< its first element
-  const tensor* owner;  ///< the tensor that it is in, where the buffer has a layout
-  std::size_t byte;     ///< of the bits that there are for the elements which move, where those of its first begin
-  direction d;          ///< along which it is moved
+  const tensor* owner;  ///< the tensor that it is in, if the buffer has a layout
+  std::size_t byte;     ///< where its bits begin, in an array with a bit for each element that moves
+  direction d;          ///< the direction along which it is moved
 };
 
-/// Sweeps over a buffer. Each goes over it once, a piece at a time, and makes the noise of each direction that it needs
-/// once: of that which the buffer comes from, and of that which it goes to. From θ + a·z to θ − a·z these are one.
+/// Moves a buffer in sweeps. A sweep goes over the buffer once, a piece at a time. It makes the noise of each direction
+/// that it needs once: the direction that the buffer comes from and the one that it goes to. From θ + a·z to θ − a·z
+/// the two are the same.
 ///
 /// A Medium says what the elements are and how they are moved, a piece x (n) at a time and in the same order in each
 /// sweep:
 ///
 ///     value, arithmetic       types of the elements, and of a and z
-///     begin(bytes, moved)     a sweep begins: over pieces with that many bytes of bits, of which it moves so many
+///     begin(bytes, moved)     begins a sweep: its pieces have `bytes` bytes of bits, and it moves `moved` elements from θ
 ///     perturb(x, a, z, s)     θ -> θ + a·z
 ///     recover(x, a, z, s)     θ + a·z -> θ
 ///     turn(x, a, b, z, s)     θ + a·z -> θ + b·z
@@ -49,20 +50,20 @@ class moved_buffer {
   template <class... Options>
   explicit moved_buffer(const Options&... options) : medium_(options...) {}
 
-  /// x (n) from wherever it is to θ + p.scale·z(d), or to θ itself where p.scale is 0. One sweep.
+  /// Moves x (n) from wherever it is to θ + p.scale·z(d); if p.scale is 0, to θ itself. Takes one sweep.
   template <class Sampler>
   void move(std::span<value> x, const Sampler& sampler, const point& p, direction d) {
     const extent whole{0, x.size()};
     move(x, std::span(&whole, 1), sampler, p, d);
   }
 
-  /// The same within these extents of x, in order, and nowhere else. They stay the same until x is back at θ.
+  /// The same within these extents of x only. They are in order, and must stay the same until x is back at θ.
   template <class Sampler>
   void move(std::span<value> x, std::span<const extent> parts, const Sampler& sampler, const point& p, direction d) {
     sweep(x, parts, sampler, {d, static_cast<A>(p.scale)}, [](auto&&...) {});
   }
 
-  /// x back to θ.
+  /// Moves x back to θ.
   template <class Sampler>
   void restore(std::span<value> x, const Sampler& sampler) {
     if (at_.scale != 0) move(x, sampler, point{}, at_.d);
@@ -72,8 +73,8 @@ class moved_buffer {
     if (at_.scale != 0) move(x, parts, sampler, point{}, at_.d);
   }
 
-  /// x back to θ, and on to what f makes of it, in the same sweep: f(piece, first, owner, z) is called for each piece
-  /// when it is back; z (n) is that of the direction along which x was.
+  /// Moves x back to θ and updates it by f in the same sweep: f(piece, first, owner, z) is called for each piece when
+  /// it is back. z (n) is the piece of the direction along which x was moved.
   template <class Sampler, class F>
   void leave(std::span<value> x, std::span<const extent> parts, const Sampler& sampler, F f) {
     sweep(x, parts, sampler, {at_.d, 0}, [&](std::span<value> piece, const segment& s, const A* z) {
@@ -81,7 +82,7 @@ class moved_buffer {
     });
   }
 
-  /// The direction along which x is away from θ.
+  /// The direction along which x is away from θ; empty if x is at θ.
   std::optional<direction> along() const { return at_.scale != 0 ? std::optional(at_.d) : std::nullopt; }
 
   Medium& medium() { return medium_; }
@@ -132,7 +133,7 @@ class moved_buffer {
   Medium medium_;
 };
 
-/// A buffer on its way from point to point. Wherever that ends, and by whatever is thrown, it comes back.
+/// A buffer on its way from point to point. It comes back when this object is destroyed, also if something throws.
 template <class Buffer, class Sampler>
 class excursion {
   using value = typename Buffer::value;
@@ -148,7 +149,7 @@ class excursion {
   std::optional<direction> along() const { return buffer_.along(); }
   const auto& medium() const { return buffer_.medium(); }
 
-  /// Back, and on by f: see moved_buffer::leave.
+  /// Moves the buffer back and updates it by f: see moved_buffer::leave.
   template <class F>
   void end(F f) {
     buffer_.leave(x_, parts_, sampler_, f);

@@ -14,9 +14,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Throws where at the first of these points that is not θ, rounding leaves more than 99 in 100 parameters where they
-/// are, of those whose z is not 0: what is measured there has little to do with z, which is what would be applied.
-/// z(query) is that query's direction. It ends as soon as a hundredth has moved.
+/// Throws if rounding leaves more than 99 in 100 parameters where they are, at the first of these points that is not θ.
+/// Parameters whose z is 0 are not counted. A loss measured at such a point has little to do with z, although z is what
+/// would be applied. z(query) is that query's direction. Stops as soon as a hundredth of the parameters has moved.
 template <number T, class F>
 void require_moves(std::span<const T> x, std::span<const extent> parts, std::span<const point> points, F z) {
   using A = arithmetic_t<T>;

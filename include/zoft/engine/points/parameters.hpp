@@ -1,4 +1,5 @@
-/// What an engine trains, as it walks over it: a buffer, or the weights that a model keeps in its own way.
+/// What an engine trains, as the engine goes over it: a buffer, codes, or the weights that a model keeps in its own
+/// way.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +34,7 @@ struct buffer {
   static constexpr bool kept_as_value_type = true;
 
   /// Calls f(first, x, owner, z) for pieces x of the parts, of at most update::most elements, which f may change. z is
-  /// the piece of the direction at hand, where there is one.
+  /// the same piece of the direction at hand, or null if there is none.
   template <class F>
   void update(std::span<const extent> parts, bool, F f) const {
     for_each_piece(parts, update::most, [&](std::size_t first, std::size_t n, const tensor* owner) {
@@ -42,7 +43,7 @@ struct buffer {
   }
 };
 
-/// Codes of 8 bits, which stand for floats.
+/// 8-bit codes that stand for floats.
 template <class C>
 struct codes {
   using value_type = float;
@@ -52,7 +53,7 @@ struct codes {
   std::span<C> span() const { return kept; }
 };
 
-/// A buffer that is away from θ, or codes of which T is what they stand for: it comes back in the sweep of the update.
+/// A buffer that is away from θ, of numbers T or of codes that stand for T. It comes back in the sweep of the update.
 template <class T, class X, class Excursion>
 struct returning {
   using value_type = T;
@@ -62,14 +63,14 @@ struct returning {
   std::size_t size() const { return values.size(); }
   static constexpr bool kept_as_value_type = true;
 
-  /// The direction at hand: that along which it is away.
+  /// The direction at hand: the one along which the buffer is away from θ.
   std::optional<direction> along() const { return moved.along(); }
 
-  /// Of codes: how many the update has changed.
+  /// For codes: how many of them the update has changed.
   std::uint64_t codes_moved() const requires requires(const Excursion& e) { e.medium().codes_moved(); }
   { return moved.medium().codes_moved(); }
 
-  /// The same, of the parts that the excursion moved.
+  /// As buffer::update, for the parts that the excursion moved.
   template <class F>
   void update(std::span<const extent>, bool, F f) const {
     moved.end([&](std::span<T> piece, std::size_t first, const tensor* owner, const arithmetic_t<T>* z) {
@@ -78,25 +79,25 @@ struct returning {
   }
 };
 
-/// A model's weights, of which `size` are what its layout has.
+/// A model's weights. size() counts those in the layout.
 template <weighted_model Model>
 struct weights_of {
   using value_type = typename Model::weight_type;
   Model& model;
   const layout& shape;
   static constexpr bool kept_as_value_type = false;
-  std::vector<nn::dtype> types;  ///< what each tensor is kept as; empty where the model does not say
+  std::vector<nn::dtype> types;  ///< the type that each tensor is kept as; empty if the model does not say
 
   std::size_t size() const { return shape.size(); }
   nn::dtype kept_as(const tensor* owner) const {
     if (types.empty()) return nn::dtype::f32;
-    // By where it begins: the tensor may be of another copy of the layout.
+    // Compares offsets, because the tensor may belong to another copy of the layout.
     const auto begins = [](const tensor& t, std::size_t offset) { return t.offset < offset; };
     const auto found = std::lower_bound(shape.begin(), shape.end(), owner->offset, begins);
     return types[static_cast<std::size_t>(found - shape.begin())];
   }
 
-  /// The same; parts are tensors of the layout, in its order. Together: see weighted_model.
+  /// As buffer::update; parts are tensors of the layout, in its order. See weighted_model for `together`.
   template <class F>
   void update(std::span<const extent> parts, bool together, F f) const {
     std::vector<bool> moves;
@@ -116,7 +117,7 @@ struct weights_of {
   }
 };
 
-/// What each of the model's tensors is kept as; empty where it does not say.
+/// The type that each of the model's tensors is kept as; empty if the model does not say.
 template <weighted_model Model>
 std::vector<nn::dtype> weight_types_of(const Model& model) {
   if constexpr (requires { model.weight_types(); })
@@ -125,7 +126,7 @@ std::vector<nn::dtype> weight_types_of(const Model& model) {
     return {};
 }
 
-/// Refuses policies that look at parameters in one buffer, or keep a buffer of their size.
+/// Refuses policies that look at all parameters in one buffer, or that keep a buffer of their size.
 template <class Sampler, class Optimizer>
 constexpr void check_without_buffer() {
   static_assert(

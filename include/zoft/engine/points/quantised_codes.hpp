@@ -14,17 +14,17 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Codes w/s of quantised weights in a buffer, a byte each, of which s is shared by a row.
+/// A buffer of codes w/s of quantised weights, one byte each. All codes of a row share one scale s.
 ///
-/// Each code has 4 more bits beside it, the residual r: what is trained is θ = s·(16·code + r)/16, r from −8 to 7. No
-/// rounding is biased: to n steps of a sixteenth, or n codes, is n + 1/2 of noise that is uniform and a function of
-/// (seed, step, query, element), rounded to nearest.
+/// Beside each code are 4 more bits, the residual r. What is trained is θ = s·(16·code + r)/16, r from −8 to 7. No
+/// rounding is biased: before a number of codes, or of sixteenths, is rounded to nearest, uniform noise within ±1/2 is
+/// added to it. The noise is a function of (seed, step, query, element).
 class quantised_codes {
  public:
   using value = std::int8_t;
   using arithmetic = float;
 
-  /// The scales of all rows, tensor by tensor.
+  /// Called before the first step. Scales are those of all rows, tensor by tensor.
   void start(const layout& shape, std::span<const float> scales) {
     scales_.assign(scales.begin(), scales.end());
     std::size_t row = 0;
@@ -40,10 +40,10 @@ class quantised_codes {
     codes_moved_ = 0;
   }
 
-  /// How many codes or residuals the last sweep's updates have changed.
+  /// How many elements the last sweep's updates have changed, in their code or their residual.
   std::uint64_t codes_moved() const { return codes_moved_; }
 
-  /// code -> code + round(a·z/s), within ±127. The directions a and −a are each other's mirror images.
+  /// code -> code + round(a·z/s), within ±127. The steps for a and −a are mirror images of each other.
   void perturb(std::span<value> x, float a, const float* z, const segment& s) {
     std::int16_t steps[most_moved];
     rounded_steps(x.size(), a, z, s, steps);
@@ -58,7 +58,7 @@ class quantised_codes {
     });
   }
 
-  /// And back: what a limit has cut off is kept.
+  /// The inverse, exactly: what the limits cut off was stored.
   void recover(std::span<value> x, float a, const float* z, const segment& s) {
     std::int16_t steps[most_moved];
     rounded_steps(x.size(), a, z, s, steps);
@@ -74,7 +74,8 @@ class quantised_codes {
     perturb(x, b, z, s);
   }
 
-  /// θ -> what f(std::span<float>) makes of it, to a sixteenth of a code. What f leaves as it is keeps its bits.
+  /// θ -> what f(std::span<float>) makes of it, rounded to a sixteenth of a code. An element that f leaves alone keeps
+  /// its bits.
   template <class F>
   void update(std::span<value> x, const segment& s, F f) {
     float scale[most_moved], before[most_moved], after[most_moved], noise[most_moved] = {};
@@ -90,7 +91,7 @@ class quantised_codes {
       const int from = 16 * x[i] + residual(s.first + i);
       const int sixteenths = std::clamp(from + nearest(change, noise[i], 4096), -16 * most - 8, 16 * most + 7);
       codes_moved_ += sixteenths != from;
-      // Down to a multiple of 16 from half above: the residual is what is left, −8 … 7.
+      // To the nearest multiple of 16, halves up. The residual is what is left, −8 … 7.
       const int code = (sixteenths + 8) >> 4;
       x[i] = static_cast<value>(code);
       set_residual(s.first + i, sixteenths - 16 * code);
@@ -100,15 +101,15 @@ class quantised_codes {
  private:
   static constexpr int most = 127;
   static constexpr std::size_t group = misses<std::int16_t>::group;
-  static constexpr int furthest = 2 * most;  // from one end to the other
+  static constexpr int furthest = 2 * most;  // from one end of the range to the other
 
   static random::drawn<random::symmetric> uniform(direction d, random::stream s) { return {d, s}; }
 
-  /// value + noise, rounded to nearest; noise within ±1/2. NaN counts as the limit.
+  /// value, clamped to ±limit, plus noise within ±1/2, rounded to nearest. NaN counts as the limit.
   static int nearest(float value, float noise, int limit) {
     const float bound = static_cast<float>(limit);
     const float sum = simd::rounded((value < bound ? value > -bound ? value : -bound : bound) + noise);
-    // Added to 1.5·2²³, a number loses just its fraction.
+    // A number that is added to 1.5·2²³ loses just its fraction.
     return static_cast<int>(simd::rounded(simd::rounded(sum + 0x1.8p23f) - 0x1.8p23f));
   }
 
@@ -142,7 +143,7 @@ class quantised_codes {
   }
 
   std::vector<float> scales_;
-  std::map<std::size_t, std::size_t> first_row_;  // of a tensor, by where it begins
+  std::map<std::size_t, std::size_t> first_row_;  // of each tensor, by its offset
   std::vector<std::uint8_t> residuals_;           // two in a byte, each + 8
   std::uint64_t codes_moved_ = 0;
   misses<std::int16_t> misses_;

@@ -1,4 +1,4 @@
-/// Points as numbers that carry their derivative, for functors that give exact slopes.
+/// Exact slopes along directions, from functors of numbers that carry a derivative.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ namespace zoft::inline ZOFT_ISA {
 /// L(x) and its derivative along each of a step's directions.
 struct tangent_slopes {
   std::vector<double> losses;
-  std::vector<double> slopes;  ///< not finite where the loss is not
+  std::vector<double> slopes;  ///< not finite if the loss is not
 };
 
-/// Calls functor(x + δ·z(query), in numbers of type Dual) for each query: z(query) is that query's direction, and parts
-/// are what it moves.
+/// Calls functor(x + δ·z(query)), in numbers of type Dual, for each query. z(query) is that query's direction; only
+/// `parts` move.
 template <class Dual, number T, class F, class Z>
 tangent_slopes slopes_along(std::span<const T> x, std::span<const extent> parts, std::size_t queries, Z z, F& functor) {
   std::vector<Dual> moving(x.begin(), x.end());

@@ -1,4 +1,4 @@
-/// Where a step's losses are asked, in the parameters' arithmetic.
+/// Where a step asks for losses, in the parameters' arithmetic.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA::estimation {
 
-/// Point i, given the losses of those before it; none where these have led to no finite one. Throws where its radius is
-/// 0 or infinite in T's arithmetic, and is not due to losses.
+/// Point i, given the losses of the points before it. Empty if it depends on those losses and is not finite. Throws if
+/// it does not depend on losses and its radius becomes 0 or infinite in T's arithmetic.
 template <number T, class E>
 std::optional<point> where(const E& e, std::size_t i, const step_view& told) {
   const point p = at(e, i, told);

@@ -15,12 +15,13 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// ĝ = Σ cᵢzᵢ of a step, a piece at a time, in the arithmetic A. It refers to the directions and to c.
+/// ĝ = Σ cᵢzᵢ of a step, a piece at a time, in the arithmetic A. Keeps references to the directions and to c.
 template <class Sampler, class A>
 class estimate {
  public:
-  /// `first` is the direction of query 0. Pieces of the one at hand need not be made, where what is applied is what was
-  /// evaluated; and where it is the only one, neither is what a sampler computes once a direction.
+  /// `first` is the direction of query 0. `at_hand` is a direction whose pieces the caller already has. They are not
+  /// made again, unless the sampler applies another direction than the one evaluated. If there is no other direction,
+  /// what the sampler computes once a direction is saved, too.
   estimate(const Sampler& sampler, step_directions<Sampler>& directions, std::span<const double> c, direction first,
            std::optional<direction> at_hand)
       : c_(c) {

@@ -1,4 +1,4 @@
-/// Moving averages of estimates and of their squares, element by element, and the direction that Adam makes of them.
+/// Moving averages of estimates and of their squares, element by element, and the direction that Adam makes from them.
 #pragma once
 
 #include <type_traits>
@@ -7,8 +7,8 @@
 
 namespace zoft::inline ZOFT_ISA::update {
 
-/// Calls f(i, type_identity<V>) for i = 0 … n − 1, with V a vector of the numbers from i on, and one of them at the
-/// end.
+/// Covers the numbers 0 … n − 1 with calls f(i, type_identity<V>). V is a vector of the numbers from i on; at the end,
+/// where no whole vector is left, it is A, a single number.
 template <class A, class F>
 void for_each_vector(std::size_t n, F f) {
   using vector = std::conditional_t<std::is_same_v<A, double>, simd::f64, simd::f32>;

@@ -1,4 +1,4 @@
-/// The matrix sign by products alone.
+/// The matrix sign, computed by matrix products alone.
 #pragma once
 
 #include <algorithm>
@@ -15,11 +15,11 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     X ← 3.4445·X − 4.775·XXᵀX + 2.0315·(XXᵀ)²X        from X/‖X‖, the Frobenius norm
 ///
-/// which takes singular values of at least 0.002 of the norm to 0.68 … 1.21 in five iterations, and no closer to 1 in
-/// more. 0 stays 0. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+/// Five iterations take singular values of at least 0.002 of the norm to 0.68 … 1.21; more iterations bring them no
+/// closer to 1. 0 stays 0. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
 ///
-/// It is done in double, and on the small side: with C = XᵀX (or XXᵀ, whichever is smaller) all iterations are one
-/// polynomial of C by which X is multiplied at the end.
+/// The work is done in double and on the small side: all iterations together are one polynomial of C = XᵀX (or XXᵀ,
+/// whichever is smaller), and X is multiplied by it at the end.
 template <class A>
 void newton_schulz(std::span<A> x, std::size_t rows, std::size_t columns, std::size_t iterations) {
   const bool tall = columns <= rows;

@@ -1,4 +1,4 @@
-/// Earlier steps' estimates, made again from their coefficients.
+/// The estimates of earlier steps, rebuilt from their coefficients.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The coefficients of the last steps that were applied: q numbers a step are all that ĝ is made of, since z is a
-/// function of (seed, step, query).
+/// The coefficients of the last applied steps. These q numbers a step are enough to rebuild ĝ, since z is a function of
+/// (seed, step, query).
 class past_steps {
   struct entry {
     std::uint32_t step;
@@ -25,7 +25,7 @@ class past_steps {
   };
 
  public:
-  /// ĝ of those steps, a piece at a time, without a buffer of their size.
+  /// ĝ of those steps, rebuilt a piece at a time, so that no buffer of its size is needed.
   template <class Sampler, class Adapter>
   class replayed {
     using direction_type = decltype(zoft::applied(std::declval<const Sampler&>(), direction{}));
@@ -41,9 +41,10 @@ class past_steps {
       }
     }
 
-    std::size_t steps() const { return steps_.size(); }  ///< how many there are
+    std::size_t steps() const { return steps_.size(); }  ///< how many steps there are
 
-    /// g ← ĝ of the piece p at the last applied step but j. False, and g is not written, where its tensor rested then.
+    /// g ← piece p of ĝ at the last applied step but j. If the piece's tensor rested in that step, returns false and
+    /// does not write g.
     template <class A>
     bool operator()(std::size_t j, std::span<A> g, const update::piece& p) const {
       if (p.owner != nullptr && !trained_[j][static_cast<std::size_t>(p.owner - shape_.tensors().data())]) return false;
@@ -65,7 +66,7 @@ class past_steps {
     return {*this, sampler, adapter, shape, run};
   }
 
-  /// The last step comes first; no more than `most` are kept.
+  /// Adds the latest step, and forgets the oldest ones beyond `most`.
   void remember(std::uint32_t step, const std::vector<double>& c, std::size_t most) {
     steps_.push_front({step, c});
     while (steps_.size() > most) steps_.pop_back();

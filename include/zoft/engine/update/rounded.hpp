@@ -1,4 +1,4 @@
-/// Parameters as an optimizer sees them: in the arithmetic of their type, and rounded when they are put back.
+/// Parameters as an optimizer sees them: in the arithmetic of their type, and rounded when they are written back.
 #pragma once
 
 #include <algorithm>
@@ -17,16 +17,16 @@
 
 namespace zoft::inline ZOFT_ISA::update {
 
-/// How many parameters an update should have moved, their estimate not being 0, and how many it did.
+/// How many parameters an update should have moved, because their estimate is not 0, and how many it did move.
 struct tally {
   std::uint64_t asked = 0;
   std::uint64_t moved = 0;
 
-  /// 1 where none should have moved.
+  /// 1 if none should have moved.
   double share() const { return moved >= asked ? 1.0 : static_cast<double>(moved) / static_cast<double>(asked); }
 };
 
-/// wide (n) of elements `first` … -> the T that they are stored as, as floats.
+/// Rounds wide (n), elements first, first + 1, …, to numbers of type T. They stay stored as floats.
 template <class T>
 void round_stochastic(std::span<float> wide, std::uint64_t first, random::rounding_words words) {
   std::uint16_t drawn[most];
@@ -41,8 +41,8 @@ void round_stochastic(std::span<float> wide, std::uint64_t first, random::roundi
     wide[i] = simd::stochastic<T>::round(simd::splat(wide[i]), simd::splat(std::uint32_t{drawn[i]}))[0];
 }
 
-/// Rounds the updates of one run. Which random bits an element is rounded by depends on (seed, step, element) alone:
-/// the result is the same for pieces of any size, in any order, on any number of threads.
+/// Rounds the updates of one run. The random bits for an element depend on (seed, step, pass, element) alone, so the
+/// result is the same for pieces of any size, in any order, on any number of threads.
 class update_rounding {
  public:
   explicit update_rounding(rounding how) : how_(how) {}
@@ -52,17 +52,18 @@ class update_rounding {
     return *this;
   }
 
-  /// Before the update of the step that d names.
+  /// Called before the update of the step that d names.
   void begin(direction d) {
     pass_ = {d.seed, d.step, 0};
     asked_ = moved_ = 0;
   }
-  /// Each pass over the parameters has random bits of its own.
+  /// Called before each pass over the parameters: each pass has random bits of its own.
   void next_pass() { ++pass_.query; }
   tally counted() const { return {asked_, moved_}; }
 
-  /// x (n), elements first, first + 1 … -> what f makes of them in T's arithmetic. f(std::span<A>) returns how many of
-  /// them should move. They are then rounded to T; where T is float, to what the owner keeps them as.
+  /// Updates x (n), elements first, first + 1, …, by f(std::span<A>), which changes them in T's arithmetic A and
+  /// returns how many should move. They are then rounded to T or, if T is float, to the type that the owner keeps them
+  /// as.
   template <class T, class Owner, class F>
   void apply(std::span<T> x, std::uint64_t first, const Owner& owner, const tensor* of, F f) {
     using A = arithmetic_t<T>;
@@ -80,7 +81,7 @@ class update_rounding {
     if constexpr (sizeof(T) == 2) {
       round<T>(piece, first);
       narrow<T>(wide, x);
-    } else if constexpr (!Owner::kept_as_value_type) {
+    } else if constexpr (!Owner::kept_as_value_type && std::is_same_v<A, float>) {
       const nn::dtype kept = owner.kept_as(of);
       if (kept == nn::dtype::bf16) round<bfloat16>(piece, first);
       if (kept == nn::dtype::f16) round<half>(piece, first);
@@ -116,7 +117,8 @@ class update_rounding {
   std::atomic<std::uint64_t> asked_ = 0, moved_ = 0;
 };
 
-/// Parameters x, of zoft::parameters, as an optimizer walks over them: the pieces are in the arithmetic of x's type.
+/// Parameters x, of a type of zoft::parameters, as an optimizer goes over them: in pieces, in the arithmetic of x's
+/// type.
 template <class X>
 class rounded {
  public:
@@ -127,12 +129,12 @@ class rounded {
 
   std::size_t size() const { return x_.size(); }
 
-  /// The numbers as they are stored, where they lie in one buffer.
+  /// The numbers as they are stored, if they are in one buffer.
   std::span<const stored_type> stored() const requires requires(const X& x) { std::span<stored_type>(x.values); }
   { return x_.values; }
 
-  /// Calls f(first, piece, owner, z) for pieces of at most update::most elements, which f may change; it returns how
-  /// many of them should move. See parameters::buffer for z, and weighted_model for `together`.
+  /// Calls f(first, piece, owner, z) for pieces of at most update::most elements. f may change them, and returns how
+  /// many should move. See parameters::buffer for z, and weighted_model for `together`.
   template <class F>
   void update(std::span<const extent> parts, bool together, F f) const {
     by_.next_pass();

@@ -4,12 +4,11 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// How the update of parameters that are stored in 16 bits (bfloat16, half) is rounded. An update is as a rule far
-/// smaller than the distance between two neighbouring numbers of that type. float and double are always rounded to
-/// nearest.
+/// How updates of parameters stored in 16 bits (bfloat16, half) are rounded. Most updates are far smaller than the
+/// distance between two neighbouring numbers of such a type. float and double are always rounded to nearest.
 enum class rounding {
-  stochastic,  ///< up or down to one of the two neighbours, so that the mean is what the optimizer asked for. A change
-               ///< Δ at spacing s has a variance of |Δ|(s − |Δ|), the least that is possible without a bias or memory
+  stochastic,  ///< up or down at random, to one of the two neighbours: the mean is what the optimizer asked for. At
+               ///< spacing s a change Δ has variance |Δ|(s − |Δ|), the least possible without bias or memory
   nearest,  ///< to the nearer neighbour: changes of less than half a spacing are lost
 };
 

@@ -1,4 +1,4 @@
-/// What the optimizers have in common: the piece of the parameters that they are given, decay, and the descent itself.
+/// What the optimizers have in common: counts of updates, checks of options, and the descent with decay.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace update {
 
-/// How often each tensor was updated: what corrections of a moving average's start must count. Steps that were
-/// rejected, or in which the tensor rested, are none.
+/// How often each tensor was updated. Corrections for the start of a moving average must use this number, because steps
+/// that were rejected, or in which the tensor rested, do not count.
 class counts {
   struct entry {
     std::uint32_t updates = 0, step = 0;
   };
 
  public:
-  /// Of the tensor that p is a piece of, this step's update included.
+  /// The updates of the tensor that p is a piece of, including this step's.
   std::uint32_t operator()(const piece& p) {
     entry& e = tensors_[p.owner == nullptr ? 0 : p.owner->offset];
     if (e.updates == 0 || e.step != p.step) e = {e.updates + 1, p.step};
@@ -34,10 +34,10 @@ class counts {
   }
 
  private:
-  std::map<std::uint64_t, entry> tensors_;  // by where they begin
+  std::map<std::uint64_t, entry> tensors_;  // by offset
 };
 
-/// base to the power n, by products alone: the same bits everywhere.
+/// base to the power n, by products alone, so that the bits are the same everywhere.
 inline double power(double base, std::uint64_t n) {
   double result = 1;
   for (; n > 0; n /= 2, base = simd::rounded(base * base))
@@ -50,7 +50,7 @@ A sign(A value) {
   return static_cast<A>((value > 0) - (value < 0));
 }
 
-/// What every moving average's check() asks of its β.
+/// What every moving average's check() requires of its β.
 inline void check_beta(const char* who, const char* name, double beta) {
   require(beta >= 0 && beta < 1, who, name, beta, "at least 0 and below 1");
 }
@@ -59,7 +59,7 @@ inline void check_history(const char* who, std::size_t history) {
   require(history >= 1, who, "history", history, "at least 1");
 }
 
-/// What is asked of a number that keeps a divisor from being 0.
+/// What check() requires of a number that keeps a divisor from being 0.
 inline void check_stability(const char* who, double stability) {
   require(stability > 0 && stability < 1e30, who, "stability", stability, "above 0");
 }
