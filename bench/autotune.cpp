@@ -1,12 +1,12 @@
-// What tuning by zoft::autotune is worth: for each problem a grid of ε and η, each with the whole budget of losses, and
-// autotune with its defaults, which pays for what it asks out of the same budget. Excesses are those of the loss
-// without noise over its minimum, as far as that is known, behind the run; medians over seeds.
+// What tuning by zoft::autotune is worth. For each problem, every ε and η of a grid runs with the whole budget of
+// losses. autotune, with its defaults, pays for the losses that it asks for out of the same budget. An excess is the
+// loss without noise, after the run, minus its minimum as far as that is known. Figures are medians over seeds.
 //
 //   bench_autotune [CSV]        prints a table, and writes the same rows to the file
 //
-// "ratio" is autotune's excess over that of the grid's best, and "logs" how often each was divided by e, autotune's
-// over the grid's: where a loss falls in proportion to itself, as most here do, a run of 0.9 times the length has 0.9
-// there. "within" is a ratio of at most 1.1 or logs of at least 0.9.
+// "ratio" is autotune's excess divided by that of the grid's best. "logs" is log(initial excess / excess) of autotune
+// divided by that of the grid's best: if a loss falls in proportion to itself, as most here do, a run of 0.9 times the
+// length has 0.9 there. "within" means a ratio of at most 1.1 or logs of at least 0.9.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

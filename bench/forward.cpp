@@ -1,7 +1,7 @@
-// Tokens a second of a forward that ends in losses, on models of known shapes with random weights; and of nothing but
-// its matrix products, by zoft and by others, which is the most that a forward built on them could reach. Others have
-// one matrix of each shape, which stays in cache where it can: that favours them. of_peak is the share of the fastest
-// unit of as many cores as there are threads.
+// Tokens a second of a forward that ends in losses, on models of known shapes with random weights; and of its matrix
+// products alone, by zoft and by other libraries, which is the most that a forward built on them could reach. The other
+// libraries have one matrix of each shape, which stays in cache if it fits: that favours them. of_peak is the share of
+// what the fastest units of as many cores as there are threads can do.
 #include <memory>
 #include <string>
 

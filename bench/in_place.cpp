@@ -1,6 +1,6 @@
 // The three sweeps of a MeZO step over a buffer in place: to +ε, to −ε, and back with the update. Each is timed by
 // itself, from one call of a functor that does nothing to the next, and compared with a plain axpy of two arrays, which
-// runs before and after the step. All of it is on one thread, and counted in the processor's time: see ratios.hpp.
+// runs before and after the step. Everything runs on one thread and is measured in processor time: see ratios.hpp.
 #include <array>
 #include <ctime>
 #include <string>

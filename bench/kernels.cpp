@@ -1,7 +1,7 @@
-// Matrix products by zoft and by others, beside what the machine can do at most, measured in the same run. One thread.
-// A row's name is what multiplies, and rows × in × out. FLOP/byte counts each byte of x, W and y once, W as it is
-// stored; of_peak is the share of the fastest unit that takes such numbers, of_read that of the bandwidth of reading
-// memory.
+// Matrix products by zoft and by other libraries, beside the most that the machine can do, measured in the same run.
+// One thread. A row's name says what multiplies, and rows × in × out. FLOP/byte counts each byte of x, W and y once, W
+// as it is stored. of_peak is the share of what the fastest unit for such numbers can do; of_read is the share of the
+// bandwidth of reading memory.
 #include <array>
 #include <string>
 

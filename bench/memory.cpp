@@ -1,5 +1,5 @@
-// The peak of physical memory while a batch is fine-tuned on, over that of its plain forward: each measured in a
-// process of its own, from after the model was made, weights in bf16, one thread.
+// The peak of physical memory while fine-tuning on a batch, divided by that of the batch's plain forward. Each is
+// measured in a process of its own, from after the model was made, with weights in bf16, on one thread.
 #include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>

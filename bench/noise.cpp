@@ -1,6 +1,7 @@
 // Elements a second of x += a·z for each sampler and storage type, beside what the memory allows: a plain axpy of two
-// arrays, a read-modify-write without any z, and the standard library's normal distribution for scale. The buffers are
-// far larger than cache (64 Mi elements), and once small enough to stay in it. One thread, but for the last rows.
+// arrays and a read-modify-write without any z. The standard library's normal distribution is there for scale. The
+// buffers are far larger than cache (64 Mi elements), and once small enough to stay in it. One thread, except in the
+// last rows.
 #include <benchmark/benchmark.h>
 
 #include <random>

@@ -1,4 +1,4 @@
-// What a step costs, beside forwards and beside other ways to do the same: see ratios.hpp.
+// What a step costs, compared with forwards and with other ways to do the same: see ratios.hpp.
 #include <string>
 #include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>

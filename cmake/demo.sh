@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the fine-tuning example and runs it: sh cmake/demo.sh [OPTION...]
-# The options are those of the program; with --help it lists them.
+# The options are passed to the program; --help lists them.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What demo.sh and test.sh share: finding out what is missing, installing just that, configuring and building.
-# Sourced by them, from the project's folder `root`. What is said here goes to standard error.
+# The part that demo.sh and test.sh share: finds out what is missing, installs just that, configures and builds. They
+# source it with `root` set to the project's folder. Its messages go to standard error.
 : "${root:?}"
 
 say() { printf 'zoft: %s\n' "$*" >&2; }
@@ -12,7 +12,7 @@ die() {
 
 has_command() { command -v "$1" >/dev/null 2>&1; }
 
-# has_header PATH...: one of them is in a place where compilers look.
+# has_header PATH...: whether one of them is where compilers look.
 has_header() {
   for header; do
     for folder in /usr/include /usr/local/include /usr/include/eigen3 /usr/local/include/eigen3 /opt/homebrew/include; do
@@ -22,7 +22,7 @@ has_header() {
   return 1
 }
 
-# is_compiler COMMAND: it compiles C++20 and is GCC 12, Clang 14, or a later one.
+# is_compiler COMMAND: whether it compiles C++20 and is GCC 12, Clang 14, or later.
 is_compiler() {
   has_command "$1" && "$1" -std=c++20 -x c++ -fsyntax-only - >/dev/null 2>&1 <<'EOF'
 #include <concepts>
@@ -36,7 +36,7 @@ static_assert(__GNUC__ >= 12);
 EOF
 }
 
-# Sets and exports CXX, which is kept if it is set and good.
+# Sets and exports CXX. If CXX is already set and good, it stays.
 find_compiler() {
   for compiler in ${CXX:+"$CXX"} g++ g++-12 g++-13 g++-14 g++-15 clang++ c++; do
     if is_compiler "$compiler"; then
@@ -48,8 +48,8 @@ find_compiler() {
   return 1
 }
 
-# need PACKAGE COMMAND...: unless the command succeeds, the package is to be installed.
-# like PACKAGE COMMAND...: the same, but it can be done without.
+# need PACKAGE COMMAND...: unless the command succeeds, the package must be installed.
+# like PACKAGE COMMAND...: the same for a package that is not strictly needed.
 missing=
 optional=
 need() {
@@ -77,7 +77,8 @@ as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2; }
 
-# not_installed WHY: the end, if there is an apt-get and something is needed; elsewhere what there is may do.
+# not_installed WHY: ends the script if there is an apt-get and a needed package is missing. Otherwise goes on, because
+# what is there may be enough.
 not_installed() {
   if [ -n "$missing" ] && has_command apt-get; then die "$1"; else say "$1; going on without"; fi
 }
@@ -103,19 +104,19 @@ install_missing() {
     die "cmake is $version, and must be 3.25 or later"
 }
 
-# configure PRESET: the first time, and when the presets have changed since.
+# configure PRESET: configures the first time, and again if the presets have changed since.
 configure() {
   done=$root/build/$1/configured
   if [ ! -e "$done" ] || [ -n "$(find "$root/CMakePresets.json" -newer "$done")" ]; then
-    # What ccache would otherwise take for a difference: where a precompiled header was made, and when.
     if has_command ccache; then set -- "$1" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
     (cd "$root" && cmake --preset "$@" --log-level=NOTICE >/dev/null) && : >"$done"
   fi
 }
 
-# build PRESET: one line that changes on a terminal, and otherwise nothing but what goes wrong.
+# build PRESET: on a terminal, shows one line that changes; elsewhere, nothing but what goes wrong.
 build() {
   if [ -t 1 ]; then quiet=; else quiet=--quiet; fi
+  # ccache must ignore where and when a precompiled header was made, or it would take that for a difference.
   # shellcheck disable=SC2086
   (cd "$root" && CCACHE_SLOPPINESS=pch_defines,time_macros cmake --build --preset "$1" -- $quiet)
 }

@@ -4,7 +4,7 @@
 #   (none), test   all tests of the library, with this machine's compiler and for its processor
 #   package        each header alone, the package's consumers, the noise's bits under other flags, other instruction sets,
 #                  and that examples and benchmarks compile
-#   clang, asan    the tests with clang++, shared out between plain code and its sanitizers
+#   clang, asan    the tests with clang++, split between a plain build and one with its sanitizers
 #   baseline       the tests without any -march
 #   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
 #   all            all of these
@@ -43,7 +43,7 @@ for leg; do
 done
 install_missing
 
-# can_run LEG: says why not, if not.
+# can_run LEG: whether it can run here; if not, prints why.
 can_run() {
   case $1 in
     clang)
@@ -60,7 +60,7 @@ can_run() {
   esac
 }
 
-# run_tests LEG: ctest's summary, what was skipped, and all there is to know of a failure.
+# run_tests LEG: prints ctest's summary, what was skipped, and the whole output of failed tests.
 run_tests() {
   log=$root/build/$1/ctest.log
   if (cd "$root" && ctest --preset "$1" -j "$(getconf _NPROCESSORS_ONLN)") >"$log" 2>&1; then

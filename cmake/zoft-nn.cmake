@@ -1,14 +1,14 @@
 # zoft::nn: zoft::zoft with Eigen's thread pool, xsimd and nlohmann-json, for <zoft/nn/...>, <zoft/io/...> and
 # <zoft/eigen.hpp>. Used by the project itself and by its installed package. Sets zoft_nn_FOUND, and zoft_nn_MISSING to
-# what there is not.
+# what was not found.
 
 set(zoft_nn_MISSING "")
 
-# zoft_nn_need(package target minimum [header defines...]): the target of a package; or, where there is none, of its
-# headers alone, whose version is read from the first file of `defines` that has one. So it is when cross-compiling:
-# Debian's xsimd, although it is but headers, keeps its package in the host's folder of libraries.
+# zoft_nn_need(package target minimum [header defines...]): finds a package's target. If there is no package, makes the
+# target from the headers alone, and reads their version from the first file of `defines` that has one. Cross-compiling
+# needs this: Debian's xsimd, although header-only, keeps its package in the host's folder of libraries.
 #
-# A target that is found here is made visible to whoever added this directory; one that is there already is left alone.
+# A target that is found here is visible to whoever added this directory. A target that already exists is left alone.
 macro(zoft_nn_need package target minimum)
   if(NOT TARGET ${target})
     find_package(${package} QUIET)
@@ -27,9 +27,9 @@ macro(zoft_nn_need package target minimum)
 endmacro()
 
 function(zoft_nn_find_headers package target header)
-  # Only where the compiler looks by itself, and where the user says (CMAKE_PREFIX_PATH, ${package}_ROOT). CMake's own
-  # places include /usr/include also for a compiler that must not see it, as the host's C library is there. For one
-  # that looks there after its own C library, CMake leaves the flag away, which would turn that order round.
+  # Looks only where the compiler looks by itself, and where the user says (CMAKE_PREFIX_PATH, ${package}_ROOT). CMake's
+  # own places include /usr/include even for a compiler that must not see it, because the host's C library is there. If
+  # a compiler looks there after its own C library, CMake omits the flag for that folder: it would reverse the order.
   find_path(${package}_INCLUDE_DIR ${header}
     PATHS ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES} PATH_SUFFIXES eigen3 NO_CMAKE_SYSTEM_PATH)
   mark_as_advanced(${package}_INCLUDE_DIR)
@@ -61,7 +61,7 @@ if(zoft_nn_MISSING STREQUAL "")
     add_library(zoft::nn INTERFACE IMPORTED GLOBAL)
     target_link_libraries(zoft::nn INTERFACE
       zoft::zoft Eigen3::Eigen nlohmann_json::nlohmann_json Threads::Threads)
-    # Not linked, as Debian's xsimd 8.1 asks to be linked with a library xtl, which does not exist.
+    # xsimd is not linked, because Debian's xsimd 8.1 asks for a library xtl, which does not exist.
     target_include_directories(zoft::nn SYSTEM INTERFACE $<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>)
   endif()
 else()

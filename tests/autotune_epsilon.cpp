@@ -1,4 +1,4 @@
-// ε, as autotune finds it.
+// The ε that autotune finds.
 #include <limits>
 #include <zoft/autotune.hpp>
 #include <zoft/estimator/one_sided.hpp>

@@ -1,4 +1,4 @@
-// The compositions by name, all put to the same tests.
+// Named methods with dense directions, all put to the same tests.
 #include <limits>
 #include <zoft/method/fzoo.hpp>
 #include <zoft/method/hizoo.hpp>

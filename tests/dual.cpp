@@ -1,4 +1,4 @@
-// Dual numbers against derivatives as calculus has them, and the estimator that descends along them.
+// Dual numbers against derivatives from calculus, and the estimator that uses them.
 #include <zoft/core/dual.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/forward_gradient.hpp>

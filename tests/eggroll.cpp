@@ -1,4 +1,4 @@
-// EGGROLL's update, by hand, and what its updates' sum can reach.
+// EGGROLL's update against one computed by hand.
 #include <zoft/method/eggroll.hpp>
 
 #include "core_support.hpp"

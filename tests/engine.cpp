@@ -1,4 +1,4 @@
-// The engine's promises, each broken by a known fault of this field.
+// The engine's promises. A known fault of this field would break each of them.
 #include <limits>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/one_sided.hpp>

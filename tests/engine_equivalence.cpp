@@ -1,4 +1,4 @@
-// The engine's forms, and randomised gradient estimation as a textbook writes it, are one method.
+// All forms of the engine give the same bits as textbook randomised gradient estimation.
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/minimize.hpp>

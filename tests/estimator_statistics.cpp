@@ -1,4 +1,4 @@
-// Estimates as random vectors: what they are on average, and how far from it.
+// Estimates as random vectors: their mean, and their spread about it.
 #include <numbers>
 #include <tuple>
 #include <zoft/adapter/full.hpp>

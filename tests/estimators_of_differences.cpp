@@ -1,4 +1,4 @@
-// Estimators of differences along one direction: residual, kernel, hessian_informed, greedy; radii that are scheduled.
+// Estimators of differences along one direction: residual, kernel, hessian_informed, greedy; and scheduled radii.
 #include <zoft/adapter/full.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/evolution.hpp>

@@ -1,5 +1,5 @@
-// Estimators that compare a step's losses with one another: leave_one_out, standardised, evolution, and those of
-// examples.
+// Estimators that compare a step's losses with one another: leave_one_out, standardised, evolution, and the per-example
+// ones.
 #include <zoft/adapter/full.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/evolution.hpp>

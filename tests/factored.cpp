@@ -1,4 +1,4 @@
-// Optimizers whose state is of a core's size: equal to dense ones, also where the basis is renewed.
+// Optimizers whose state has the size of a core. They equal dense ones, also when the basis is renewed.
 #include <algorithm>
 #include <limits>
 #include <zoft/method/lozo_m.hpp>

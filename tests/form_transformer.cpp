@@ -1,4 +1,4 @@
-// The design's forms of use 7 and 8, as they stand there.
+// The promised forms of use 7 and 8, as a user writes them.
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 

@@ -1,4 +1,5 @@
-// A model that keeps its weights itself, tuned beside them, by whoever evaluates it: here a net in double.
+// Tunes a model that keeps its own weights, here a net in double. Whoever evaluates it adds the points beside the
+// weights.
 #include <algorithm>
 #include <numeric>
 #include <zoft/estimator/one_sided.hpp>

@@ -1,4 +1,4 @@
-// A buffer that is moved about and comes back: bits are compared, not numbers.
+// A buffer that is moved from point to point and comes back. The tests compare bits, not numbers.
 #include <limits>
 #include <zoft/concepts.hpp>
 #include <zoft/engine.hpp>

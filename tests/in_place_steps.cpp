@@ -1,4 +1,4 @@
-// Steps on a buffer in place: how many sweeps they take, and what idle, failing and drifting ones leave of the weights.
+// Steps on a buffer in place: how many sweeps they take, and what idle, failing and drifting ones do to the weights.
 #include <limits>
 #include <zoft/adapter/blocks.hpp>
 #include <zoft/adapter/full.hpp>

@@ -1,4 +1,4 @@
-// Samplers that depend on the weights or on curvatures, and change after the update only: small_weights,
+// Samplers that depend on the weights or on curvatures, and change only after the update: small_weights,
 // preconditioned.
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-// LOZO as its paper has it, and not as released programs do on the steps that renew V.
+// LOZO as its paper describes it. Released programs differ on the steps that renew V.
 #include <algorithm>
 #include <zoft/lozo.hpp>
 

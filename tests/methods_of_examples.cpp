@@ -1,4 +1,4 @@
-// Methods by which every example of a batch goes along directions of its own.
+// Methods in which every example of a batch has directions of its own.
 #include <zoft/method/grzo.hpp>
 #include <zoft/method/per_example_lozo.hpp>
 #include <zoft/schedule/linear.hpp>

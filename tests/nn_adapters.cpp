@@ -1,4 +1,4 @@
-// What prefix, bias_only and norm_only make of a model, against the decoder in double and against the model itself.
+// A model with prefix, bias_only and norm_only, against the decoder in double and against the model itself.
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 

@@ -1,4 +1,4 @@
-// The kernel for AMX on any machine with AVX512_BF16's conversions: with tiles that are arrays.
+// The kernel for AMX on any machine with AVX512_BF16's conversions, with arrays for tiles.
 #include <zoft/nn/kernel/matmul.hpp>
 
 #include "nn_support.hpp"

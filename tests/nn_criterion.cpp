@@ -1,4 +1,4 @@
-// What is minimised that has no gradient: accuracy and exact match.
+// Criteria that have no gradient: accuracy and exact match.
 #include <zoft/nn/model/criterion.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>

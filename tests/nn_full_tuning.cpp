@@ -1,4 +1,4 @@
-// All weights of the transformer, tuned without being written while losses are evaluated.
+// Tunes all weights of the transformer, without writing to them while losses are evaluated.
 #include <functional>
 #include <zoft/adapter/subset.hpp>
 #include <zoft/estimator/one_sided.hpp>

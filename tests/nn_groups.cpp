@@ -1,4 +1,4 @@
-// A stacked forward is the forwards that it stands for, bit for bit.
+// A stacked forward equals the forwards that it stands for, bit for bit.
 #include <functional>
 #include <numeric>
 #include <zoft/nn/transformer.hpp>

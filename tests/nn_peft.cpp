@@ -1,4 +1,4 @@
-// Adapters of zoft's in Python's peft, and of peft's in zoft.
+// zoft's adapters in Python's peft, and peft's adapters in zoft.
 #include <zoft/io/peft.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>

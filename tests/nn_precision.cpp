@@ -1,4 +1,4 @@
-// What keeping weights in fewer bits does to losses, and to the slopes that training lives on.
+// What weights in fewer bits do to losses, and to the slopes that training depends on.
 #include <zoft/io/tokenizer.hpp>
 #include <zoft/prge.hpp>
 

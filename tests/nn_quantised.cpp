@@ -1,4 +1,4 @@
-// Weights of 8 bits, tuned where they are: the embedded task, and what the model makes of codes.
+// 8-bit weights, tuned where they are: the embedded task, and how the model takes and gives codes.
 #include <fstream>
 #include <zoft/adapter/quantised.hpp>
 #include <zoft/engine.hpp>

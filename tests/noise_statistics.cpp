@@ -1,4 +1,4 @@
-// Gaussians and signs as a sample.
+// The statistics of gaussians and signs.
 #include <zoft/sampler/gaussian.hpp>
 #include <zoft/sampler/rademacher.hpp>
 

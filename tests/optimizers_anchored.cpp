@@ -1,4 +1,4 @@
-// What keeps parameters near where they started: a pull, and a bound.
+// The pull and the bound that keep parameters near their start.
 #include <zoft/adapter/blocks.hpp>
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/adapter/subset.hpp>

@@ -1,4 +1,4 @@
-// Optimizers that keep dense state, or none, against the textbook's loops in double.
+// Optimizers that keep dense state, or none, against textbook loops in double.
 #include <zoft/method/meazo.hpp>
 #include <zoft/method/mezo_adam.hpp>
 #include <zoft/method/zo_adamm.hpp>

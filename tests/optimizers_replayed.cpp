@@ -1,4 +1,4 @@
-// Moments that are made again from (step, c), against those that are kept.
+// Moments that are rebuilt from (step, c), against moments that are stored.
 #include <zoft/adapter/blocks.hpp>
 #include <zoft/method/adamezo.hpp>
 #include <zoft/method/mezo_momentum.hpp>

@@ -1,4 +1,4 @@
-// Weights of 8 bits, trained where they are.
+// 8-bit weights, trained where they are.
 #include <algorithm>
 #include <zoft/adapter/full.hpp>
 #include <zoft/adapter/quantised.hpp>

@@ -1,4 +1,4 @@
-// Adapters by which only some tensors move: what rests is neither written nor perturbed, and no noise is made of it.
+// Adapters that move only some tensors. The others are neither written nor perturbed, and no noise is made for them.
 #include <numeric>
 #include <set>
 #include <zoft/adapter/lora.hpp>

@@ -1,4 +1,4 @@
-// The known faults of programs of this field. Each is written down here, and fails what is asked of zoft.
+// The known faults of this field's programs. Each is written out here, and fails a test that zoft passes.
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/mezo.hpp>

@@ -1,4 +1,4 @@
-# One program of all the tests; each test case is a test of ctest.
+# One program with all the tests. Each test case is a test of ctest.
 add_executable(zoft_tests)
 target_link_libraries(zoft_tests PRIVATE zoft_strict)
 target_compile_definitions(zoft_tests PRIVATE ZOFT_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures")
@@ -8,12 +8,12 @@ if(Catch2_VERSION VERSION_GREATER_EQUAL 3)
 else()
   target_link_libraries(zoft_tests PRIVATE Catch2::Catch2)
   target_sources(zoft_tests PRIVATE $<TARGET_OBJECTS:zoft_catch_main>)
-  # A name that finds no test is a failure, as it is with Catch2 3.
+  # A name that matches no test is a failure, as with Catch2 3.
   set(no_tests_is_failure -w NoTests)
 endif()
 
-# Tests of the core, each of a NAME.cpp here. In a unity build the files of one call are compiled as one: what they
-# include, and what they make of it, is most of the work. So the names they declare must differ.
+# Tests of the core, a NAME.cpp here for each name. In a unity build the files of one call are compiled as one, because
+# most of the work is in what they include and instantiate. So the names that they declare must differ.
 set_target_properties(zoft_tests PROPERTIES UNITY_BUILD ${ZOFT_UNITY_BUILD} UNITY_BUILD_MODE GROUP)
 function(zoft_test)
   list(TRANSFORM ARGN APPEND .cpp)
@@ -22,7 +22,7 @@ function(zoft_test)
   set_source_files_properties(${ARGN} PROPERTIES UNITY_GROUP ${first})
 endfunction()
 
-# Tests of what needs zoft::nn.
+# Tests that need zoft::nn.
 function(zoft_nn_test)
   if(TARGET zoft::nn)
     zoft_test(${ARGN})
@@ -60,8 +60,8 @@ foreach(name IN ITEMS adapters_vectors dense_samplers low_rank_samplers optimize
   zoft_test(${name})
 endforeach()
 
-# The methods are compositions of what is tested above, and have no instructions of their own. A few of their tests come
-# to all the memory that they handle, and are what a sanitizer sees of them; the others are of their arithmetic.
+# The methods are compositions of what is tested above, and have no instructions of their own. A few of their tests
+# reach all the memory that they handle; only those are run under sanitizers. The others test their arithmetic.
 if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL arithmetic)
   foreach(name IN ITEMS allocations factored full_tuning learning_samplers subset_adapters)
     zoft_test(${name})
@@ -100,7 +100,7 @@ zoft_nn_test(
   nn_matmul
 )
 
-# What is made of those kernels has no instructions of its own, and takes an emulator a quarter of an hour.
+# The models made from those kernels have no instructions of their own, and take an emulator a quarter of an hour.
 if(ZOFT_MODEL_TESTS)
   zoft_nn_test(
     nn_full_tuning

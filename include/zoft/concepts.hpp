@@ -7,11 +7,12 @@
 ///                   axpy and apply for each piece of what moves; finish; learn
 ///
 /// check() throws std::invalid_argument if an option is out of range: see `require` in core/config.hpp. The engine's
-/// constructor calls it too. rate, trains and at are called any number of times, so they must change nothing. If a loss
-/// or a coefficient is not finite, the step ends before adapt, but it counts: its number is not used again.
+/// constructor calls it too. trains, rate and at are called any number of times, at any point of a step, so they must
+/// change nothing. If a loss or a coefficient is not finite, the step ends before adapt, but it counts: its number is
+/// not used again. zoft::autotune also needs the estimator's epsilon and the optimizer's learning_rate, as data.
 ///
-/// Optional members are found by whether the call that is shown here compiles. Beware: one with other parameters is
-/// taken for absent, without a word.
+/// The engine finds an optional member by whether the call shown here compiles. Beware: it takes one with other
+/// parameters for absent, and says nothing.
 #pragma once
 
 #include <concepts>
@@ -28,16 +29,18 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T, and `first` is 0 where it is left
-/// out. z must be a pure function of (d, index), so that any piece of it can be made again, in any order, and by several
-/// threads at a time. The engine asks it for float and double only, for elements that exist and finite a: then it must
-/// not throw. Make z of a built-in sampler's elements, or of random::word (random/stream.hpp). With E zzᵀ = I, as most
-/// built-in samplers have it, ĝ estimates the gradient, and ε and η mean what they mean there.
+/// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T; without `first`, that is 0. z must
+/// be a pure function of (d, index), so that any piece of it can be made again, in any order, and by several threads at
+/// a time. The engine asks it for float and double only, for elements that exist and finite a: then it must not throw.
+///
+/// z can be made of a built-in sampler's elements, or of random::word (random/stream.hpp). With E zzᵀ = I, as most
+/// built-in samplers have it, ĝ estimates the gradient, and ε and η mean what they mean there. If z's bits are to be
+/// the same with every compiler and flag, round each product and sum by simd::rounded (simd/lanes.hpp).
 ///
 /// Optional:
 ///
 ///     at(d)                  makes once what a direction costs by itself (a norm, say), and returns something with
-///                            axpy(x, a, first), and elements() if z has an end; see zoft::at
+///                            axpy(x, a, first); with elements() too if z has an end; see zoft::at
 ///     applied(d)             the same for the update, where z(d) is only what is evaluated
 ///     start(size, layout)    before the first step: the number of parameters, and their layout, which may be empty
 template <class S, class T>
@@ -106,15 +109,15 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
 ///     queries                   directions a step, q: data, not a function
 ///     evaluations()             points a step
 ///     at(i)                     point i: {query, scale} is θ + scale·z(query), query < q; {} is θ itself
-///     coefficients(losses, c)   losses of all points, in their order -> c (q). A mean over queries divides by q here
+///     coefficients(losses, c)   losses of all points, in their order -> c (q). The sum has no 1/q: put it in c
 ///
 /// Points may depend on the step and on losses told so far, and coefficients on the step: then it has at(i, view) and
-/// coefficients(view, c) instead, see step_view. What `coefficients` remembers of a step is kept if the step is applied.
+/// coefficients(view, c) instead, see step_view. What `coefficients` remembers is kept only if the step is applied.
 ///
 /// Optional:
 ///
-///     ready(view)           if later points depend on earlier losses: how many are known from view.losses, of which
-///                           there are none at first. at(i, view) is then given those of all earlier rounds
+///     ready(view)           if later points depend on earlier losses: how many points view.losses determines. With no
+///                           losses, that is the first round; at(i, view) has at least the losses of earlier rounds
 ///     forwards()            what a step costs, if that is not evaluations()
 ///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)
 ///     check(optimizer)      refuses options of the optimizer that it does not go with
@@ -135,7 +138,7 @@ concept estimator = std::copyable<E> && requires(const E e) {
         requires(E e, const step_view& view, std::span<double> c) { e.coefficients(view, c); });
 
 /// An estimator that another may be made of: it keeps nothing of one step for the next, and knows all its points before
-/// the losses.
+/// the losses. It must have coefficients(view, c), const.
 template <class E>
 concept stateless_estimator = requires(const E& e, const step_view& view, std::span<double> c) {
   e.coefficients(view, c);
@@ -152,7 +155,7 @@ concept stateless_estimator = requires(const E& e, const step_view& view, std::s
 ///
 ///     start<T>(x, layout)   before the first step: all parameters, std::span<const T> as they are stored, so T may be
 ///                           of 16 bits. An optimizer that has it is refused for models without a buffer
-///     resize<T>(n)          called in place of start where the parameters are codes
+///     resize<T>(n)          called in place of start where the parameters are codes: there, state needs this one
 ///     adapt(c)              changes the coefficients, std::span<double>, before anything is made of them
 ///     finish(x)             after the last piece, with all parameters as update::rounded (engine/update/rounded.hpp)
 template <class O>
@@ -181,7 +184,7 @@ concept factored_optimizer = requires {
   typename O::of_core;
 };
 
-/// What an engine takes: one of these, with check() and the learning rate η of a step. Steps count from 0.
+/// What an engine takes: one of these kinds, with check() and rate(step), which is η. Steps count from 0.
 template <class O>
 concept optimizer = std::copyable<O> &&
     (dense_optimizer<O> || replaying_optimizer<O> || factored_optimizer<O>)&&requires(const O c, std::uint32_t step) {
@@ -192,12 +195,12 @@ concept optimizer = std::copyable<O> &&
 /// An adapter whose parameters are the user's own buffer. It has their layout, as data; if that is empty, all of the
 /// buffer moves in every step. What does not move is neither perturbed nor updated, and keeps its bits.
 ///
-/// Optional, also for an adapter that owns:
+/// Optional; the first three also for an adapter that owns:
 ///
-///     check()
-///     trains(tensor)      bool: whether it moves, in every step; without either, all do
-///     trains(layout, d)   std::vector<bool>, one for each tensor: which the step d.step moves. It is asked instead of
-///                         the other, several times a step, and must give the same answer
+///     check()             an option that selects nothing is best refused here: the engine does not
+///     trains(tensor)      bool: whether the tensor moves, in every step
+///     trains(layout, d)   std::vector<bool>, one for each tensor: which of them step d.step moves. If there is one, it
+///                         is asked instead of the other; without either, all tensors move
 ///     restore, rounding   data: see zoft::restore and zoft::rounding
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
@@ -227,12 +230,14 @@ using code_buffer = typename composition::moves_codes<A>::type;
 
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
-/// A::attached. The seed is a zoft::seed, and attach is const.
+/// A::attached. The seed is a zoft::seed.
 ///
-///     parameters()   what is trained, with its starting values. A const one lets users read engine.adapter()
-///     layout()       of these, by reference; `trains` is asked about it
-///     show(c)        what the functor is given in place of candidates c (one at a time, if it returns one loss). Models
-///                    of zoft::nn take an adapter_stack; for a model of one's own, anything, even c itself
+///     parameters()   what is trained, with its starting values. A second one that is const lets users read them by
+///                    engine.adapter(), which is const
+///     layout()       of the parameters, by reference; A's `trains` is asked about it
+///     show(c)        what the functor is given in place of the candidates c; these are one at a time if it returns a
+///                    loss. The built-in transformer takes an adapter_stack. For a model of your own, any type will do,
+///                    and c itself too
 template <class A>
 concept owning_adapter = std::copyable<A> && requires(typename A::attached& attached, const candidates<float> c) {
   { attached.parameters() } -> std::convertible_to<std::span<float>>;

@@ -102,11 +102,11 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   /// One step on x. The functor has one of these forms. The first three give the same parameters, bit for bit, unless
   /// the adapter's `restore` is drifting:
   ///
-  ///     double(std::span<const T>)                    sees the user's span itself, moved to each point in turn; the span
-  ///                                                   comes back even if the functor throws
+  ///     double(std::span<const T>)                    sees the user's span itself, moved to each point in turn; it
+  ///                                                   comes back even if the functor throws, unless drifting
   ///     void(const Candidates&, std::span<double>)    sees candidates (see ask) and writes a loss for each
   ///     double(const Candidate&)                      sees one candidate and returns its loss
-  ///     dual<T>(std::span<const dual<T>>)             sees numbers that carry a derivative; for estimators of exact slopes
+  ///     dual<T>(std::span<const dual<T>>)             sees numbers with a derivative; for estimators of exact slopes
   template <class X, class F>
   requires requires { typename parameters_of<X>; }
   step_report step(X&& x, F&& functor) {

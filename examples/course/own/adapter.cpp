@@ -1,8 +1,9 @@
 // An adapter of your own: it trains the tensors with a given word in their names, one at a time, in turns.
 //
 // A borrowing adapter holds the layout of your buffer and says which tensors a step moves. Perturbations and updates
-// leave all other elements alone. The step's number comes with d, so the choice can change from step to step.
-
+// leave all other elements alone. The choice may depend on d.step, the number of the step, and must be the same each
+// time it is asked.
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string>

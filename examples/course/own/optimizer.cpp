@@ -1,9 +1,10 @@
 // An optimizer of your own: Nesterov's momentum, with a velocity for each parameter.
 //
-// The engine never stores the gradient as a whole. It calls apply once for each piece of the parameters, so state of an
-// optimizer is looked up by where the piece begins: element i of the piece is element p.first + i of the parameters.
-
+// The engine never stores the gradient as a whole. It calls apply once for each piece of the parameters: element i of
+// the piece is element p.first + i of the parameters. Before the first step it calls start, which makes the velocity.
+// Copy the parameters of start exactly: the engine ignores a start that it cannot call.
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <vector>

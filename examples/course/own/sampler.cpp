@@ -1,12 +1,12 @@
 // A sampler of your own: Laplace noise, which has more small and more large elements than normal noise.
 //
 // A sampler is a struct with axpy(x, a, d, first): x[i] += a · z(d)[first + i]. The engine makes z again whenever it
-// needs it, in pieces of its own choice, so z[i] must follow from d and i alone. Here element i is made of the normal
-// elements 4i to 4i + 3, which the built-in sampler makes. Its mean is 0 and its variance 1, as for the built-in ones.
-
+// needs it, in pieces of its own choice, so z[i] must follow from d and i alone. This sampler makes element i of four
+// normal elements, 4i to 4i + 3. Its mean is 0 and its variance is 1, as with most built-in samplers.
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <vector>

@@ -9,8 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Trains 8-bit weights where they are, without a copy in a wider type. The user owns a buffer of std::int8_t, with w =
-/// scale·code and a scale for each row. The functor is shown std::span<const std::int8_t>.
+/// Trains 8-bit weights where they are, without a copy in a wider type. The user owns a buffer of std::int8_t codes.
+/// Each row has a scale: w = scale·code. The functor is shown std::span<const std::int8_t>.
 ///
 ///     points     code ± round(εz/scale), within ±127, and back exactly
 ///     update     16·code + r ← 16·code + r + round(16·Δ/scale), Δ what the optimizer makes of w
@@ -19,8 +19,7 @@ namespace zoft::inline ZOFT_ISA {
 /// costs variance; an ε of one or two scales is best. The second rounding carries its error: the residual r keeps 4
 /// bits of what is less than a code. What is less than that is kept on average, by the same kind of rounding. (Changes
 /// below 2⁻¹⁸ of a code are lost to float.) At a small rate, a logistic regression ends at a loss of 0.797 in float,
-/// 0.795 with 4 bits of residual, 0.801 with 2 and 0.838 with none. Rounding to nearest with none hardly moves it:
-/// 1.74.
+/// 0.795 with 4 bits of residual, 0.801 with 2 and 0.838 with none. Rounding to nearest, with none, hardly moves: 1.74.
 ///
 /// Error feedback on codes is by Xu, Miikkulainen and Qiu 2026, arXiv:2602.03120 (Quantized Evolution Strategies). They
 /// rebuild the residual from earlier steps; here it is stored, in half a byte a parameter. The way back takes another

@@ -1,4 +1,4 @@
-/// A piece of the parameters: optimizers are given one at a time.
+/// The pieces in which optimizers are given the parameters.
 #pragma once
 
 #include <cstddef>

@@ -33,8 +33,7 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The most candidates that a functor is given in one call; 0: all of a step. Larger values need more memory for
-/// copies.
+/// The most candidates that a functor is given in one call; 0: all of a step. More candidates need more memory.
 struct per_call {
   std::size_t value = 0;
 };

@@ -47,8 +47,8 @@ concept carried = requires(Optimizer o, any_function f) {
 ///
 /// The optimizer has turn(g, piece), which turns a tensor's estimate into the direction to descend along. piece.first
 /// counts the core's elements, and piece.owner is the parameters' tensor. An optimizer that needs the core as a matrix,
-/// and P to be an isometry up to a gain, has turn(g, piece, core, gain). If the sampler renews P, the optimizer needs
-/// carry(f), which passes each buffer that is linear in the estimates to f, to be carried over.
+/// and P to be an isometry up to a gain, has turn(g, piece, core, gain) instead. If the sampler renews P, the optimizer
+/// also needs carry(f), which passes each buffer of its state that is linear in the estimates to f.
 template <class Optimizer>
 struct factored {
   using of_core = Optimizer;

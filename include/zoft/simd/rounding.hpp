@@ -9,9 +9,9 @@
 
 namespace zoft::inline ZOFT_ISA::simd {
 
-/// round(value, bits) gives one of value's two neighbours among T's numbers, as a float. For bits drawn evenly from 0 …
-/// 2¹⁶ − 1, value is rounded away from 0 with probability (distance to the neighbour nearer to 0) / (distance between
-/// the two), to within 2⁻¹⁶ (2⁻¹² for half below 2⁻¹⁴). A number of type T, infinity or NaN stays as it is.
+/// round(value, bits) gives one of value's two neighbours among T's numbers, as a float. If bits are drawn evenly from
+/// 0 … 2¹⁶ − 1, it rounds away from 0 with probability (distance to the neighbour nearer to 0) / (distance between the
+/// two), to within 2⁻¹⁶ (2⁻¹² for half below 2⁻¹⁴). A number of type T, infinity or NaN stays as it is.
 template <class T>
 struct stochastic;
 

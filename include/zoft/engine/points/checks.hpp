@@ -36,7 +36,8 @@ inline point first_moved(std::span<const point> points) {
   return {};
 }
 
-/// Refuses a radius at which rounding lets fewer than a hundredth of the `asked` parameters move: `moved` of them.
+/// Refuses the radius `scale` if fewer than a hundredth of the `asked` parameters moved, because rounding left the
+/// others where they are.
 inline void radius(double scale, std::size_t asked, std::size_t moved) {
   if (100 * moved < asked)
     fail("engine: the radius is " + text(scale) + ", and must be larger: rounding to their type leaves " +

@@ -70,13 +70,13 @@ class swept_queue {
 /// numbers. Nearly all distances are 0. Let x' = round(x + y) and x̂ = round(x' − y). If |y| ≪ |x|, x̂ is x, except at
 /// ties and if x' is in a higher binade. The distance is the rounding error of x' in units of x's spacing. It exceeds
 /// 2ᵏ with probability ∝ 2⁻ᵏ, as only x with |x| < 2⁻ᵏ|y| lose so much. (On a grid of integers, rounding could be
-/// undone without any memory. Floats have no such rounding: more of them lie near 0 than around y, so they cannot all
-/// be told apart there.)
+/// undone without any memory. Floats have no such rounding: more of them lie near 0 than around y, so after the move
+/// they cannot all be told apart.)
 ///
-/// So each element takes one bit, which says whether its distance is 0. If it is not, the element also takes a byte;
-/// and if it is outside ±126, also an integer I of the number's size. For weights of standard deviation 0.02 and
-/// perturbations of 0.001 this is 1.4 to 1.7 bits an element in every type, while the entropy of the distances is 0.3
-/// to 0.5 bits. At worst, if all weights are tiny beside their perturbation, it is 9/8 + sizeof(I) bytes an element.
+/// So each element has one bit, which says whether its distance is 0. A distance that is not 0 also takes a byte, and
+/// one outside ±126 an integer I of the number's size besides. For weights of standard deviation 0.02 and perturbations
+/// of 0.001 this is 1.4 to 1.7 bits an element in every type, while the entropy of the distances is 0.3 to 0.5 bits. At
+/// worst, if all weights are tiny beside their perturbation, it is 9/8 + sizeof(I) bytes an element.
 ///
 /// Two bits for each element, with one pattern that means `look in a list`, would take more. Codes as wide as the
 /// largest of their block would take twice as much, because hardly any block of 64 is all 0.

@@ -35,7 +35,7 @@ struct segment {
 /// sweep:
 ///
 ///     value, arithmetic       types of the elements, and of a and z
-///     begin(bytes, moved)     begins a sweep: its pieces have `bytes` bytes of bits, and it moves `moved` elements from θ
+///     begin(bytes, moved)     begins a sweep, whose pieces have `bytes` bytes of bits and which moves `moved` elements
 ///     perturb(x, a, z, s)     θ -> θ + a·z
 ///     recover(x, a, z, s)     θ + a·z -> θ
 ///     turn(x, a, b, z, s)     θ + a·z -> θ + b·z

@@ -1,5 +1,4 @@
-/// What an engine trains, as the engine goes over it: a buffer, codes, or the weights that a model keeps in its own
-/// way.
+/// What an engine trains, in the form that it goes over: a buffer, codes, or the weights that a model keeps itself.
 #pragma once
 
 #include <algorithm>

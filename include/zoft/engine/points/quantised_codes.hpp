@@ -24,7 +24,7 @@ class quantised_codes {
   using value = std::int8_t;
   using arithmetic = float;
 
-  /// Called before the first step. Scales are those of all rows, tensor by tensor.
+  /// Called before the first step, with the scales of all rows, tensor by tensor.
   void start(const layout& shape, std::span<const float> scales) {
     scales_.assign(scales.begin(), scales.end());
     std::size_t row = 0;

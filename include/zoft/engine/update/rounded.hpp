@@ -26,7 +26,7 @@ struct tally {
   double share() const { return moved >= asked ? 1.0 : static_cast<double>(moved) / static_cast<double>(asked); }
 };
 
-/// Rounds wide (n), elements first, first + 1, …, to numbers of type T. They stay stored as floats.
+/// Rounds wide (n), elements first, first + 1, …, to numbers of type T, still held as floats.
 template <class T>
 void round_stochastic(std::span<float> wide, std::uint64_t first, random::rounding_words words) {
   std::uint16_t drawn[most];

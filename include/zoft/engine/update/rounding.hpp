@@ -9,7 +9,7 @@ namespace zoft::inline ZOFT_ISA {
 enum class rounding {
   stochastic,  ///< up or down at random, to one of the two neighbours: the mean is what the optimizer asked for. At
                ///< spacing s a change Δ has variance |Δ|(s − |Δ|), the least possible without bias or memory
-  nearest,  ///< to the nearer neighbour: changes of less than half a spacing are lost
+  nearest,     ///< to the nearer neighbour: changes of less than half a spacing are lost
 };
 
 /// The adapter's choice, or stochastic if it has none.
