@@ -29,6 +29,11 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// Stands for the parameters that an optimizer's finish is given, which are a template's argument.
+namespace composition {
+struct any_parameters {};
+}  // namespace composition
+
 /// What z looks like. axpy does x[i] += a · z(d)[first + i] for numbers of type T; without `first`, that is 0. z must
 /// be a pure function of (d, index), so that any piece of it can be made again, in any order, and by several threads at
 /// a time. The engine asks it for float and double only, for elements that exist and finite a: then it must not throw.
@@ -170,6 +175,12 @@ concept replaying_optimizer = requires(const O o) {
   { o.replays() } -> std::convertible_to<std::size_t>;
 };
 
+/// One that goes over all parameters once more after the last piece: finish(x).
+template <class O>
+concept finishing_optimizer = requires(O o, const composition::any_parameters& x) {
+  o.finish(x);
+};
+
 /// One that keeps nothing, so that pieces may be applied in any order, and several at a time, from several threads. It
 /// says so by static constexpr bool elementwise = true.
 template <class O>
@@ -213,21 +224,6 @@ concept coded_adapter = borrowing_adapter<A> && requires {
   requires std::same_as<typename A::buffer::value, C>;
 };
 
-/// What moves the buffer of a coded adapter; nothing where the adapter is none.
-namespace composition {
-template <class A>
-struct moves_codes {
-  struct type {};
-};
-template <class A>
-requires requires { typename A::buffer; }
-struct moves_codes<A> {
-  using type = typename A::buffer;
-};
-}  // namespace composition
-template <class A>
-using code_buffer = typename composition::moves_codes<A>::type;
-
 /// An adapter that makes parameters of its own for a model, and shows the functor what each candidate adds to it. What
 /// it becomes by attach(model, seed) or, where that is not well formed, by attach(model.layout(), seed), has the type
 /// A::attached. The seed is a zoft::seed.
@@ -267,23 +263,8 @@ concept weighted_model = requires(M& model, const M& read, const std::vector<boo
 template <class A>
 concept adapter = borrowing_adapter<A> || owning_adapter<A>;
 
-/// Policies that do not go together say so: if any of them has a static constexpr void
-/// compose<Sampler, Estimator, Adapter, Optimizer>(), it is called, and may hold static assertions.
-namespace composition {
-template <class Sampler, class Estimator, class Adapter, class Optimizer>
-constexpr void check() {
-  static_assert(!(learning_sampler<Sampler, float> && replaying_optimizer<Optimizer>),
-                "the optimizer makes earlier directions again, and the sampler's change with what it learns");
-  const auto one = []<class P>(std::type_identity<P>) {
-    if constexpr (requires { P::template compose<Sampler, Estimator, Adapter, Optimizer>(); })
-      P::template compose<Sampler, Estimator, Adapter, Optimizer>();
-  };
-  one(std::type_identity<Sampler>{});
-  one(std::type_identity<Estimator>{});
-  one(std::type_identity<Adapter>{});
-  one(std::type_identity<Optimizer>{});
-}
-}  // namespace composition
+// Policies that do not go together say so: if any of them has a static constexpr void
+// compose<Sampler, Estimator, Adapter, Optimizer>(), it is called, and may hold static assertions.
 
 /// An estimator that asks for numbers that carry their derivative along a direction, and a functor of such.
 template <class E>

@@ -46,9 +46,14 @@ struct quantised {
     static_assert(stateless_sampler<Sampler>, "quantised: the sampler looks at the weights, and these are codes");
     static_assert(dense_optimizer<Optimizer> || replaying_optimizer<Optimizer>,
                   "quantised: the optimizer must take a piece of the weights at a time");
+    static_assert(!finishing_optimizer<Optimizer>,
+                  "quantised: the optimizer goes over the weights once more, and these are codes");
     static_assert(
-        !requires(Optimizer o, std::span<float> x) { o.template finish<float>(x); },
-        "quantised: the optimizer goes over the weights once more, and these are codes");
+        !requires(Optimizer o, std::span<const float> x, const zoft::layout& shape) {
+          o.template start<float>(x, shape);
+        } || requires(Optimizer o, std::size_t size) { o.template resize<float>(size); },
+        "quantised: the optimizer looks at the weights when it starts, and these are codes: it must have resize<A>(n), "
+        "too");
     static_assert(!tangent_estimator<Estimator>, "quantised: codes carry no derivatives");
   }
 };

@@ -15,6 +15,7 @@
 #include "../core/number.hpp"
 #include "../core/report.hpp"
 #include "../random/drawn.hpp"
+#include "composition.hpp"
 #include "directions/at.hpp"
 #include "directions/step_directions.hpp"
 #include "points/checks.hpp"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "../concepts.hpp"
 #include "../core/buffers.hpp"
 #include "../core/extent.hpp"
 #include "../engine/update/update.hpp"
@@ -73,7 +74,7 @@ struct anchored {
   /// Called after the last piece.
   template <class X>
   void finish(const X& x) {
-    if constexpr (requires { optimizer.finish(x); }) optimizer.finish(x);
+    if constexpr (finishing_optimizer<Optimizer>) optimizer.finish(x);
     if (radius > 0) project(x);
     moved.clear();
   }

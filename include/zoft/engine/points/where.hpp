@@ -14,6 +14,9 @@ namespace zoft::inline ZOFT_ISA::estimation {
 template <number T, class E>
 std::optional<point> where(const E& e, std::size_t i, const step_view& told) {
   const point p = at(e, i, told);
+  if (p.query >= e.queries)
+    fail("engine: the estimator's point " + text(i) + " lies along direction " + text(p.query) + ", and a step has " +
+         text(static_cast<std::size_t>(e.queries)));
   const auto rounded = static_cast<double>(static_cast<arithmetic_t<T>>(p.scale));
   if (i >= ready(e, {told.name, told.rate, {}})) return is_finite(rounded) ? std::optional(p) : std::nullopt;
   if ((p.scale != 0 && rounded == 0) || !is_finite(rounded))

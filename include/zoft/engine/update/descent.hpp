@@ -50,7 +50,7 @@ update::tally descend(const X& x, std::span<const extent> parts, Optimizer& opti
                  return asked;
                });
     const update::tally result = rounding.counted();
-    if constexpr (requires { optimizer.finish(all); }) {
+    if constexpr (finishing_optimizer<Optimizer>) {
       if constexpr (requires { x.along(); }) {
         const parameters::buffer<typename X::value_type> back{x.values};
         optimizer.finish(update::rounded(back, rounding));
