@@ -11,8 +11,8 @@
 /// change nothing. If a loss or a coefficient is not finite, the step ends before adapt, but it counts: its number is
 /// not used again. zoft::autotune also needs the estimator's epsilon and the optimizer's learning_rate, as data.
 ///
-/// The engine finds an optional member by whether the call shown here compiles. Beware: it takes one with other
-/// parameters for absent, and says nothing.
+/// The engine finds an optional member by whether the call shown here compiles. A start, learn, ready, trains, adapt or
+/// finish with other parameters, which would never be called, is refused by the compiler (engine/composition.hpp).
 #pragma once
 
 #include <concepts>

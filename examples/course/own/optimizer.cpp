@@ -2,7 +2,7 @@
 //
 // The engine never stores the gradient as a whole. It calls apply once for each piece of the parameters: element i of
 // the piece is element p.first + i of the parameters. Before the first step it calls start, which makes the velocity.
-// Copy the parameters of start exactly: the engine ignores a start that it cannot call.
+// A start with other parameters would never be called, and so does not compile.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>

@@ -20,4 +20,7 @@ struct piece {
   std::uint32_t step = 0;         ///< which step this is, from 0
 };
 
+/// Of each 1024 elements, the first 64 are counted for step_report::moved. Counting all would take a tenth of a step.
+inline constexpr std::size_t counted_every = 1024, counted_together = 64;
+
 }  // namespace zoft::inline ZOFT_ISA::update

@@ -21,8 +21,9 @@ struct step_report {
   std::vector<double> projected_gradients;  ///< slope along each direction: q times the coefficients of ĝ = Σ cᵢzᵢ
   double learning_rate = 0;                 ///< the rate that the schedule gave for this step
   std::size_t evaluations = 0;              ///< losses evaluated
-  double moved = 0;  ///< share of the parameters with a non-zero estimate that the update has changed: the others got
-                     ///< less than their type can hold. 0 if the step was not applied
+  double moved = 0;  ///< share of the parameters with a non-zero estimate whose value the update changed; for the
+                     ///< others the change was too small for their type. Of each 1024 parameters 64 are counted. 0 if
+                     ///< the step was not applied
   zoft::status status = zoft::status::ok;
 };
 

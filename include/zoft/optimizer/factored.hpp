@@ -6,8 +6,8 @@
 #include "../concepts.hpp"
 #include "../core/buffers.hpp"
 #include "../core/extent.hpp"
+#include "../engine/update/rounded.hpp"
 #include "../engine/update/update.hpp"
-#include "../simd/rounding.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -106,7 +106,7 @@ struct factored {
       A g[update::most] = {};
       const std::span<A> made(g, piece.size());
       basis.embed(std::span<const A>(e), made, first);
-      const std::size_t asked = simd::count_nonzero(g, made.size());
+      const std::size_t asked = update::count_asked<A>(first, made);
       update::descend<A>(piece, made, {first, owner, rate, d.step}, optimizer.decay, optimizer.decays);
       return asked;
     });

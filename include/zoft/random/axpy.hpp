@@ -21,6 +21,7 @@ template <number T>
     const simd::f64 scale = a - simd::f64{};
     simd::f64 wide[2];
     simd::widen(z, wide);
+#pragma GCC unroll 2
     for (std::size_t i = 0; i < 2; ++i)
       simd::store(x + i * width, simd::multiply_add(scale, wide[i], simd::load<simd::f64>(x + i * width)));
   } else {
@@ -56,6 +57,7 @@ template <number T, number Z>
     axpy(x, a, pair[0], pair[1]);
   } else {
     const simd::f64 scale = a - simd::f64{};
+#pragma GCC unroll 4
     for (std::size_t i = 0; i < axpy_step; i += simd::lanes / 2)
       simd::store(x + i, simd::multiply_add(scale, simd::load<simd::f64>(z + i), simd::load<simd::f64>(x + i)));
   }
@@ -86,6 +88,7 @@ struct written {  ///< x ← z, of float or double
     if constexpr (std::is_same_v<A, double>) {
       simd::f64 wide[2];
       simd::widen(z, wide);
+#pragma GCC unroll 2
       for (std::size_t i = 0; i < 2; ++i) simd::store(x + i * simd::lanes / 2, wide[i]);
     } else {
       simd::store(x, z);

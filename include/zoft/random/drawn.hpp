@@ -112,8 +112,10 @@ class drawn {
       finish(transform, z);
       T* const at = x.data() + v / vectors * tile_words + v % vectors * simd::lanes;
       if constexpr (vectors == 1) {
+#pragma GCC unroll 2
         for (std::size_t j = 0; j < 4; j += 2) f(at + j * tile_blocks, z[j], z[j + 1]);
       } else {
+#pragma GCC unroll 4
         for (std::size_t j = 0; j < 4; ++j) f(at + j * tile_blocks, z[j]);
       }
       now = next.words();
@@ -137,6 +139,7 @@ class drawn {
   [[gnu::always_inline]] void finish(const Transform& transform, simd::f32 (&z)[4]) const {
     transform.finish(z);
     if constexpr (std::is_same_v<Scaling, scaled>)
+#pragma GCC unroll 4
       for (simd::f32& v : z) v = simd::rounded<simd::f32>(scaling_.value * v);
   }
 

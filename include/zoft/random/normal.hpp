@@ -13,6 +13,7 @@ class normal {
   [[gnu::always_inline]] explicit normal(const block_words& words)
       : pair_{{words.w[0], words.w[1]}, {words.w[2], words.w[3]}} {}
   [[gnu::always_inline]] void step(std::size_t i) {
+#pragma GCC unroll 2
     for (box_muller& p : pair_) p.step(i);
   }
   [[gnu::always_inline]] void finish(simd::f32 (&z)[4]) const {

@@ -80,6 +80,7 @@ class source {
     [[gnu::always_inline]] blocks(source& from, std::uint64_t first) : from_(from) {
       if (first >> 32 != from.upper_) from.share(first >> 32);
       u64 twice{};
+#pragma GCC unroll 8
       for (std::size_t i = 0; i < simd::lanes / 2; ++i) twice[i] = 2 * i;
       c_[0][0] = splat(first & 0xffffffffu) + twice;
       c_[1][0] = c_[0][0] + 1;
@@ -89,6 +90,7 @@ class source {
     [[gnu::always_inline]] void step(std::size_t i) {
       const u64 m0 = splat(std::uint64_t{philox::multiplier[0]}), m1 = splat(std::uint64_t{philox::multiplier[1]});
       const u64 k0 = splat(from_.keys_[2 * i]), k1 = splat(from_.keys_[2 * i + 1]);
+#pragma GCC unroll 2
       for (u64(&c)[4] : c_) {
         if (i == 0) {
           c[3] = multiply_low_halves(c[0], m0);

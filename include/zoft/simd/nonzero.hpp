@@ -50,6 +50,7 @@ struct packed {
 }
 [[gnu::always_inline]] inline __m512i saturated(const std::int64_t* from) {
   std::int8_t bytes[word_bits];
+#pragma GCC unroll 8
   for (std::size_t i = 0; i < word_bits; i += 8)
     _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes + i), _mm512_maskz_cvtsepi64_epi8(0xff, load<__m512i>(from + i)));
   return load<__m512i>(bytes);
@@ -73,9 +74,11 @@ template <integer_lane I>
   packed result{0, false};
 #if defined(__SSE2__)
   if constexpr (sizeof(I) <= 4) {
+#pragma GCC unroll 4
     for (std::size_t i = 0; i < word_bits; i += 16) {
       // Saturation never makes a nonzero value 0.
       __m128i narrow[2];
+#pragma GCC unroll 2
       for (std::size_t j = 0; j < 2; ++j) {
         if constexpr (sizeof(I) == 2)
           narrow[j] = load<__m128i>(from + i + 8 * j);

@@ -79,6 +79,7 @@ requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
   using half_of_it [[gnu::vector_size(register_bytes / 2)]] = float;
   half_of_it part[2];
   std::memcpy(part, &value, sizeof value);
+#pragma GCC unroll 2
   for (std::size_t i = 0; i < 2; ++i) pair[i] = __builtin_convertvector(part[i], f64);
 }
 

@@ -93,17 +93,20 @@ class floating {
     random::axpy(x, a, z);
     copy(back, x);
     random::axpy(back, -a, z);
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < step; j += width)
       simd::store(missed + j, simd::load<modular>(theta + j) - simd::load<modular>(back + j));
   }
   [[gnu::always_inline]] static void recover_step(T* x, arithmetic a, const arithmetic* z, const pattern* missed) {
     random::axpy(x, -a, z);
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < step; j += width)
       simd::store(x + j, simd::load<modular>(x + j) + simd::load<modular>(missed + j));
   }
   /// Copies a vector at a time: GCC then keeps the arrays in registers. If they were copied whole, it would keep them
   /// in memory.
   [[gnu::always_inline]] static void copy(T* to, const T* from) {
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < step; j += width) simd::store(to + j, simd::load<modular>(from + j));
   }
 

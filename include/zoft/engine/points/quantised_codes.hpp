@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../../core/layout.hpp"
+#include "../../core/piece.hpp"
 #include "../../random/symmetric.hpp"
 #include "misses.hpp"
 #include "moved_buffer.hpp"
@@ -90,7 +91,7 @@ class quantised_codes {
       const float change = simd::rounded(16 * simd::rounded(simd::rounded(after[i] - before[i]) / scale[i]));
       const int from = 16 * x[i] + residual(s.first + i);
       const int sixteenths = std::clamp(from + nearest(change, noise[i], 4096), -16 * most - 8, 16 * most + 7);
-      codes_moved_ += sixteenths != from;
+      codes_moved_ += sixteenths != from && (s.first + i) % update::counted_every < update::counted_together;
       // To the nearest multiple of 16, halves up. The residual is what is left, −8 … 7.
       const int code = (sixteenths + 8) >> 4;
       x[i] = static_cast<value>(code);

@@ -41,6 +41,25 @@ void round_stochastic(std::span<float> wide, std::uint64_t first, random::roundi
     wide[i] = simd::stochastic<T>::round(simd::splat(wide[i]), simd::splat(std::uint32_t{drawn[i]}))[0];
 }
 
+/// Calls f(i, n) for each run of counted elements, first + i … first + i + n − 1, among the `size` from `first` on.
+template <class F>
+void for_each_sample(std::uint64_t first, std::size_t size, F f) {
+  for (std::size_t i = 0; i < size;) {
+    const auto skip = static_cast<std::size_t>((first + i) % counted_every);
+    if (skip < counted_together) f(i, std::min(counted_together - skip, size - i));
+    i += counted_every - skip;
+  }
+}
+
+/// How many of the counted elements have an estimate g (n) that is not 0.
+template <class A>
+std::size_t count_asked(std::uint64_t first, std::span<const A> g) {
+  std::size_t result = 0;
+  for_each_sample(first, g.size(),
+                  [&](std::size_t i, std::size_t n) { result += simd::count_nonzero(g.data() + i, n); });
+  return result;
+}
+
 /// Rounds the updates of one run. The random bits for an element depend on (seed, step, pass, element) alone, so the
 /// result is the same for pieces of any size, in any order, on any number of threads.
 class update_rounding {
@@ -62,8 +81,8 @@ class update_rounding {
   tally counted() const { return {asked_, moved_}; }
 
   /// Updates x (n), elements first, first + 1, …, by f(std::span<A>), which changes them in T's arithmetic A and
-  /// returns how many should move. They are then rounded to T or, if T is float, to the type that the owner keeps them
-  /// as.
+  /// returns how many should move: see count_asked. They are then rounded to T or, if T is float, to the type that the
+  /// owner keeps them as.
   template <class T, class Owner, class F>
   void apply(std::span<T> x, std::uint64_t first, const Owner& owner, const tensor* of, F f) {
     using A = arithmetic_t<T>;
@@ -76,7 +95,8 @@ class update_rounding {
     } else {
       piece = x;
     }
-    std::copy(piece.begin(), piece.end(), before);
+    for_each_sample(first, piece.size(),
+                    [&](std::size_t i, std::size_t n) { std::copy_n(piece.data() + i, n, before + i); });
     asked_.fetch_add(f(piece), std::memory_order_relaxed);
     if constexpr (sizeof(T) == 2) {
       round<T>(piece, first);
@@ -86,7 +106,11 @@ class update_rounding {
       if (kept == nn::dtype::bf16) round<bfloat16>(piece, first);
       if (kept == nn::dtype::f16) round<half>(piece, first);
     }
-    moved_.fetch_add(simd::count_changed(before, piece.data(), piece.size()), std::memory_order_relaxed);
+    std::size_t moved = 0;
+    for_each_sample(first, piece.size(), [&](std::size_t i, std::size_t n) {
+      moved += simd::count_changed(before + i, piece.data() + i, n);
+    });
+    moved_.fetch_add(moved, std::memory_order_relaxed);
   }
 
  private:
