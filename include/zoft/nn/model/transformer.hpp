@@ -15,6 +15,7 @@
 #include "criterion.hpp"
 #include "decoder.hpp"
 #include "layerwise.hpp"
+#include "loaded_weights.hpp"
 #include "model_additions.hpp"
 #include "task.hpp"
 
@@ -40,14 +41,10 @@ class transformer {
         angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing),
         pool_(o.threads),
         kept_(o.activation_cache) {
-    make_room(from, o.weights);
-    std::vector<float> values;
-    w_.for_each([&](const std::string& name, auto& at, std::size_t first, std::size_t rows) {
-      const std::size_t columns = nn::weights::columns(at);
-      values.resize(rows * columns);
-      from.read(name, columns == 1 ? std::vector{rows} : std::vector{rows, columns}, values);
-      nn::weights::write(at, first, values);
-    });
+    loaded_weights all = load_weights(from, c_, o.weights);
+    w_ = std::move(all.values);
+    linears_ = std::move(all.linears);
+    norms_ = std::move(all.norms);
   }
 
   const config& shape() const { return c_; }
@@ -329,44 +326,6 @@ class transformer {
   }
 
   model_additions prepare(const adapter_stack& stack) const { return {w_, linears_, norms_, stack}; }
-
-  void make_room(const io::checkpoint& from, dtype type) {
-    const std::size_t queries = c_.heads * c_.head_dim, keys = c_.kv_heads * c_.head_dim;
-    const dtype words = bits_of(type) < 8 ? dtype::i8 : type;
-    w_.embedding = packed_matrix(c_.vocabulary, c_.dim, words);
-    if (!c_.tied_head) w_.head = packed_matrix(c_.vocabulary, c_.dim, words);
-    w_.final_norm.resize(c_.dim);
-    for (std::size_t layer = 0; layer < c_.layers; ++layer) {
-      const std::string name = "model.layers." + text(layer) + ".";
-      const auto make = [&](std::size_t in, std::initializer_list<std::pair<const char*, std::size_t>> parts) {
-        linear l;
-        std::size_t out = 0;
-        bool biased = false;
-        for (const auto& [part, size] : parts) {
-          l.parts.push_back({name + part, out, size});
-          linears_.add(name + part, size, in);
-          biased = biased || from.find(name + part + ".bias").has_value();
-          out += size;
-        }
-        l.weight = packed_matrix(out, in, type);
-        if (biased) l.bias.resize(out);
-        return l;
-      };
-      block& b = w_.blocks.emplace_back();
-      b.attention_norm.resize(c_.dim);
-      b.mlp_norm.resize(c_.dim);
-      b.attention = name + "self_attn";
-      b.attention_norm_name = name + "input_layernorm";
-      b.mlp_norm_name = name + "post_attention_layernorm";
-      norms_.add(b.attention_norm_name, c_.dim);
-      norms_.add(b.mlp_norm_name, c_.dim);
-      b.qkv = make(c_.dim, {{"self_attn.q_proj", queries}, {"self_attn.k_proj", keys}, {"self_attn.v_proj", keys}});
-      b.output = make(queries, {{"self_attn.o_proj", c_.dim}});
-      b.gate_up = make(c_.dim, {{"mlp.gate_proj", c_.hidden}, {"mlp.up_proj", c_.hidden}});
-      b.down = make(c_.hidden, {{"mlp.down_proj", c_.dim}});
-    }
-    norms_.add(final_norm_name, c_.dim);
-  }
 
   config c_;
   rotary angles_;
