@@ -138,6 +138,16 @@ TEMPLATE_TEST_CASE("rounding: what is no ordinary number stays as it is", "[roun
   }
 }
 
+TEST_CASE("rounding: a finite number becomes infinite only where rounding to nearest makes it so", "[rounding]") {
+  for (const std::uint32_t bits : {0u, 0x8000u, 0xffffu}) {
+    CHECK(half(rounded<half>(65504.0f, bits)).bits == 0x7bff);
+    CHECK(half(rounded<half>(65519.0f, bits)).bits == 0x7bff);
+    CHECK(half(rounded<half>(65520.0f, bits)).bits == 0x7c00);
+    CHECK(bfloat16(rounded<bfloat16>(0x1.fep127f, bits)).bits == 0x7f7f);
+    CHECK(bfloat16(rounded<bfloat16>(0x1.fefffep127f, bits)).bits == 0x7f7f);
+  }
+}
+
 TEST_CASE("rounding: an element's random bits depend on nothing but its name", "[rounding]") {
   std::vector<std::uint16_t> whole(1000), piece;
   const zoft::direction d{42, 7, 1};

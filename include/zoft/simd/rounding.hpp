@@ -11,7 +11,8 @@ namespace zoft::inline ZOFT_ISA::simd {
 
 /// round(value, bits) gives one of value's two neighbours among T's numbers, as a float. If bits are drawn evenly from
 /// 0 … 2¹⁶ − 1, it rounds away from 0 with probability (distance to the neighbour nearer to 0) / (distance between the
-/// two), to within 2⁻¹⁶ (2⁻¹² for half below 2⁻¹⁴). A number of type T, infinity or NaN stays as it is.
+/// two), to within 2⁻¹⁶ (2⁻¹² for half below 2⁻¹⁴). A number of type T stays as it is, and so does what lies beyond T's
+/// largest number, infinity and NaN among it.
 template <class T>
 struct stochastic;
 
@@ -19,24 +20,27 @@ template <>
 struct stochastic<bfloat16> {
   [[gnu::always_inline]] static f32 round(f32 value, u32 bits) {
     const u32 word = (u32)value;
-    const u32 nan = (u32)((word & 0x7fffffffu) > splat(0x7f800000u));
+    const u32 beyond = (u32)((word & 0x7fffffffu) > splat(largest));
     // A carry out of the lower half adds one spacing, also into the next binade.
-    return (f32)((word & nan) | ((word + bits) & 0xffff0000u & ~nan));
+    return (f32)((word & beyond) | ((word + bits) & 0xffff0000u & ~beyond));
   }
   /// The reference: one number, from the definition.
   static float reference(float value, std::uint32_t bits) {
     const auto word = std::bit_cast<std::uint32_t>(value);
-    if ((word & 0x7fffffffu) > 0x7f800000u) return value;
+    if ((word & 0x7fffffffu) > largest) return value;
     return std::bit_cast<float>((word & 0xffffu) + bits < 0x10000u ? word & 0xffff0000u
                                                                    : (word & 0xffff0000u) + 0x10000u);
   }
+
+ private:
+  static constexpr std::uint32_t largest = 0x7f7f0000u;  // as a float
 };
 
 template <>
 struct stochastic<half> {
   [[gnu::always_inline]] static f32 round(f32 value, u32 bits) {
     const u32 word = (u32)value, sign = word & 0x80000000u, magnitude = word ^ sign;
-    const u32 nan = (u32)(magnitude > splat(0x7f800000u));
+    const u32 beyond = (u32)(magnitude > splat(largest));
     const u32 normal = (magnitude + (bits >> 3)) & ~0x1fffu;
     // Below 2⁻¹⁴ the spacing is 2⁻²⁴. Floats from 0.5 to 1 have the same spacing, so adding 0.75 rounds to it. An
     // offset of less than half a spacing, symmetrical about 0, makes that random and leaves multiples of the spacing as
@@ -45,12 +49,12 @@ struct stochastic<half> {
     const f32 tiny = rounded<f32>(rounded<f32>(rounded<f32>((f32)magnitude + rounded<f32>(offset)) + 0.75f) - 0.75f);
     const u32 is_tiny = (u32)(magnitude < splat(0x38800000u));
     const u32 result = (is_tiny & (u32)tiny) | (~is_tiny & normal);
-    return (f32)((word & nan) | ((result | sign) & ~nan));
+    return (f32)((word & beyond) | ((result | sign) & ~beyond));
   }
   static float reference(float value, std::uint32_t bits) {
     const auto word = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t sign = word & 0x80000000u, magnitude = word ^ sign;
-    if (magnitude > 0x7f800000u) return value;
+    if (magnitude > largest) return value;
     if (magnitude >= 0x38800000u) return std::bit_cast<float>(((magnitude + (bits >> 3)) & ~0x1fffu) | sign);
     // In spacings: the whole part, and one more if the fraction and the random bits together exceed 1.
     const double spacings = static_cast<double>(std::bit_cast<float>(magnitude)) * 0x1p24;
@@ -58,6 +62,9 @@ struct stochastic<half> {
     const double up = spacings - whole + ((bits >> 4) + 0.5) * 0x1p-12 > 1;
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(static_cast<float>((whole + up) * 0x1p-24)) | sign);
   }
+
+ private:
+  static constexpr std::uint32_t largest = 0x477fe000u;  // 65504, as a float
 };
 
 /// How many of n numbers differ in any bit between `before` and `after`. T is float or double.
