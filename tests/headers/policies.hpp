@@ -5,6 +5,7 @@
 #include <zoft/concepts.hpp>
 #include <zoft/core/schedule.hpp>
 #include <zoft/estimator/one_sided.hpp>
+#include <zoft/optimizer/factored.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/sampler/gaussian.hpp>
 
@@ -28,9 +29,10 @@ consteval bool is_estimator() {
   return is_estimator<P<zoft::one_sided>>();
 }
 
+// One for matrices has no apply of its own: factored makes an optimizer of it.
 template <class P>
 consteval bool is_optimizer() {
-  return zoft::optimizer<P>;
+  return zoft::optimizer<P> || zoft::composition::spectral<P>;
 }
 template <template <class...> class P>
 consteval bool is_optimizer() {
