@@ -95,7 +95,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   }
 
   /// Checks what may have changed since the last step. Before the first step, also starts the policies that keep state.
-  template <class X>
+  template <parameters::trained X>
   void begin(const X& x) {
     using T = typename X::value_type;
     static_assert(parameters::is_codes<X> || std::is_empty_v<code_buffer<Adapter>>,
@@ -123,7 +123,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
 
   /// Points first … first + count − 1, given the losses of the points before them. Empty if one of these points is not
   /// finite.
-  template <class X>
+  template <parameters::trained X>
   std::vector<point> places(const X&, std::size_t first, std::size_t count, std::span<const double> losses) const {
     std::vector<point> result;
     for (std::size_t i = first; i < first + count; ++i) {
@@ -135,7 +135,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   }
 
   /// The points in the form that a functor is shown.
-  template <class X>
+  template <parameters::trained X>
   auto shown(const X& x, const std::vector<point>& points) {
     using T = typename X::value_type;
     static_assert(!parameters::is_codes<X>,
@@ -154,7 +154,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   }
 
   /// A step that moves x to each point in turn.
-  template <class X, class F>
+  template <parameters::trained X, class F>
   step_report walk(const X& x, F& functor) {
     using T = typename X::value_type;
     auto& buffer = [&]() -> auto& {
@@ -177,7 +177,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   }
 
   /// A step that shows candidates, as many at a time as the functor and per_call allow.
-  template <class X, class F>
+  template <parameters::trained X, class F>
   step_report stacked_step(const X& x, F& functor) {
     using shown_type = decltype(shown(x, {}));
     constexpr bool batches = batch_objective<F, shown_type>;
@@ -200,7 +200,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   }
 
   /// A step from exact slopes.
-  template <class X, class F>
+  template <parameters::trained X, class F>
   step_report tangent_step(const X& x, F& functor) {
     using T = typename X::value_type;
     static_assert(
@@ -213,7 +213,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return report;
   }
 
-  template <class X>
+  template <parameters::trained X>
   step_report update(const X& x, std::span<const double> losses) {
     using T = typename X::value_type;
     const zoft::direction now = direction(step_, 0);

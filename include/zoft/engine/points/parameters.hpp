@@ -22,6 +22,14 @@ namespace zoft::inline ZOFT_ISA {
 
 namespace parameters {
 
+/// What is trained: size() numbers of value_type, wherever they are and whoever owns them. All that the engine does is
+/// written in terms of this.
+template <class X>
+concept trained = requires(const X& x) {
+  requires number<typename X::value_type>;
+  { x.size() } -> std::convertible_to<std::size_t>;
+};
+
 /// A buffer's numbers. T may be const.
 template <class T>
 struct buffer {

@@ -17,7 +17,7 @@ namespace zoft::inline ZOFT_ISA {
 
 /// x ← optimizer(x, Σ cᵢzᵢ) in the parts that a step moves. x has a type of zoft::parameters; `past` holds the earlier
 /// steps for a replaying optimizer. Returns how many parameters should have moved, and how many did.
-template <class X, class Optimizer, class Sampler, class Past>
+template <parameters::trained X, class Optimizer, class Sampler, class Past>
 update::tally descend(const X& x, std::span<const extent> parts, Optimizer& optimizer, const Sampler& sampler,
                       step_directions<Sampler>& directions, const Past& past, direction step, std::span<const double> c,
                       double rate, update::update_rounding& rounding) {
