@@ -20,6 +20,7 @@ EOF
 echo '#include <zoft/mezo.hpp>' >"$folder/mezo.cpp"
 echo '#include <zoft/prge.hpp>' >"$folder/prge.cpp"
 echo '#include <zoft/zoft.hpp>' >"$folder/everything.cpp"
+echo '#include <zoft/nn/transformer.hpp>' >"$folder/transformer.cpp"
 cat >"$folder/mezo_step.cpp" <<'EOF'
 #include <zoft/mezo.hpp>
 double step(std::span<float> weights, double (*loss)(std::span<const float>)) {
@@ -32,10 +33,10 @@ EOF
 printf '%-10s %-22s %8s %10s\n' compiler file seconds 'code bytes'
 for compiler; do
   command -v "$compiler" >/dev/null 2>&1 || { echo "SKIPPED $compiler: not installed"; continue; }
-  for file in nothing standard mezo prge everything mezo_step; do
+  for file in nothing standard mezo prge everything transformer mezo_step; do
     least=
     for turn in 1 2 3 4 5; do
-      seconds=$({ LC_ALL=C bash -c "TIMEFORMAT='%U %S'; time $compiler -std=c++20 -O2 -march=native -I '$include' -c '$folder/$file.cpp' -o '$folder/$file.o'"; } 2>&1 |
+      seconds=$({ LC_ALL=C bash -c "TIMEFORMAT='%U %S'; time $compiler -std=c++20 -O2 -march=native -I '$include' -isystem /usr/include/eigen3 -c '$folder/$file.cpp' -o '$folder/$file.o'"; } 2>&1 |
         awk '{ print $1 + $2 }')
       least=$(printf '%s\n' $least "$seconds" | sort -n | head -n 1)
     done
