@@ -32,6 +32,8 @@
 
 #include "core_support.hpp"
 
+using core_test::value;
+
 namespace {
 
 std::atomic<bool> counting{false};
@@ -215,11 +217,6 @@ TEST_CASE("memory: no method that needs none has a buffer of the parameters' siz
 }
 
 namespace {
-
-template <class T>
-double value(T x) {
-  return static_cast<double>(static_cast<zoft::arithmetic_t<T>>(x));
-}
 
 // What four steps allocate at once, besides the weights, which they move.
 template <class T, class Adapter>

@@ -42,6 +42,12 @@ std::vector<pattern<T>> bits(const std::vector<T>& x) {
   return result;
 }
 
+/// One number of any storage as a double.
+template <class T>
+double value(T x) {
+  return static_cast<double>(static_cast<zoft::arithmetic_t<T>>(x));
+}
+
 /// a·b + c, rounded twice: the compiler may not make an fma of it.
 template <class A>
 A multiply_add(A a, A b, A c) {

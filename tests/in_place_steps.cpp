@@ -32,11 +32,6 @@ std::vector<T> ordinary(std::size_t n) {
 }
 
 template <class T>
-double value(T x) {
-  return static_cast<double>(static_cast<zoft::arithmetic_t<T>>(x));
-}
-
-template <class T>
 double quadratic(std::span<const T> w) {
   double sum = 0;
   for (const T v : w) sum += (value(v) - 0.5) * (value(v) - 0.5);

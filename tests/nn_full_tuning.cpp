@@ -151,6 +151,24 @@ TEST_CASE("full tuning: the update is the buffer's, bit for bit, and rounded onc
       });
 }
 
+TEST_CASE("full tuning: the report says what share of the counted weights moved", "[nn]") {
+  for (const dtype type : {dtype::f32, dtype::bf16}) {
+    transformer model = fixture_model("llama_tied_f32", {.weights = type});
+    auto tuner = zoft::mezo({.epsilon = epsilon, .learning_rate = 1e-5, .seed = 7}, model.weights_layout());
+    const std::vector<float> before = model.weights();
+    const double share = tuner.tell(model, std::vector<double>{1.01, 1.0}).moved;
+    const std::vector<float> after = model.weights();
+    double counted = 0, moved = 0;
+    for (std::size_t e = 0; e < after.size(); ++e)
+      if (e % 1024 < 64) {
+        counted += 1;
+        moved += after[e] != before[e];
+      }
+    CHECK(share == Approx(moved / counted));
+    CHECK((type == dtype::f32 ? share > 0.5 : share < 0.5));
+  }
+}
+
 TEST_CASE("full tuning: the same bits for any number of threads, and stacked, in parts, or one at a time", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16})
     for (const auto& [name, make_model] : makers())

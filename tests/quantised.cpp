@@ -168,6 +168,19 @@ TEST_CASE("quantised: what is less than a code adds up", "[quantised]") {
   CHECK(std::abs(mean) < 5 * std::sqrt((deviation * deviation + 1.0 / 12) / n));
 }
 
+// A sixteenth of a code is the least that moves, and what is less moves one as often as it is part of one.
+TEST_CASE("quantised: the report says what share of the codes moved", "[quantised]") {
+  const auto moved = [](double rate) {
+    codes w(shape().size(), 3);
+    int i = 0;
+    return tuner({.epsilon = 0.01}, rate).step(std::span(w), [&](shown) { return i++ == 0 ? 1.02 : 1.0; }).moved;
+  };
+  // c = 1: changes are of |z|, far more than a sixteenth of any scale, and then of a ten-thousandth of that.
+  CHECK(moved(1) > 0.99);
+  CHECK(moved(1e-6) < 0.1);
+  CHECK(moved(0) == 0);
+}
+
 TEST_CASE("quantised: idle steps and what throws leave every bit, and the residuals", "[quantised]") {
   const auto start = all_codes();
   const auto loss = [](shown w) {

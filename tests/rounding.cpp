@@ -55,11 +55,6 @@ struct ones {
   }
 };
 
-template <class T>
-double value(T x) {
-  return static_cast<double>(static_cast<zoft::arithmetic_t<T>>(x));
-}
-
 /// Σx²/2
 template <class T>
 double half_square(std::span<const T> x) {

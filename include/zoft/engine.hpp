@@ -31,7 +31,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   using base = stepper<Sampler, Estimator, Adapter, Optimizer>;
   using base::all_points, base::begin, base::owning, base::places, base::shown, base::stacked_step, base::tangent_step,
       base::trained, base::update, base::view, base::walk;
-  using base::estimator_, base::optimizer_, base::sampler_, base::seed_, base::step_;
+  using base::estimator_, base::optimizer_, base::sampler_, base::step_;
   using typename base::own;
   template <class X>
   using parameters_of = typename base::template parameters_of<X>;
@@ -43,8 +43,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
 
   /// Makes the adapter's parameters for a model: anything with a layout() of linears, or with what the adapter asks
   /// for.
-  template <class Model>
-  requires owning void attach(const Model& model) { base::attach(model); }
+  using base::attach;
 
   /// The adapter, in its attached form if it owns parameters: to inspect, save or generate with.
   const auto& adapter() const { return base::adapter(); }
@@ -58,7 +57,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   std::size_t evaluations() const { return estimator_.evaluations(); }  ///< losses a step
 
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
-  zoft::direction direction(std::uint32_t step, std::uint32_t query) const { return {seed_.value, step, query}; }
+  using base::direction;
 
   /// Candidates first … first + count − 1 of the coming step; all from `first` on without a count. They are valid until
   /// the next ask. Several callers can share a step by asking for different ranges. If points depend on earlier losses,

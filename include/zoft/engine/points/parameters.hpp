@@ -133,6 +133,15 @@ std::vector<nn::dtype> weight_types_of(const Model& model) {
     return {};
 }
 
+/// x once it is back at θ: a buffer in place of a returning one, and x itself otherwise.
+template <trained X>
+auto settled(const X& x) {
+  if constexpr (requires { x.along(); })
+    return buffer<typename X::value_type>{x.values};
+  else
+    return x;
+}
+
 /// Refuses policies that look at all parameters in one buffer, or that keep a buffer of their size.
 template <class Sampler, class Optimizer>
 constexpr void check_without_buffer() {

@@ -24,39 +24,31 @@ update::tally descend(const X& x, std::span<const extent> parts, Optimizer& opti
   using A = arithmetic_t<typename X::value_type>;
   rounding.begin(step);
   if constexpr (factored_optimizer<Optimizer>) {
-    if constexpr (requires { x.along(); }) {
-      x.update(parts, false, [](auto&&...) {});
-      const parameters::buffer<typename X::value_type> back{x.values};
-      optimizer.apply(update::rounded(back, rounding), parts, sampler, step, c, rate);
-    } else {
-      optimizer.apply(update::rounded(x, rounding), parts, sampler, step, c, rate);
-    }
+    if constexpr (requires { x.along(); }) x.update(parts, false, [](auto&&...) {});
+    const auto back = parameters::settled(x);
+    optimizer.apply(update::rounded(back, rounding), parts, sampler, step, c, rate);
   } else {
     std::optional<direction> at_hand;
     if constexpr (requires { x.along(); }) at_hand = x.along();
     const estimate<Sampler, A> g_hat(sampler, directions, c, step, at_hand);
-    const update::rounded all(x, rounding);
-    all.update(parts, elementwise_optimizer<Optimizer>,
-               [&](std::size_t first, std::span<A> piece, const tensor* owner, const A* z) {
-                 A of_piece[update::most];
-                 const std::span<A> g(of_piece, piece.size());
-                 g_hat(g, first, z);
-                 const std::size_t asked = update::count_asked<A>(first, g);
-                 const update::piece p{first, owner, rate, step.step};
-                 if constexpr (replaying_optimizer<Optimizer>)
-                   optimizer.template apply<A>(piece, g, p, past);
-                 else
-                   optimizer.template apply<A>(piece, g, p);
-                 return asked;
-               });
+    update::rounded(x, rounding)
+        .update(parts, elementwise_optimizer<Optimizer>,
+                [&](std::size_t first, std::span<A> piece, const tensor* owner, const A* z) {
+                  A of_piece[update::most];
+                  const std::span<A> g(of_piece, piece.size());
+                  g_hat(g, first, z);
+                  const std::size_t asked = update::count_asked<A>(first, g);
+                  const update::piece p{first, owner, rate, step.step};
+                  if constexpr (replaying_optimizer<Optimizer>)
+                    optimizer.template apply<A>(piece, g, p, past);
+                  else
+                    optimizer.template apply<A>(piece, g, p);
+                  return asked;
+                });
     const update::tally result = rounding.counted();
     if constexpr (finishing_optimizer<Optimizer>) {
-      if constexpr (requires { x.along(); }) {
-        const parameters::buffer<typename X::value_type> back{x.values};
-        optimizer.finish(update::rounded(back, rounding));
-      } else {
-        optimizer.finish(all);
-      }
+      const auto back = parameters::settled(x);
+      optimizer.finish(update::rounded(back, rounding));
     }
     if constexpr (requires { x.codes_moved(); })
       return {result.asked, x.codes_moved()};

@@ -151,8 +151,6 @@ class rounded {
 
   rounded(const X& x, update_rounding& by) : x_(x), by_(by) {}
 
-  std::size_t size() const { return x_.size(); }
-
   /// The numbers as they are stored, if they are in one buffer.
   std::span<const stored_type> stored() const requires requires(const X& x) { std::span<stored_type>(x.values); }
   { return x_.values; }
