@@ -62,19 +62,19 @@ inline constexpr shape tiny{"1.1B",
 inline zoft::nn::transformer random_model(const zoft::nn::config& c, const zoft::nn::load_options& o) {
   constexpr std::size_t apart = 4096;
   std::size_t most = 0, tensors = 0;
-  zoft::io::for_each_tensor(c, {}, [&](const std::string&, const std::vector<std::size_t>& extents) {
+  zoft::io::for_each_tensor(c, [&](const std::string&, const std::vector<std::size_t>& extents) {
     most = std::max(most, zoft::io::elements(extents));
     ++tensors;
   });
   std::vector<float> matrices(most + apart * tensors), vectors(c.dim, 1.0f);
   zoft::uniform{}.axpy(std::span(matrices), 1 / std::sqrt(static_cast<float>(c.dim)), {1, 0, 0});
   zoft::io::checkpoint::tensor_map views;
-  zoft::io::for_each_tensor(c, {}, [&](const std::string& name, const std::vector<std::size_t>& extents) {
+  zoft::io::for_each_tensor(c, [&](const std::string& name, const std::vector<std::size_t>& extents) {
     const std::span<const float> values =
         extents.size() == 1 ? vectors : std::span(matrices).subspan(apart * views.size());
-    views[name] = {zoft::nn::dtype::f32, extents, std::as_bytes(values.first(zoft::io::elements(extents)))};
+    views[name] = {zoft::io::storage::f32, extents, std::as_bytes(values.first(zoft::io::elements(extents)))};
   });
-  return zoft::nn::transformer(zoft::io::checkpoint("a random model", c, {}, {}, std::move(views)), o);
+  return zoft::nn::transformer(zoft::io::checkpoint("a random model", c, {}, std::move(views)), o);
 }
 
 /// The models of one shape are kept until another is asked for. An activation cache is one of so many bytes, or none.

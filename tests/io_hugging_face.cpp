@@ -71,7 +71,7 @@ TEST_CASE("hugging face: shapes, types and elements are those that transformers 
   for (const auto& [tensor, expected] : elements_of.items()) {  // [shape, index, value]
     INFO(tensor);
     const auto view = model.at(tensor, expected[0].get<std::vector<std::size_t>>());
-    CHECK(whole.ends_with(view.type == nn::dtype::f32 ? "_f32" : view.type == nn::dtype::f16 ? "_f16" : "_bf16"));
+    CHECK(whole.ends_with(view.type == storage::f32 ? "_f32" : view.type == storage::f16 ? "_f16" : "_bf16"));
     CHECK(values_of(model, tensor)[expected[1].get<std::size_t>()] == expected[2].get<float>());
   }
 
@@ -92,7 +92,7 @@ TEST_CASE("hugging face: shapes, types and elements are those that transformers 
 TEST_CASE("hugging face: whole and in shards is the same", "[io]") {
   for (const std::string name : {"llama_tied_f32", "llama_tied_f16", "llama_tied_bf16"}) {
     const checkpoint whole = open_checkpoint(fixture(name)), sharded = open_checkpoint(fixture(name + "_sharded"));
-    for_each_tensor(whole.shape(), {}, [&](const std::string& tensor, const std::vector<std::size_t>&) {
+    for_each_tensor(whole.shape(), [&](const std::string& tensor, const std::vector<std::size_t>&) {
       CHECK(values_of(whole, tensor) == values_of(sharded, tensor));
     });
   }

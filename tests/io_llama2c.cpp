@@ -198,7 +198,7 @@ TEST_CASE("llama2.c: the real models, and both formats of one of them agree", "[
     CHECK((a.shape().dim == 64 && a.shape().hidden == 172 && a.shape().layers == 5 && a.shape().heads == 8));
     CHECK((a.shape().kv_heads == 4 && a.shape().vocabulary == 512 && a.shape().context == 512 && a.shape().tied_head));
     std::size_t parameters = 0;
-    for_each_tensor(a.shape(), {}, [&](const std::string& name, const std::vector<std::size_t>& wanted) {
+    for_each_tensor(a.shape(), [&](const std::string& name, const std::vector<std::size_t>& wanted) {
       INFO(name);
       std::vector<float> x(elements(wanted)), y(x.size());
       a.read(name, wanted, x);

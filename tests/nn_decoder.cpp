@@ -15,7 +15,7 @@ constexpr std::size_t rows = 19;
 struct parts {
   config c = odd_shape();
   weights w;
-  rotary angles{c.context, c.head_dim, c.rope_base, c.pairing};
+  model_angles angles{c};
 
   parts() {
     draws d(31);
@@ -33,13 +33,16 @@ struct parts {
       return l;
     };
     w.embedding = pack(d.numbers(c.vocabulary * c.dim), c.vocabulary, c.dim);
-    w.final_norm = d.numbers(c.dim, 0.3f, 1);
-    for (std::size_t layer = 0; layer < c.layers; ++layer)
-      w.blocks.push_back({d.numbers(c.dim, 0.3f, 1), d.numbers(c.dim, 0.3f, 1),
-                          make(layer, c.dim, {{"q", queries}, {"k", keys}, {"v", keys}}, layer == 1),
-                          make(layer, queries, {{"o", c.dim}}, false),
-                          make(layer, c.dim, {{"gate", c.hidden}, {"up", c.hidden}}, layer == 1),
-                          make(layer, c.hidden, {{"down", c.dim}}, layer == 1)});
+    w.final_norm.gain = d.numbers(c.dim, 0.3f, 1);
+    for (std::size_t layer = 0; layer < c.layers; ++layer) {
+      block& b = w.blocks.emplace_back();
+      b.attention_norm.gain = d.numbers(c.dim, 0.3f, 1);
+      b.mlp_norm.gain = d.numbers(c.dim, 0.3f, 1);
+      b.qkv = make(layer, c.dim, {{"q", queries}, {"k", keys}, {"v", keys}}, layer == 1);
+      b.output = make(layer, queries, {{"o", c.dim}}, false);
+      b.gate_up = make(layer, c.dim, {{"gate", c.hidden}, {"up", c.hidden}}, layer == 1);
+      b.down = make(layer, c.hidden, {{"down", c.dim}}, layer == 1);
+    }
   }
 
   decoder<> run() const { return {c, w, angles}; }

@@ -2,6 +2,7 @@
 #include <complex>
 #include <functional>
 #include <zoft/nn/layer/elementwise.hpp>
+#include <zoft/nn/layer/rotary.hpp>
 
 #include "nn_support.hpp"
 
@@ -22,7 +23,7 @@ std::vector<float> all_sizes(std::uint32_t step = 4099) {
   return result;
 }
 
-struct activation {
+struct tested_function {
   std::string name;
   std::function<void(std::span<const float>, std::span<float>)> fast, reference;
   std::function<double(double)> exact;
@@ -31,7 +32,7 @@ struct activation {
 
 double gelu_argument(double x) { return std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x); }
 
-std::vector<activation> activations() {
+std::vector<tested_function> activations() {
   return {
       {"relu", [](auto x, auto y) { relu(x, y); }, relu_reference, [](double x) { return std::max(x, 0.0); },
        [](double, double) { return 0.0; }},
@@ -195,7 +196,7 @@ TEST_CASE("rotary: a rotation of complex numbers, interleaved and half-split", "
 TEST_CASE("activations: as near as they say, over floats of every size", "[nn]") {
   const std::vector<float> x = all_sizes();
   std::vector<float> y(x.size());
-  for (const activation& a : activations()) {
+  for (const tested_function& a : activations()) {
     INFO(a.name);
     a.fast(x, y);
     CHECK(worst(x, y, a.exact, a.bound) <= 1);
@@ -205,7 +206,7 @@ TEST_CASE("activations: as near as they say, over floats of every size", "[nn]")
 }
 
 TEST_CASE("activations: zeros keep their sign, infinities have their limits, NaN is NaN", "[nn]") {
-  for (const activation& a : activations())
+  for (const tested_function& a : activations())
     for (const auto& f : {a.fast, a.reference})
       for (std::size_t place = 0; place < 20; ++place) {
         INFO(a.name << ", place " << place);
@@ -233,7 +234,7 @@ TEST_CASE("activations: zeros keep their sign, infinities have their limits, NaN
 TEST_CASE("activations: an element has the same bits in any place, and y may be x", "[nn]") {
   draws d(16);
   const std::vector<float> x = d.numbers(90, 9);
-  for (const activation& a : activations()) {
+  for (const tested_function& a : activations()) {
     std::vector<float> whole(x.size());
     a.fast(x, whole);
     for (std::size_t first = 0; first < 20; ++first)

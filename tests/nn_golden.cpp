@@ -1,5 +1,5 @@
 // Real models against an independent forward in double: ZOFT_DATA's golden.json.
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/nn/transformer.hpp>
 
 #include "nn_support.hpp"
@@ -8,7 +8,7 @@ using namespace nn_test;
 using namespace io_test;
 using namespace zoft::nn;
 using zoft::io::json;
-using zoft::io::tokenizer;
+using zoft::io::llama2c_tokenizer;
 
 namespace {
 
@@ -19,7 +19,7 @@ void check_golden(const std::string& folder, const std::string& checkpoint, cons
   if (!golden || !path || !tokens) return;
   const json expected = json::parse(read_file(*golden));
   const auto ids = expected["tokens"].get<std::vector<std::int32_t>>();
-  CHECK(tokenizer(*tokens).encode(expected["text"].get<std::string>()) == ids);
+  CHECK(llama2c_tokenizer(*tokens).encode(expected["text"].get<std::string>()) == ids);
 
   const transformer model = load(*path);
   batch b;
@@ -47,8 +47,9 @@ TEST_CASE("golden: babyllama_tok105", "[nn]") {
 TEST_CASE("golden: what stories260K writes of its own accord", "[nn]") {
   const auto path = real_data("stories260K/stories260K.bin"), tokens = real_data("stories260K/tok512.bin");
   if (!path || !tokens) return;
-  const std::vector<std::int32_t> ids = load(*path).generate(std::vector{tokenizer::bos}, 60, tokenizer::eos);
-  const std::string text = tokenizer(*tokens).decode(ids);
+  const std::vector<std::int32_t> ids =
+      load(*path).generate(std::vector{llama2c_tokenizer::bos}, 60, llama2c_tokenizer::eos);
+  const std::string text = llama2c_tokenizer(*tokens).decode(ids);
   INFO(text);
   CHECK(
       text.starts_with("Once upon a time, there was a little girl named Lily. She loved to play outside in the park"));

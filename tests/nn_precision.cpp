@@ -1,5 +1,5 @@
 // What weights in fewer bits do to losses, and to the slopes that training depends on.
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/prge.hpp>
 
 #include "nn_reference.hpp"

@@ -3,7 +3,7 @@
 #include <zoft/adapter/quantised.hpp>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/two_point.hpp>
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -21,7 +21,7 @@ const std::string embedded = std::string(ZOFT_FIXTURES) + "/../../examples/finet
 
 /// The first pairs of a file: a prompt, a tab, and the answer that is to be learned.
 batch pairs(const std::string& file, std::size_t most) {
-  const zoft::io::tokenizer tokenizer(embedded + "/tokenizer.bin");
+  const zoft::io::llama2c_tokenizer tokenizer(embedded + "/tokenizer.bin");
   std::ifstream lines(embedded + file);
   batch result;
   for (std::string line; result.size() < most && std::getline(lines, line);) {

@@ -113,12 +113,13 @@ inline bool same_bits(const std::vector<zoft::nn::token_score>& a, const std::ve
 }
 
 /// A model whose extents are no multiples of anything, with weights that make logits of order 1.
-inline zoft::nn::transformer random_model(const zoft::nn::config& c, const zoft::io::biases& bias, std::uint64_t seed,
+inline zoft::nn::transformer random_model(zoft::nn::config c, const zoft::nn::biases& bias, std::uint64_t seed,
                                           const zoft::nn::load_options& o = {}) {
+  c.bias = bias;
   draws d(seed);
   std::map<std::string, std::vector<float>> storage;
   zoft::io::checkpoint::tensor_map tensors;
-  zoft::io::for_each_tensor(c, bias, [&](const std::string& name, const std::vector<std::size_t>& shape) {
+  zoft::io::for_each_tensor(c, [&](const std::string& name, const std::vector<std::size_t>& shape) {
     const std::size_t size = zoft::io::elements(shape);
     const float in = static_cast<float>(shape.back());
     std::vector<float>& values = storage[name];
@@ -126,9 +127,9 @@ inline zoft::nn::transformer random_model(const zoft::nn::config& c, const zoft:
       values = name.ends_with(".bias") ? d.numbers(size, 0.5f) : d.numbers(size, 0.4f, 1);
     else
       values = d.numbers(size, name.find("embed") != std::string::npos ? 1.0f : 2.5f / std::sqrt(in));
-    tensors[name] = {zoft::nn::dtype::f32, shape, std::as_bytes(std::span<const float>(values))};
+    tensors[name] = {zoft::io::storage::f32, shape, std::as_bytes(std::span<const float>(values))};
   });
-  return zoft::nn::transformer(zoft::io::checkpoint("a random model", c, bias, {}, std::move(tensors)), o);
+  return zoft::nn::transformer(zoft::io::checkpoint("a random model", c, {}, std::move(tensors)), o);
 }
 
 inline zoft::nn::config odd_shape() {

@@ -122,6 +122,7 @@ if(ZOFT_MODEL_TESTS)
     nn_activation_cache
     nn_batch
     nn_golden
+    nn_families
     nn_groups
     nn_peft
     nn_precision

@@ -7,13 +7,16 @@
 #include <system_error>
 
 #include "../core/config.hpp"
+#include "file_kind.hpp"
+#include "gguf/model.hpp"
 #include "hugging_face.hpp"
 #include "llama2c.hpp"
+#include "memory_map.hpp"
 #include "weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// A folder must be in Hugging Face's format, a file in llama2.c's. The checkpoint has every tensor that its shape
+/// A folder must be in Hugging Face's format, a file GGUF or llama2.c's. The checkpoint has every tensor that its shape
 /// needs, in that shape. Throws std::invalid_argument with one line that names the file and what is wrong in it.
 inline checkpoint open_checkpoint(const std::string& path) {
   require(!path.empty(), "the path of a model is empty");
@@ -22,7 +25,7 @@ inline checkpoint open_checkpoint(const std::string& path) {
   for (const std::string_view ending : {".safetensors", ".json"})
     if (path.ends_with(ending))
       fail(path + ": is one file of a model; give the folder that holds config.json and model.safetensors");
-  return open_llama2c(path);
+  return file_kind(memory_map(path).bytes()) == file_kinds::gguf ? open_gguf(path) : open_llama2c(path);
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io

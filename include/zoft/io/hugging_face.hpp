@@ -1,12 +1,11 @@
-/// Reads a folder that save_pretrained of Hugging Face's transformers wrote: config.json of Llama (arXiv:2302.13971) or
-/// Qwen2 (arXiv:2407.10671), and model.safetensors, whole or in shards with model.safetensors.index.json.
+/// Reads a folder that save_pretrained of Hugging Face's transformers wrote: config.json of a family that is known
+/// here, and model.safetensors, whole or in shards with model.safetensors.index.json.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 
 #include "../core/config.hpp"
 #include "../core/model_config.hpp"
+#include "families.hpp"
 #include "json.hpp"
 #include "memory_map.hpp"
 #include "printable.hpp"
@@ -29,80 +29,6 @@ namespace detail {
 inline json json_file(const std::string& path) {
   const memory_map file(path);
   return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
-}
-
-/// The base of the rotary angles. Version 5 of transformers writes rope_parameters, version 4 writes rope_theta and
-/// rope_scaling. If a file has both or neither, this takes what version 5 takes.
-inline double rope_base(const fields& config, const std::string& path) {
-  const double outside = config.positive("rope_theta", 10000.0);
-  const json* scaling = config.find("rope_scaling");
-  const char* name = scaling != nullptr && !scaling->empty() ? "rope_scaling" : "rope_parameters";
-  const json* found = config.find(name);
-  if (found == nullptr) return outside;
-  const fields rope(*found, path + ": " + name);
-  const char* type = rope.find("rope_type") != nullptr ? "rope_type" : "type";
-  if (rope.string(type, "default") != "default") rope.refuse(type, "default");
-  if (rope.positive("partial_rotary_factor", 1.0) != 1.0) rope.refuse("partial_rotary_factor", "1");
-  for (const auto& [key, value] : found->get_ref<const json::object_t&>())
-    if (value.is_object()) rope.refuse(key, "left out: all layers have the same rotary angles here");
-  return rope.positive("rope_theta", outside);
-}
-
-struct hugging_face_config {
-  nn::config shape;
-  biases bias;
-};
-
-/// Throws, naming the field, if the model needs mathematics that zoft does not have: other activations, scaled rotary
-/// angles, sliding windows, quantisation.
-inline hugging_face_config read_config(const std::string& path) {
-  const json root = json_file(path);
-  const fields config(root, path);
-  hugging_face_config result;
-  nn::config& c = result.shape;
-
-  const std::string type = config.string("model_type", "");
-  if (type != "llama" && type != "qwen2") config.refuse("model_type", "llama or qwen2");
-  if (config.string("hidden_act", "silu") != "silu") config.refuse("hidden_act", "silu");
-  if (config.find("quantization_config") != nullptr) config.refuse("quantization_config", "left out or null");
-  if (config.boolean("use_sliding_window", false)) config.refuse("use_sliding_window", "false");
-  if (config.positive("partial_rotary_factor", 1.0) != 1.0) config.refuse("partial_rotary_factor", "1");
-  if (const json* kinds = config.find("layer_types"); kinds != nullptr) {
-    if (!kinds->is_array()) config.refuse("layer_types", "a list");
-    for (const json& kind : *kinds)
-      if (kind != "full_attention")
-        fail(path + ": layer_types holds " + shown(kind) + ", and may hold \"full_attention\" only");
-  }
-
-  const auto extent = [&](const char* name, std::optional<std::size_t> absent = std::nullopt) {
-    return config.whole(name, 1, largest_extent, absent);
-  };
-  c.dim = extent("hidden_size");
-  c.hidden = extent("intermediate_size");
-  c.layers = extent("num_hidden_layers");
-  c.heads = extent("num_attention_heads");
-  c.kv_heads = extent("num_key_value_heads", c.heads);
-  c.vocabulary = extent("vocab_size");
-  c.context = extent("max_position_embeddings");
-  if (config.find("head_dim") == nullptr && c.dim % c.heads != 0)
-    config.refuse("hidden_size",
-                  "a multiple of num_attention_heads, which is " + text(c.heads) + ", where there is no head_dim");
-  c.head_dim = extent("head_dim", c.dim / c.heads);
-  if (c.head_dim % 2 != 0) fail(path + ": a head has " + text(c.head_dim) + " elements, and must have an even number");
-  if (c.heads % c.kv_heads != 0)
-    config.refuse("num_key_value_heads", "a divisor of num_attention_heads, which is " + text(c.heads));
-  c.norm_epsilon = config.positive("rms_norm_eps");
-  c.rope_base = rope_base(config, path);
-  c.pairing = nn::rope::half_split;
-  c.tied_head = config.boolean("tie_word_embeddings", false);
-
-  if (type == "llama") {
-    result.bias.query_key_value = result.bias.attention_output = config.boolean("attention_bias", false);
-    result.bias.mlp = config.boolean("mlp_bias", false);
-  } else {
-    result.bias.query_key_value = true;
-  }
-  return result;
 }
 
 /// Whether an index may give a shard this name: it must be a file of the same folder, and fit into a message.
@@ -152,53 +78,113 @@ inline std::vector<safetensors> open_shards(const std::string& folder) {
   return result;
 }
 
-/// Whether it is a rotary buffer, which older versions of transformers saved with the weights. It is computed here.
-inline bool is_rotary_buffer(std::string_view name) {
-  return name.starts_with("model.") && name.ends_with("rotary_emb.inv_freq");
+/// Whether it is a buffer that older versions of transformers saved with the weights: rotary angles, masks and
+/// positions. They are computed here.
+inline bool is_buffer(std::string_view name) {
+  for (const std::string_view ending : {"rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
+                                        ".attention.masked_bias", "embeddings.position_ids"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
+/// The tensors of all files, found by their names in a whole model. Files of a model without its head lack the first
+/// part of these names, such as "model." or "bert.", and old files call gain and bias of a LayerNorm gamma and beta.
+class named_tensors {
+ public:
+  named_tensors(const std::vector<safetensors>& shards, const nn::config& c) : shards_(shards) {
+    const std::string embedding = c.names.embedding + ".weight", first = embedding.substr(0, embedding.find('.') + 1);
+    if (!exact(embedding) && exact(embedding.substr(first.size()))) missing_ = first;
+  }
+
+  const safetensors* find(const std::string& name, std::string& found_as) const {
+    found_as = name.starts_with(missing_) ? name.substr(missing_.size()) : name;
+    if (const safetensors* shard = exact(found_as)) return shard;
+    for (const auto& [ending, old] :
+         {std::pair<std::string_view, std::string_view>{"LayerNorm.weight", "gamma"}, {"LayerNorm.bias", "beta"}})
+      if (found_as.ends_with(ending)) {
+        const std::string other = found_as.substr(0, found_as.rfind('.') + 1) + std::string(old);
+        if (const safetensors* shard = exact(other)) {
+          found_as = other;
+          return shard;
+        }
+      }
+    return nullptr;
+  }
+
+ private:
+  const safetensors* exact(const std::string& name) const {
+    for (const safetensors& shard : shards_)
+      if (shard.tensors().contains(name)) return &shard;
+    return nullptr;
+  }
+
+  const std::vector<safetensors>& shards_;
+  std::string missing_;
+};
+
+/// The tensor that `name` repeats, if it is a copy of a tied head or of its bias; else nothing.
+inline std::string copy_of(const nn::config& c, std::string_view name) {
+  if (!c.has_head) return {};
+  if (c.tied_head && name == c.names.head + ".weight") return c.names.embedding + ".weight";
+  if (c.bias.head && !c.names.head_bias.empty() && name == c.names.head + ".bias") return c.names.head_bias;
+  return {};
+}
+
+/// Whether a tensor of an encoder's files belongs to a head other than the one of masked words: next sentences,
+/// classes.
+inline bool is_of_another_head(const nn::config& c, std::string_view name) {
+  const std::string first = c.names.embedding.substr(0, c.names.embedding.find('.') + 1);
+  return name.starts_with("cls.") || name.starts_with("classifier.") || name.starts_with("pre_classifier.") ||
+         name.starts_with("qa_outputs.") || name.starts_with("lm_head.") || name.starts_with("vocab_") ||
+         name.starts_with(first + "pooler.") || name.starts_with("pooler.");
 }
 
 }  // namespace detail
 
-/// Opens the folder and checks that the files hold the tensors that config.json promises, and no others. Rotary buffers
-/// and a saved copy of a tied head are ignored. Every error names the file and the field or tensor. Tensors are mapped
-/// but not read yet.
+/// Opens the folder and checks that the files hold the tensors that config.json promises, and no others. Buffers and
+/// saved copies of a tied head are ignored. Every error names the file and the field or tensor. Tensors are mapped but
+/// not read yet.
 inline checkpoint open_hugging_face(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
-  const auto config = detail::read_config(config_path);
+  nn::config c = read_model_config(detail::json_file(config_path), config_path);
   std::vector<safetensors> shards = detail::open_shards(folder);
+  const detail::named_tensors files_of(shards, c);
+  std::string found_as;
+  // An encoder is often saved without the head that it was trained with, and with or without a pooler.
+  if (!c.causal) {
+    const std::string sign = (c.names.head_dense.empty() ? c.names.head : c.names.head_dense) + ".weight";
+    c.has_head = files_of.find(sign, found_as) != nullptr;
+    if (files_of.find(c.names.pooler + ".weight", found_as) == nullptr) c.names.pooler.clear();
+  }
 
   checkpoint::tensor_map tensors;
-  const auto find = [&](const std::string& name) -> const safetensors* {
-    for (const safetensors& shard : shards)
-      if (shard.tensors().contains(name)) return &shard;
-    return nullptr;
-  };
-  for_each_tensor(config.shape, config.bias, [&](const std::string& name, const std::vector<std::size_t>& shape) {
-    const safetensors* shard = find(name);
+  std::set<std::string> used;
+  for_each_tensor(c, [&](const std::string& name, const std::vector<std::size_t>& shape) {
+    const safetensors* shard = files_of.find(name, found_as);
     if (shard == nullptr)
       fail(folder + ": " + name + " is missing, and must be of shape " + text_of(shape) + " by " + config_path);
-    tensor_view tensor = *shard->find(name);
+    tensor_view tensor = *shard->find(found_as);
     if (tensor.shape != shape)
-      fail(shard->path() + ": " + name + " has shape " + text_of(tensor.shape) + ", and must have " + text_of(shape) +
-           " by " + config_path);
+      fail(shard->path() + ": " + printable(found_as) + " has shape " + text_of(tensor.shape) + ", and must have " +
+           text_of(shape) + " by " + config_path);
     tensors.emplace(name, std::move(tensor));
+    used.insert(found_as);
   });
   for (const safetensors& shard : shards)
     for (const auto& [name, entry] : shard.tensors()) {
-      if (tensors.contains(name) || detail::is_rotary_buffer(name)) continue;
-      if (name == "lm_head.weight") {  // tied, but saved all the same
-        const auto& embedding = tensors.find("model.embed_tokens.weight")->second;
-        if (std::ranges::equal(entry.bytes, embedding.bytes)) continue;
-        fail(shard.path() +
-             ": lm_head.weight differs from model.embed_tokens.weight, and tie_word_embeddings is true in " +
-             config_path);
+      if (used.contains(name) || detail::is_buffer(name)) continue;
+      if (const std::string original = detail::copy_of(c, name); !original.empty()) {  // tied, but saved all the same
+        if (std::ranges::equal(entry.bytes, tensors.find(original)->second.bytes)) continue;
+        fail(shard.path() + ": " + printable(name) + " differs from " + original +
+             ", and tie_word_embeddings is true in " + config_path);
       }
+      if (!c.causal && detail::is_of_another_head(c, name)) continue;
       fail(shard.path() + ": holds " + printable(name) + ", which a model by " + config_path + " does not have");
     }
 
   std::vector<memory_map> files;
   for (safetensors& shard : shards) files.push_back(std::move(shard).release());
-  return checkpoint(folder, config.shape, config.bias, std::move(files), std::move(tensors));
+  return checkpoint(folder, c, std::move(files), std::move(tensors));
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io

@@ -8,12 +8,14 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "../core/config.hpp"
+#include "file_kind.hpp"
 #include "printable.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
@@ -86,7 +88,16 @@ inline json parse_json(std::string_view text_of_file, const std::string& name) {
   if (text_of_file.size() > most)
     fail(name + ": holds " + text(text_of_file.size()) + " bytes of JSON, and must hold at most " + text(most));
   detail::json_builder builder;
-  if (!json::sax_parse(text_of_file, &builder)) fail(name + ": " + builder.error);
+  std::string error;
+  const std::size_t nul = text_of_file.find('\0');  // which nlohmann takes for the end
+  if (nul != std::string_view::npos)
+    error = "is not JSON: byte " + text(nul) + " is NUL";
+  else if (!json::sax_parse(text_of_file, &builder))
+    error = builder.error;
+  if (!error.empty()) {
+    expect_kind(name, std::as_bytes(std::span(text_of_file)), file_kinds::json);
+    fail(name + ": " + error);
+  }
   return std::move(builder.root);
 }
 

@@ -19,6 +19,7 @@
 
 #include "../core/config.hpp"
 #include "../core/model_config.hpp"
+#include "file_kind.hpp"
 #include "memory_map.hpp"
 #include "tensor.hpp"
 #include "weights.hpp"
@@ -90,6 +91,7 @@ inline nn::config llama2c_shape(const std::string& path, std::span<const std::by
 inline checkpoint open_llama2c(const std::string& path) {
   memory_map file(path);
   const auto bytes = file.bytes();
+  expect_kind(path, bytes, file_kinds::llama2c);
   const bool legacy = bytes.size() < 4 || load<std::uint32_t>(bytes, 0) != detail::llama2c_magic;
   const std::size_t header = legacy ? 28 : 256;
   if (bytes.size() < header)
@@ -124,12 +126,12 @@ inline checkpoint open_llama2c(const std::string& path) {
     for (std::size_t layer = 0; layer < (section.each_layer ? c.layers : 1); ++layer, at += size) {
       if (section.name.empty()) continue;
       const std::string block = section.each_layer ? "model.layers." + text(layer) + "." : "";
-      tensors[block + section.name] = {nn::dtype::f32, section.shape, bytes.subspan(at, size)};
+      tensors[block + section.name] = {storage::f32, section.shape, bytes.subspan(at, size)};
     }
   }
   std::vector<memory_map> files;
   files.push_back(std::move(file));
-  return checkpoint(path, c, {}, std::move(files), std::move(tensors));
+  return checkpoint(path, c, std::move(files), std::move(tensors));
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io

@@ -2,7 +2,9 @@
 ///
 ///     uint64 n · n bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin, end)}, …, "__metadata__"} · data
 ///
-/// The offsets count from the end of the header. The tensors cover the data without overlaps or gaps.
+/// The offsets count from the end of the header, which may be padded with spaces. The tensors cover the data without
+/// overlaps or gaps. Files are judged as the format's own library judges them, except that a name may not occur twice
+/// in an object, lists may not be nested more than 32 deep, and a tensor must be an object.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "file_kind.hpp"
 #include "json.hpp"
 #include "memory_map.hpp"
 #include "output_file.hpp"
@@ -28,47 +31,20 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-namespace detail {
-
-/// Bits per element of each type that the format knows, or 0 for other types.
-constexpr unsigned safetensors_bits(std::string_view dtype) {
-  constexpr std::array<std::pair<std::string_view, unsigned>, 22> known{{
-      {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},   {"I8", 8},
-      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"I16", 16}, {"F8_E5M2FNUZ", 8},
-      {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32}, {"F32", 32},
-      {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64},
-  }};
-  for (const auto& [name, bits] : known)
-    if (name == dtype) return bits;
-  return 0;
-}
-
-}  // namespace detail
-
 /// An open file. Its whole header has been checked, so every tensor that it lists is there. Throws
 /// std::invalid_argument, naming the file and what is wrong in it. Views of tensors live as long as the mapping.
 class safetensors {
  public:
-  struct entry {
-    std::string dtype;
-    std::vector<std::size_t> shape;
-    std::span<const std::byte> bytes;
-  };
-
   explicit safetensors(std::string path) : path_(std::move(path)), file_(path_) { read_header(); }
 
   const std::string& path() const { return path_; }
-  const std::map<std::string, entry, std::less<>>& tensors() const { return tensors_; }
+  const std::map<std::string, tensor_view, std::less<>>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// The tensor of that name, or nothing. Throws if its dtype is not F32, F16 or BF16.
+  /// The tensor of that name, or nothing. It may be of a type that is not widened, such as the I64 of a buffer.
   std::optional<tensor_view> find(std::string_view name) const {
     const auto found = tensors_.find(name);
-    if (found == tensors_.end()) return std::nullopt;
-    const entry& e = found->second;
-    for (const nn::dtype type : {nn::dtype::f32, nn::dtype::f16, nn::dtype::bf16})
-      if (e.dtype == nn::name_of(type)) return tensor_view{type, e.shape, e.bytes};
-    fail(path_ + ": " + printable(name) + " is " + e.dtype + ", and must be F32, F16 or BF16");
+    return found == tensors_.end() ? std::nullopt : std::optional(found->second);
   }
 
   /// Gives away the mapping that the views point into. This object then has no more views to give.
@@ -76,16 +52,17 @@ class safetensors {
 
  private:
   void read_header();
-  entry read_entry(const std::string& name, const json& value, std::span<const std::byte> data) const;
+  tensor_view read_entry(const std::string& name, const json& value, std::span<const std::byte> data) const;
 
   std::string path_;
   memory_map file_;
-  std::map<std::string, entry, std::less<>> tensors_;
+  std::map<std::string, tensor_view, std::less<>> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 
 inline void safetensors::read_header() {
   const auto bytes = file_.bytes();
+  expect_kind(path_, bytes, file_kinds::safetensors);
   if (bytes.size() < 8) fail(path_ + ": is " + text(bytes.size()) + " bytes, and a safetensors file has at least 8");
   const auto length = load<std::uint64_t>(bytes, 0);
   if (length > bytes.size() - 8)
@@ -93,12 +70,14 @@ inline void safetensors::read_header() {
          " follow (cut off, or no safetensors file)");
   const auto header = bytes.subspan(8, static_cast<std::size_t>(length));
   const auto data = bytes.subspan(8 + header.size());
-  if (header.empty() || header[0] != std::byte{'{'}) fail(path_ + ": its header does not begin with '{'");
-  const json root = parse_json({reinterpret_cast<const char*>(header.data()), header.size()}, path_ + ": header");
+  const std::string_view header_text(reinterpret_cast<const char*>(header.data()), header.size());
+  if (!detail::without_spaces(header_text).starts_with('{')) fail(path_ + ": its header does not begin with '{'");
+  const json root = parse_json(header_text, path_ + ": header");
 
   std::vector<std::tuple<std::size_t, std::size_t, std::string_view>> order;  // begin, end, name
   for (const auto& [name, value] : root.get_ref<const json::object_t&>()) {
     if (name == "__metadata__") {
+      if (value.is_null()) continue;
       if (!value.is_object()) fail(path_ + ": __metadata__ is " + shown(value) + ", and must be an object of strings");
       for (const auto& [key, meaning] : value.get_ref<const json::object_t&>())
         metadata_[key] = fields(value, path_ + ": __metadata__").string(key);
@@ -121,14 +100,13 @@ inline void safetensors::read_header() {
     fail(path_ + ": has " + text(data.size()) + " bytes of data, and its tensors take " + text(covered));
 }
 
-inline safetensors::entry safetensors::read_entry(const std::string& name, const json& value,
-                                                  std::span<const std::byte> data) const {
+inline tensor_view safetensors::read_entry(const std::string& name, const json& value,
+                                           std::span<const std::byte> data) const {
   const std::string where = path_ + ": " + printable(name);
   const fields object(value, where);
-  entry result;
-  result.dtype = object.string("dtype");
-  const std::size_t bits = detail::safetensors_bits(result.dtype);
-  if (bits == 0) object.refuse("dtype", "a type that safetensors knows, such as F32");
+  const std::string dtype = object.string("dtype");
+  const auto type = safetensors_type(dtype);
+  if (!type) object.refuse("dtype", "a type that safetensors knows, such as F32");
   const auto list = [&](const char* field) {
     const json* found = object.find(field);
     std::vector<std::size_t> numbers;
@@ -141,17 +119,18 @@ inline safetensors::entry safetensors::read_entry(const std::string& name, const
     }
     return numbers;
   };
-  result.shape = list("shape");
+  tensor_view result{*type, list("shape"), {}};
   const auto offsets = list("data_offsets");
   if (offsets.size() != 2) object.refuse("data_offsets", "a list of 2, begin and end");
   const std::size_t begin = offsets[0], end = offsets[1];
   if (begin > end || end > data.size())
     fail(where + ": data_offsets are " + text(begin) + " and " + text(end) + ", and must rise and stay within the " +
          text(data.size()) + " bytes of data");
-  const std::size_t wanted = saturating_product(elements(result.shape), bits);  // in bits
-  if (wanted % 8 != 0 || wanted / 8 != end - begin)
-    fail(where + ": shape " + text_of(result.shape) + " of " + result.dtype + " does not take the " +
-         text(end - begin) + " bytes that its data_offsets " + text(begin) + " and " + text(end) + " give it");
+  const storage_facts& facts = facts_of(*type);
+  const std::size_t count = elements(result.shape);
+  if (count % facts.elements != 0 || saturating_product(count / facts.elements, facts.bytes) != end - begin)
+    fail(where + ": shape " + text_of(result.shape) + " of " + dtype + " does not take the " + text(end - begin) +
+         " bytes that its data_offsets " + text(begin) + " and " + text(end) + " give it");
   result.bytes = data.subspan(begin, end - begin);
   return result;
 }

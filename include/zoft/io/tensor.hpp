@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <span>
@@ -11,19 +10,20 @@
 #include <vector>
 
 #include "../core/config.hpp"
-#include "../core/dtype.hpp"
-#include "../core/number.hpp"
-#include "memory_map.hpp"
+#include "storage.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// A view of a tensor in a mapped file. The bytes are row-major and need not be aligned.
+/// A view of a tensor in a mapped file. The bytes are row-major and need not be aligned. They are as many as the shape
+/// takes; whoever makes a view has checked that.
 struct tensor_view {
-  nn::dtype type = nn::dtype::f32;
+  storage type = storage::f32;
   std::vector<std::size_t> shape;
   std::span<const std::byte> bytes;
 
-  std::size_t size() const { return bytes.size() / nn::size_of(type); }  ///< elements
+  std::size_t size() const { return bytes.size() / facts_of(type).bytes * facts_of(type).elements; }  ///< elements
+  std::size_t columns() const { return shape.empty() ? 1 : shape.back(); }                            ///< of a row
+  std::size_t rows() const { return columns() == 0 ? 0 : size() / columns(); }
 };
 
 /// a · b, or the largest std::size_t if the product overflows. No file has that size.
@@ -55,27 +55,35 @@ inline std::string text_of(const std::vector<std::size_t>& shape) {
   return result + ")";
 }
 
-/// Converts every element to float, exactly. The type must be F32, F16 or BF16, and out.size() == tensor.size().
+/// Converts rows first_row … first_row + rows − 1 to float, so that a large matrix can be read in parts. A row is what
+/// the last extent counts, and out.size() == rows · tensor.columns(). A double is rounded, all other types are exact.
+/// Throws if the type is one that is not widened, such as I64, or if the tensor does not have these rows.
+inline void widen(const tensor_view& tensor, std::size_t first_row, std::size_t rows, std::span<float> out) {
+  require_widened(tensor.type, "widen: the tensor");
+  const storage_facts& facts = facts_of(tensor.type);
+  const std::size_t columns = tensor.columns();
+  if (out.size() != saturating_product(rows, columns))
+    fail("widen: the span holds " + text(out.size()) + " floats, and the tensor has " + text(rows) + " x " +
+         text(columns) + " elements in these rows");
+  if (rows > tensor.rows() || first_row > tensor.rows() - rows)
+    fail("widen: rows " + text(first_row) + " to " + text(saturating_sum(first_row, rows)) +
+         " are wanted, and the tensor has " + text(tensor.rows()));
+  if (columns % facts.elements != 0)
+    fail("widen: a row has " + text(columns) + " elements, and must have a multiple of the " + text(facts.elements) +
+         " in a block of " + std::string(facts.name));
+  const std::byte* const from = tensor.bytes.data() + first_row * (columns / facts.elements) * facts.bytes;
+  with_block(tensor.type, [&]<class Block>(Block) {
+    for (std::size_t i = 0; i < out.size() / Block::elements; ++i)
+      Block::widen(from + i * Block::bytes, out.data() + i * Block::elements);
+  });
+}
+
+/// Converts every element; out.size() == tensor.size().
 inline void widen(const tensor_view& tensor, std::span<float> out) {
   if (out.size() != tensor.size())
     fail("widen: the span holds " + text(out.size()) + " floats, and the tensor has " + text(tensor.size()) +
          " elements");
-  const auto each = [&]<class T>(T) {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(load<T>(tensor.bytes, i * sizeof(T)));
-  };
-  switch (tensor.type) {
-    case nn::dtype::f32:
-      if (!out.empty()) std::memcpy(out.data(), tensor.bytes.data(), out.size_bytes());
-      break;
-    case nn::dtype::f16:
-      each(half{});
-      break;
-    case nn::dtype::bf16:
-      each(bfloat16{});
-      break;
-    default:
-      fail("widen: the tensor is " + std::string(nn::name_of(tensor.type)) + ", and must be F32, F16 or BF16");
-  }
+  widen(tensor, 0, tensor.rows(), out);
 }
 
 /// The index of the first element that is infinite or NaN, if there is one.

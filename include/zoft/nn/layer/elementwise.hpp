@@ -1,5 +1,4 @@
-/// Norms, rotary angles and activations: the functions of rows or elements between the matmuls, each with its
-/// reference.
+/// Norms and activations: the functions of rows or elements between the matmuls, each with its reference.
 ///
 /// In the error bounds, u = 2⁻²⁴ and l is the number of lanes of a vector. An element's bits do not depend on its
 /// place, and y may be the same memory as x.
@@ -142,42 +141,6 @@ void layer_norm(std::span<const float> x, std::span<const float> gain, std::span
       x.data(), gain.data(), bias.data());
 }
 
-/// cos and sin of position·base^(−2i/d) for positions [0, context) and i < d/2: the angles of rotary position
-/// embeddings (Su et al. 2021, arXiv:2104.09864), computed in double.
-class rotary {
- public:
-  rotary() = default;
-  rotary(std::size_t context, std::size_t head_dim, double base, rope pairing)
-      : half_(head_dim / 2), pairing_(pairing) {
-    for (std::size_t position = 0; position < context; ++position)
-      for (std::size_t i = 0; i < half_; ++i) {
-        const double power = -2.0 * static_cast<double>(i) / static_cast<double>(head_dim);
-        const double angle = static_cast<double>(position) * std::pow(base, power);
-        cosine_.push_back(static_cast<float>(std::cos(angle)));
-        sine_.push_back(static_cast<float>(std::sin(angle)));
-      }
-  }
-
-  /// Rotates one head x (d) in place: each pair (a, b) becomes (a·cos − b·sin, a·sin + b·cos).
-  void rotate(float* x, std::size_t position) const {
-    const float* c = cosine_.data() + position * half_;
-    const float* s = sine_.data() + position * half_;
-    const bool interleaved = pairing_ == rope::interleaved;
-    for (std::size_t i = 0; i < half_; ++i) {
-      float& first = x[interleaved ? 2 * i : i];
-      float& second = x[interleaved ? 2 * i + 1 : i + half_];
-      const float a = first, b = second;
-      first = a * c[i] - b * s[i];
-      second = a * s[i] + b * c[i];
-    }
-  }
-
- private:
-  std::size_t half_ = 0;
-  rope pairing_ = rope::half_split;
-  std::vector<float> cosine_, sine_;
-};
-
 /// y = x if x ≥ 0, −0 included, else 0. The reference for `relu`.
 inline void relu_reference(std::span<const float> x, std::span<float> y) {
   kernel::map_reference(x, y, [](double a) { return a < 0 ? 0 : a; });
@@ -257,6 +220,47 @@ void swiglu(std::span<const float> gate, std::span<const float> up, std::span<fl
   using floats = simd::floats<Arch>;
   kernel::map<Arch>(
       y, [](const floats& g, const floats& u) { return kernel::times_sigmoid(g, g) * u; }, gate.data(), up.data());
+}
+
+/// x *= y, both (n)
+template <class Arch = simd::arch>
+void multiply(std::span<float> x, std::span<const float> y) {
+  using floats = simd::floats<Arch>;
+  kernel::map<Arch>(
+      x, [](const floats& a, const floats& b) { return a * b; }, x.data(), y.data());
+}
+
+/// x *= factor
+template <class Arch = simd::arch>
+void scale(std::span<float> x, float factor) {
+  using floats = simd::floats<Arch>;
+  if (factor == 1) return;
+  kernel::map<Arch>(
+      x, [&](const floats& a) { return a * floats(factor); }, x.data());
+}
+
+/// x = cap·tanh(x/cap), unless cap is 0: |error| ≤ 8u·|x|.
+template <class Arch = simd::arch>
+void soft_cap(std::span<float> x, float cap) {
+  using floats = simd::floats<Arch>;
+  if (cap == 0) return;
+  kernel::map<Arch>(
+      x, [&](const floats& a) { return floats(cap) * xsimd::tanh(a / floats(cap)); }, x.data());
+}
+
+/// y = f(x), the activation of that name.
+template <class Arch = simd::arch>
+void activate(activation f, std::span<const float> x, std::span<float> y) {
+  switch (f) {
+    case activation::silu:
+      return silu<Arch>(x, y);
+    case activation::gelu:
+      return gelu<Arch>(x, y);
+    case activation::gelu_tanh:
+      return gelu_tanh<Arch>(x, y);
+    case activation::relu:
+      return relu<Arch>(x, y);
+  }
 }
 
 /// x += y, both (n)

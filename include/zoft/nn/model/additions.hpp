@@ -18,13 +18,13 @@ namespace zoft::inline ZOFT_ISA::nn {
 class group_gains {
  public:
   group_gains() = default;
-  group_gains(std::span<const float> gain, const std::string& norm, const adapter_stack& stack) : size_(gain.size()) {
-    const auto found = stack.gains.find(norm);
-    if (found == stack.gains.end()) return;
+  group_gains(const norm& to, const adapter_stack& stack) : size_(to.gain.size()) {
+    const auto found = stack.gains.find(to.name);
+    if (to.empty() || found == stack.gains.end()) return;
     if (found->second.size != size_)
-      fail("adapter: " + text(found->second.size) + " gains are added to '" + norm + "', which has " + text(size_));
+      fail("adapter: " + text(found->second.size) + " gains are added to '" + to.name + "', which has " + text(size_));
     for (std::size_t g = 0; g < stack.size(); ++g)
-      std::transform(gain.begin(), gain.end(), found->second.of(g), std::back_inserter(values_), std::plus{});
+      std::transform(to.gain.begin(), to.gain.end(), found->second.of(g), std::back_inserter(values_), std::plus{});
   }
 
   bool empty() const { return values_.empty(); }
@@ -38,7 +38,7 @@ class group_gains {
 /// The additions to one block.
 struct block_additions {
   addition qkv, output, gate_up, down;
-  group_gains attention_norm, mlp_norm;
+  group_gains attention_norm, attention_added_norm, attention_stream_norm, mlp_norm, mlp_added_norm, mlp_stream_norm;
   group_prefixes prefix;
 
   block_additions() = default;
@@ -48,15 +48,20 @@ struct block_additions {
         output(to.output, stack),
         gate_up(to.gate_up, stack),
         down(to.down, stack),
-        attention_norm(to.attention_norm, to.attention_norm_name, stack),
-        mlp_norm(to.mlp_norm, to.mlp_norm_name, stack) {
+        attention_norm(to.attention_norm, stack),
+        attention_added_norm(to.attention_added_norm, stack),
+        attention_stream_norm(to.attention_stream_norm, stack),
+        mlp_norm(to.mlp_norm, stack),
+        mlp_added_norm(to.mlp_added_norm, stack),
+        mlp_stream_norm(to.mlp_stream_norm, stack) {
     const auto found = stack.prefixes.find(to.attention);
     if (found != stack.prefixes.end()) prefix = found->second;
   }
 
   bool empty() const {
     return qkv.empty() && output.empty() && gate_up.empty() && down.empty() && attention_norm.empty() &&
-           mlp_norm.empty() && prefix.length == 0;
+           attention_added_norm.empty() && attention_stream_norm.empty() && mlp_norm.empty() &&
+           mlp_added_norm.empty() && mlp_stream_norm.empty() && prefix.length == 0;
   }
 };
 
@@ -90,16 +95,17 @@ class row_addition {
 /// The additions outside the blocks: to the embedding, the final norm and the head.
 struct end_additions {
   row_addition embedding;
-  group_gains final_norm;
+  group_gains embedding_norm, final_norm;
   addition head;
 
   end_additions() = default;
   /// The stack's numbers must outlive this.
   end_additions(const weights& to, const adapter_stack& stack)
-      : embedding(to.embedding, embedding_name, stack),
-        final_norm(to.final_norm, final_norm_name, stack),
+      : embedding(to.embedding, to.embedding_name, stack),
+        embedding_norm(to.embedding_norm, stack),
+        final_norm(to.final_norm, stack),
         head(to.output(),
-             std::vector<linear::part>{{to.has_tied_head() ? embedding_name : head_name, 0, to.output().out()}},
+             std::vector<linear::part>{{to.has_tied_head() ? to.embedding_name : to.head_name, 0, to.output().out()}},
              stack) {}
 };
 

@@ -14,9 +14,9 @@ namespace zoft::inline ZOFT_ISA::nn {
 /// The label of a token that is not to be predicted.
 inline constexpr std::int32_t ignored = -100;
 
-/// labels[t] is what position t − 1 must predict: usually token t itself, or `ignored`. The first label of a sequence
-/// is never used, because nothing comes before it. This is Hugging Face's convention: the shift is made here, not by
-/// the caller.
+/// labels[t] is what position t − 1 of a decoder must predict: usually token t itself, or `ignored`. The first label of
+/// a sequence is never used, because nothing comes before it. This is Hugging Face's convention: the shift is made
+/// here, not by the caller. In an encoder labels[t] is the word in place of token t, which is usually the mask.
 class batch {
  public:
   struct sequence {

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,7 @@ namespace zoft::inline ZOFT_ISA::nn {
 template <class Arch = simd::arch>
 class layerwise {
  public:
-  layerwise(const config& shape, const weights& w, const rotary& angles, const thread_pool& pool,
+  layerwise(const config& shape, const weights& w, const model_angles& angles, const thread_pool& pool,
             const weight_points<float>& points)
       : c_(shape), w_(w), run_(shape, w, angles), pool_(pool), points_(points), spaces_(pool.workers()) {
     std::uint64_t element = 0;
@@ -71,8 +72,10 @@ class layerwise {
   struct candidate {
     float scale;
     block b;
-    std::vector<float> final_norm;
-    std::vector<std::vector<float>> streams;
+    norm other_norm;  // one that stands outside the blocks
+    linear project_in, head_dense, project_out;
+    std::vector<float> head_bias;
+    std::vector<std::vector<float>> streams, besides;  // of each task
   };
   /// Rows of a panel, which one thread makes for all candidates.
   struct rows_to_make {
@@ -90,12 +93,17 @@ class layerwise {
     for (std::size_t i = 0; i < together.size(); ++i) {
       candidates_[i].scale = static_cast<float>(points_.points[together[i]].scale);
       candidates_[i].streams.resize(tasks.size());
+      candidates_[i].besides.resize(tasks.size());
     }
+    make(
+        w_.project_in, [](candidate & c) -> auto& { return c.project_in; });
+    make_rows();
     pool_.run(tasks.size(), [&](std::size_t t, std::size_t) { embed(tasks[t], t); });
+    norm_streams(tasks, w_.embedding_norm);
     for (const block& b : w_.blocks) {
+      const auto layer = static_cast<std::size_t>(&b - w_.blocks.data());
       const bool last = &b == &w_.blocks.back();
-      make(
-          b.attention_norm, [](candidate & c) -> auto& { return c.b.attention_norm; });
+      for (const auto member : block::norms_of_attention) make(b.*member, member);
       make(
           b.qkv, [](candidate & c) -> auto& { return c.b.qkv; });
       make(
@@ -104,11 +112,10 @@ class layerwise {
       for_each_stream(tasks, [&](const task& t, candidate& c, workspace& s) {
         std::vector<std::size_t> all(last ? 0 : t.tokens.size());
         std::iota(all.begin(), all.end(), std::size_t{0});
-        run_.attend(c.b, t.ends, last ? t.predicting : all, s);
+        run_.attend(c.b, layer, t.ends, last ? t.predicting : all, s);
       });
       exchange_halves();
-      make(
-          b.mlp_norm, [](candidate & c) -> auto& { return c.b.mlp_norm; });
+      for (const auto member : block::norms_of_mlp) make(b.*member, member);
       make(
           b.gate_up, [](candidate & c) -> auto& { return c.b.gate_up; });
       make(
@@ -117,6 +124,14 @@ class layerwise {
       for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.transform(c.b, s); });
       exchange_halves();
     }
+  }
+
+  /// Applies a norm that stands outside the blocks to all streams.
+  void norm_streams(std::span<const task> tasks, const norm& n) {
+    if (n.empty()) return;
+    make(
+        n, [](candidate & c) -> auto& { return c.other_norm; });
+    for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.apply_norm(c.other_norm, s.stream); });
   }
 
   /// The two halves of a block use the same memory for their matrices.
@@ -131,9 +146,20 @@ class layerwise {
   /// time, in the memory of qkv.
   template <class F>
   void for_each_score(std::span<const task> tasks, F f) {
+    norm_streams(tasks, w_.final_norm);
     make(
-        w_.final_norm, [](candidate & c) -> auto& { return c.final_norm; });
-    for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.norm(c.final_norm, s.stream); });
+        w_.head_dense, [](candidate & c) -> auto& { return c.head_dense; });
+    make(
+        w_.project_out, [](candidate & c) -> auto& { return c.project_out; });
+    make_rows();
+    make(
+        w_.head_norm, [](candidate & c) -> auto& { return c.other_norm; });
+    for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) {
+      run_.transform_for_head(c.head_dense, c.other_norm, c.project_out, s.stream, s.branch);
+    });
+    if (!w_.head_bias.empty())
+      make(
+          w_.head_bias, [](candidate & c) -> auto& { return c.head_bias; });
     std::vector<std::vector<running_cross_entropy>> running(tasks.size() * candidates_.size());
     for (std::size_t i = 0; i < running.size(); ++i)
       for (const std::int32_t label : tasks[i % tasks.size()].labels)
@@ -150,6 +176,7 @@ class layerwise {
         s.logits.resize(t.labels.size() * n);
         matmul<Arch>(rows_of<const float>{s.stream.data(), w.in()}, t.labels.size(), c.b.qkv.weight,
                      rows_of<float>{s.logits.data(), n});
+        run_.finish_logits(s.logits, c.head_bias, n, first);
         const std::size_t index = static_cast<std::size_t>(&c - candidates_.data()) * tasks.size() +
                                   static_cast<std::size_t>(&t - tasks.data());
         for (std::size_t row = 0; row < t.labels.size(); ++row)
@@ -170,29 +197,54 @@ class layerwise {
       if (tasks[t].labels.empty()) return;
       candidate& c = candidates_[index / tasks.size()];
       workspace& s = spaces_[worker];
-      s.stream.swap(c.streams[t]);
+      const auto exchange = [&] {
+        s.stream.swap(c.streams[t]);
+        s.beside.swap(c.besides[t]);
+      };
+      exchange();
       f(tasks[t], c, s);
-      s.stream.swap(c.streams[t]);
+      exchange();
     });
   }
 
   /// Looks up the embedding's rows for the task's tokens, for all candidates.
   void embed(const task& t, std::size_t index) {
-    const std::size_t n = c_.dim;
-    const place of = tensors_.at({&w_.embedding, 0});
-    std::vector<float> row(n), z(n);
-    for (candidate& c : candidates_) c.streams[index].resize(t.tokens.size() * n);
-    for (std::size_t i = 0; i < t.tokens.size(); ++i) {
-      const auto token = static_cast<std::size_t>(t.tokens[i]);
-      w_.embedding.row(token, row);
-      draw({of.element + token * n, of.moves}, z);
+    std::vector<float> row, z, moved;
+    // Adds each candidate's version of a row of m to its stream's row for token i, or sets it.
+    const auto look_up = [&](const packed_matrix& m, std::size_t at, std::size_t i, bool adds) {
+      if (m.out() == 0) return;
+      const std::size_t n = m.in();
+      const place of = tensors_.at({&m, 0});
+      row.resize(n);
+      z.resize(n);
+      m.row(at, row);
+      draw({of.element + at * n, of.moves}, z);
       for (candidate& c : candidates_) {
+        moved = row;
+        move(c, of, moved, z);
+        if (m.type() == dtype::bf16)
+          for (float& value : moved) value = static_cast<float>(bfloat16(value));
         const std::span<float> x = std::span(c.streams[index]).subspan(i * n, n);
-        std::copy(row.begin(), row.end(), x.begin());
-        move(c, of, x, z);
-        if (w_.embedding.type() == dtype::bf16)
-          for (float& value : x) value = static_cast<float>(bfloat16(value));
+        if (adds)
+          add<Arch>(x, moved);
+        else
+          std::copy(moved.begin(), moved.end(), x.begin());
       }
+    };
+    for (candidate& c : candidates_) c.streams[index].resize(t.tokens.size() * c_.row_dim());
+    for (std::size_t i = 0; i < t.tokens.size(); ++i)
+      look_up(w_.embedding, static_cast<std::size_t>(t.tokens[i]), i, false);
+    for (candidate& c : candidates_) {
+      if (c.project_in.weight.out() > 0) {
+        apply<Arch>(c.project_in, {}, c.streams[index], 1, t.tokens.size(), {0, 1}, moved);
+        c.streams[index].swap(moved);
+      }
+      scale<Arch>(c.streams[index], static_cast<float>(c_.embedding_scale));
+    }
+    for (std::size_t i = 0, sequence = 0, begin = 0; i < t.tokens.size(); ++i) {
+      while (i >= t.ends[sequence]) begin = t.ends[sequence++];
+      look_up(w_.token_types, 0, i, true);
+      look_up(w_.positions, c_.first_position + i - begin, i, true);
     }
   }
 
@@ -213,9 +265,31 @@ class layerwise {
     }
   }
 
+  /// Makes the candidates' norms: those at(c), or the block's own member.
+  template <class At>
+  void make(const norm& from, At at) {
+    const auto of = [&](candidate& c) -> norm& {
+      if constexpr (std::is_member_object_pointer_v<At>)
+        return c.b.*at;
+      else
+        return at(c);
+    };
+    if (from.empty()) return;
+    const std::size_t tensors = std::max<std::size_t>(1, from.own_heads), size = from.gain.size() / tensors;
+    for (std::size_t i = 0; i < tensors; ++i)
+      make(
+          from.gain, i * size, size, [&](candidate & c) -> auto& { return of(c).gain; });
+    if (from.own_heads > 0)
+      for (candidate& c : candidates_) of(c).bias = from.bias;
+    else if (!from.bias.empty())
+      make(
+          from.bias, [&](candidate & c) -> auto& { return of(c).bias; });
+  }
+
   /// Makes the candidates' linears: biases at once, rows later in make_rows().
   template <class At>
   void make(const linear& from, At) {
+    if (from.parts.empty()) return;
     for (candidate& c : candidates_) At{}(c).weight.reshape(from.weight.out(), from.weight.in(), from.weight.type());
     for (const linear::part& p : from.parts) {
       add_rows(

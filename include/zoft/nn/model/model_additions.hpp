@@ -25,7 +25,7 @@ struct model_additions {
     if (stack.empty()) return;
     for (std::size_t i = 0; i < stack.linears.linears(); ++i) {
       const std::string_view name = stack.linears.name(i);
-      if (name == embedding_name || (name == head_name && !w.has_tied_head())) continue;
+      if (name == w.embedding_name || (name == w.head_name && !w.has_tied_head())) continue;
       check_known(name, linears, "linear");
     }
     for (const auto& [name, bias] : stack.biases) check_known(name, linears, "linear");
@@ -50,7 +50,7 @@ struct model_additions {
 
   /// The number of blocks before the first addition. The last block never counts. Without additions it is 0.
   std::size_t first_adapted() const {
-    if (!ends.embedding.empty()) return 0;
+    if (!ends.embedding.empty() || !ends.embedding_norm.empty()) return 0;
     const auto first = std::find_if(blocks.begin(), blocks.end(), [](const auto& a) { return !a.empty(); });
     if (first == blocks.end()) return blocks.empty() ? 0 : blocks.size() - 1;
     return static_cast<std::size_t>(first - blocks.begin());
@@ -70,8 +70,8 @@ struct model_additions {
            text(w.blocks.size()));
     for (const block& b : w.blocks) {
       const auto found = stack.prefixes.find(b.attention);
+      const std::size_t width = (b.qkv.weight.out() - b.output.weight.in()) / 2;
       if (found == stack.prefixes.end()) fail("adapter: '" + b.attention + "' has no prefix, and others have one");
-      const std::size_t width = b.qkv.parts[1].out;
       if (found->second.width != width || found->second.length != length || length == 0)
         fail("adapter: the prefix of '" + b.attention + "' is " + text(found->second.length) + " by " +
              text(found->second.width) + ", and must be " +

@@ -37,10 +37,7 @@ struct load_options {
 class transformer {
  public:
   transformer(const io::checkpoint& from, const load_options& o)
-      : c_(from.shape()),
-        angles_(c_.context, c_.head_dim, c_.rope_base, c_.pairing),
-        pool_(o.threads),
-        kept_(o.activation_cache) {
+      : c_(from.shape()), angles_(c_), pool_(o.threads), kept_(o.activation_cache) {
     loaded_weights all = load_weights(from, c_, o.weights);
     w_ = std::move(all.values);
     linears_ = std::move(all.linears);
@@ -204,7 +201,7 @@ class transformer {
     // than threads, each task is cut into slices of some of the groups.
     const std::size_t workers = pool_.workers();
     const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
-    const std::vector<task> tasks = tasks_of(b, most);
+    const std::vector<task> tasks = tasks_of(b, most, c_.causal);
     const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<token_score> result(groups * b.predicted());
     std::vector<workspace> spaces(workers);
@@ -225,7 +222,7 @@ class transformer {
     check(b, 0);
     const std::size_t workers = pool_.workers();
     return layerwise<>(c_, w_, angles_, pool_, points)
-        .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers)), b.predicted());
+        .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers), c_.causal), b.predicted());
   }
 
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
@@ -240,6 +237,20 @@ class transformer {
     run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
     run_decoder(additions).logits(s);
     return std::move(s.logits);
+  }
+
+  /// tokens -> the stream behind the last block and norm (tokens, dim), with one adapter or none.
+  std::vector<float> hidden(std::span<const std::int32_t> tokens,
+                            const adapter_stack& adapter = adapter_stack(1)) const {
+    check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    check(tokens, additions.prefix_length());
+    workspace s;
+    std::vector<std::size_t> rows(tokens.size());
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
+    run_decoder(additions).hidden(s);
+    return std::move(s.normed);
   }
 
   /// Continues the prompt with the most probable token until it has `most` new tokens, the context is full, or `stop`
@@ -328,7 +339,7 @@ class transformer {
   model_additions prepare(const adapter_stack& stack) const { return {w_, linears_, norms_, stack}; }
 
   config c_;
-  rotary angles_;
+  model_angles angles_;
   thread_pool pool_;
   nn::weights w_;
   zoft::layout linears_, norms_;

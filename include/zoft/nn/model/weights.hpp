@@ -1,4 +1,4 @@
-/// A decoder's weights, and a walk over them by Hugging Face's names.
+/// A model's weights, and a walk over them by its family's names.
 #pragma once
 
 #include <algorithm>
@@ -12,25 +12,43 @@
 #include "../../core/executor.hpp"
 #include "../../core/layout.hpp"
 #include "../layer/linear.hpp"
+#include "../layer/norm.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// The names that adapters use for what is outside the blocks. A tied head has the name of the embedding.
-inline constexpr const char *embedding_name = "model.embed_tokens", *final_norm_name = "model.norm",
-                            *head_name = "lm_head";
-
-/// x += o(attention(qkv(norm(x)))), x += down(swiglu(gate_up(norm(x)))): pre-norm, as in Llama.
+/// One block of a model. Parts that a model does not have are empty. With n₁ … n₆ for its norms,
+///
+///     x = n₃(x + n₂(attention(n₁(x))))
+///     x = n₆(x + n₅(down(activation(gate_up(n₄(x))))))
+///
+/// and in a parallel block both read the same x. Llama has n₁ and n₄ alone.
 struct block {
-  std::vector<float> attention_norm, mlp_norm;
+  norm attention_norm, attention_added_norm, attention_stream_norm, mlp_norm, mlp_added_norm, mlp_stream_norm;
   linear qkv, output, gate_up, down;
-  std::string attention = {}, attention_norm_name = {}, mlp_norm_name = {};  ///< names, as adapters use them
+  norm query_norm = {}, key_norm = {};
+  std::string attention = {};  ///< its name, as adapters use it
+
+  // The parts of its two halves, in the order of files.
+  static constexpr norm block::*norms_of_attention[] = {&block::attention_norm, &block::query_norm, &block::key_norm,
+                                                        &block::attention_added_norm, &block::attention_stream_norm};
+  static constexpr norm block::*norms_of_mlp[] = {&block::mlp_norm, &block::mlp_added_norm, &block::mlp_stream_norm};
 };
 
 struct weights {
-  packed_matrix embedding;  ///< (vocabulary, dim), and also the head if that is tied
+  std::string embedding_name = "model.embed_tokens", head_name = "lm_head";
+  packed_matrix embedding;  ///< (vocabulary, row_dim), and also the head if that is tied
+  std::string positions_name = {}, token_types_name = {};
+  packed_matrix positions = {}, token_types = {};  ///< (rows, dim), added to the embedding; empty if there are none
+  linear project_in = {}, project_out = {};  ///< between the embedding's rows and the stream, if their widths differ
+  norm embedding_norm = {};
   std::vector<block> blocks;
-  std::vector<float> final_norm;
+  norm final_norm;
+  linear pooler = {};
+  linear head_dense = {};  ///< before the head: head_norm(activation(head_dense(x)))
+  norm head_norm = {};
   packed_matrix head;  ///< (vocabulary, dim), empty if tied
+  std::vector<float> head_bias = {};
+  std::string head_bias_name = {};
 
   bool has_tied_head() const { return head.out() == 0; }
   const packed_matrix& output() const { return has_tied_head() ? embedding : head; }
@@ -44,6 +62,21 @@ struct weights {
   template <class F>
   void for_each(F f) const {
     visit(*this, f);
+  }
+
+  /// Calls f(norm) for every norm that the model has.
+  template <class F>
+  void for_each_norm(F f) {
+    const auto each = [&](norm& n) {
+      if (!n.empty()) f(n);
+    };
+    each(embedding_norm);
+    for (block& b : blocks) {
+      for (const auto member : block::norms_of_attention) each(b.*member);
+      for (const auto member : block::norms_of_mlp) each(b.*member);
+    }
+    each(final_norm);
+    each(head_norm);
   }
 
   /// The tensors as parts of one buffer.
@@ -144,19 +177,42 @@ struct weights {
         if (!l.bias.empty()) f(p.name + ".bias", l.bias, p.first, p.out);
       }
     };
-    const auto all_of_vector = [&](const std::string& name, auto& v) { f(name + ".weight", v, 0, v.size()); };
-    const auto all_of_matrix = [&](const std::string& name, auto& m) { f(name + ".weight", m, 0, m.out()); };
-    all_of_matrix(embedding_name, self.embedding);
+    const auto all_of_norm = [&](auto& n) {
+      const std::size_t heads = n.own_heads, size = heads == 0 ? 0 : n.gain.size() / heads;
+      for (std::size_t h = 0; h < heads; ++h) f(head_norm_name(n.name, h), n.gain, h * size, size);
+      if (n.empty() || heads > 0) return;
+      f(n.name + ".weight", n.gain, 0, n.gain.size());
+      if (!n.bias.empty()) f(n.name + ".bias", n.bias, 0, n.bias.size());
+    };
+    const auto all_of_matrix = [&](const std::string& name, auto& m) {
+      if (m.out() > 0) f(name + ".weight", m, 0, m.out());
+    };
+    all_of_matrix(self.embedding_name, self.embedding);
+    all_of_matrix(self.positions_name, self.positions);
+    all_of_matrix(self.token_types_name, self.token_types);
+    all_of(self.project_in);
+    all_of_norm(self.embedding_norm);
     for (auto& b : self.blocks) {
-      all_of_vector(b.attention_norm_name, b.attention_norm);
+      all_of_norm(b.attention_norm);
       all_of(b.qkv);
+      all_of_norm(b.query_norm);
+      all_of_norm(b.key_norm);
       all_of(b.output);
-      all_of_vector(b.mlp_norm_name, b.mlp_norm);
+      all_of_norm(b.attention_added_norm);
+      all_of_norm(b.attention_stream_norm);
+      all_of_norm(b.mlp_norm);
       all_of(b.gate_up);
       all_of(b.down);
+      all_of_norm(b.mlp_added_norm);
+      all_of_norm(b.mlp_stream_norm);
     }
-    all_of_vector(final_norm_name, self.final_norm);
-    if (!self.has_tied_head()) all_of_matrix(head_name, self.head);
+    all_of_norm(self.final_norm);
+    all_of(self.project_out);
+    all_of(self.pooler);
+    all_of(self.head_dense);
+    all_of_norm(self.head_norm);
+    all_of_matrix(self.head_name, self.head);
+    if (!self.head_bias.empty()) f(self.head_bias_name, self.head_bias, 0, self.head_bias.size());
   }
 };
 
