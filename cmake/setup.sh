@@ -71,6 +71,8 @@ need_to_build() {
   need libeigen3-dev has_header unsupported/Eigen/CXX11/ThreadPool
   need libxsimd-dev has_header xsimd/xsimd.hpp
   need libcli11-dev has_header CLI/CLI.hpp
+  need libpcre2-dev has_header pcre2.h
+  need libicu-dev has_header unicode/normalizer2.h
 }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }

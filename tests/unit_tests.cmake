@@ -31,6 +31,15 @@ function(zoft_nn_test)
   endif()
 endfunction()
 
+# Tests that need zoft::text.
+function(zoft_text_test)
+  if(TARGET zoft::text)
+    zoft_test(${ARGN})
+  else()
+    message(NOTICE "SKIPPED: the tests ${ARGN}, as zoft::text is left out")
+  endif()
+endfunction()
+
 zoft_test(
   adapters
   engine
@@ -116,9 +125,8 @@ if(ZOFT_MODEL_TESTS)
     io_hugging_face
     io_json
     io_llama2c
-    io_peft
     io_safetensors
-    io_tokenizer
+    io_tokenizer_llama2c
     nn_activation_cache
     nn_batch
     nn_golden
@@ -129,9 +137,30 @@ if(ZOFT_MODEL_TESTS)
     nn_training
     nn_transformer
   )
+  zoft_nn_test(
+    io_families
+    io_file_kind
+    io_gguf
+    io_gguf_adapter
+    io_gguf_blocks
+    io_gguf_fuzz
+    io_gguf_model
+    io_hugging_face_names
+    io_peft
+    io_rotary_fields
+  )
+  zoft_text_test(
+    io_chat
+    io_data
+    io_data_tasks
+    io_jinja
+    io_jinja_fuzz
+  )
 endif()
 
-if(TARGET zoft::nn)
+if(TARGET zoft::text)
+  target_link_libraries(zoft_tests PRIVATE zoft::text)
+elseif(TARGET zoft::nn)
   target_link_libraries(zoft_tests PRIVATE zoft::nn)
 else()
   target_link_libraries(zoft_tests PRIVATE zoft::zoft)

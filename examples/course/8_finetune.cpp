@@ -6,14 +6,14 @@
 #include <fstream>
 #include <string>
 #include <vector>
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 #include <zoft/schedule/linear.hpp>
 
 int main(int argc, char** argv) {
   const std::string folder = argc > 1 ? argv[1] : ZOFT_DEFAULT_TASK;
-  const zoft::io::tokenizer tokenizer(folder + "/tokenizer.bin");
+  const zoft::io::llama2c_tokenizer tokenizer(folder + "/tokenizer.bin");
   const zoft::nn::transformer model = zoft::nn::load(folder);
 
   // A line of the data is a prompt, a tab, and the answer; the loss is the answer's.
@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
       model.losses(train[step % train.size()], adapters, losses);
     });
   }
-  const auto answer = model.generate(tokenizer.encode("Thu 21:50\n"), 24, zoft::io::tokenizer::eos, tuner.adapter());
+  const auto answer =
+      model.generate(tokenizer.encode("Thu 21:50\n"), 24, zoft::io::llama2c_tokenizer::eos, tuner.adapter());
   std::printf("%s\n", tokenizer.decode(answer).c_str());
 }

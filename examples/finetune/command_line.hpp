@@ -118,6 +118,13 @@ class command_line {
         [=](const std::string& option, const std::string& value) { return number_from(option, value, zero_too); });
   }
 
+  /// An option without a value.
+  template <class Class>
+  void flag(const char* name, bool Class::*field, const std::string& help) {
+    app_.add_flag_callback(name, [this, field] { given_.push_back([field](options& o) { o.*field = true; }); }, help)
+        ->group(group_);
+  }
+
   /// Returns false where the help was asked for, and is printed.
   bool parse(int argc, char** argv) {
     try {

@@ -5,6 +5,8 @@
 #include <exception>
 #include <new>
 
+#include "adapter_files.hpp"
+#include "cost.hpp"
 #include "memory.hpp"
 #include "report.hpp"
 #include "results.hpp"
@@ -46,15 +48,36 @@ bool train(const options& o, const zoft::nn::transformer& model, const task& t, 
   return true;
 }
 
+/// Says how a model, with an adapter or without, does on what is held out.
+int evaluate(const options& o, const zoft::nn::transformer& model, const task& t) {
+  say("model", shown(o.model) + (o.adapter_from.empty() ? "" : " with the adapter in " + shown(o.adapter_from)));
+  say("data", shown(o.data) + ": " + t.description());
+  const auto evaluated = [&](const zoft::adapter_stack& adapter) {
+    say("now", "held-out " + text_of(t.evaluate(model, adapter), t));
+    for (const sample& one : t.samples(model, adapter)) {
+      say("prompt", shown(one.prompt, true));
+      say("text", shown(one.text, true));
+    }
+    return all_well;
+  };
+  if (o.adapter_from.empty()) return evaluated(zoft::adapter_stack(1));
+  const saved_adapter adapter(o.adapter_from, model);
+  return evaluated(adapter.stack());
+}
+
 int run(int argc, char** argv) {
   options o;
   if (!parse(argc, argv, o)) return all_well;
 
-  const zoft::io::tokenizer tokens(o.tokenizer);
+  check_memory(o);
+  const zoft::io::tokenizer tokens = zoft::io::load_tokenizer(o.tokenizer);
   zoft::nn::transformer model = zoft::nn::load(o.model, {.weights = o.weights, .threads = o.threads});
-  zoft::io::check_fits(tokens, model.shape(), o.tokenizer, o.model);
+  if (tokens.size() > model.shape().vocabulary)
+    refuse(o.tokenizer + ": has " + zoft::text(tokens.size()) + " tokens, and " + o.model + " knows " +
+           zoft::text(model.shape().vocabulary));
   const std::unique_ptr<task> t =
-      o.kind == data_kind::text ? make_text_task(o, tokens, room(o, model)) : make_line_task(o, tokens, room(o, model));
+      o.kind == data_kind::text ? make_text_task(o, tokens, room(o, model)) : make_item_task(o, tokens, room(o, model));
+  if (o.evaluate_only) return evaluate(o, model, *t);
 
   const bool by_itself = begin_peak();
   model.loss(t->batch(0));
@@ -66,6 +89,11 @@ int run(int argc, char** argv) {
   for (const std::string& name : tuner->files()) zoft::io::output_file can_be_written(o.output + "/" + name);
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
+  const double trial = trial_seconds(o, model, *t);
+  say("cost", "about " + duration(trial) + " a step and " + duration(trial * o.steps) + " in all, " +
+                  fixed(static_cast<double>(weight_bytes(model.shape(), o.weights)) / 1e6, 1) + " MB of weights and " +
+                  fixed(static_cast<double>(working_bytes(o, model.shape(), model.threads().workers())) / 1e6, 1) +
+                  " MB to work in");
 
   const figures before = t->evaluate(model, tuner->current());
   if (!std::isfinite(before.loss))

@@ -2,6 +2,10 @@
 
 #include <filesystem>
 
+#include <zoft/io/chat.hpp>
+#include <zoft/io/data/tasks.hpp>
+#include <zoft/io/peft.hpp>
+
 #include "command_line.hpp"
 #include "trainer.hpp"
 
@@ -17,10 +21,18 @@ namespace {
 constexpr std::size_t many = 65536;  // more queries, or sequences a step, are a slip of the hand
 constexpr std::uint32_t most_steps = options::unset - 1;
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string result;
+  for (const std::string& name : names) result += (result.empty() ? "" : ", ") + name;
+  return result;
+}
+
 void add_model(command_line& c) {
   c.group("Model");
-  c.path("--model", &options::model, "PATH", "a folder of Hugging Face's, or a file of llama2.c's");
-  c.path("--tokenizer", &options::tokenizer, "FILE", "tokenizer.bin of llama2.c's (the one beside the model)");
+  c.path("--model", &options::model, "PATH", "a folder of Hugging Face's, a GGUF file, or a file of llama2.c's");
+  c.path("--tokenizer", &options::tokenizer, "PATH", "a tokenizer's file or folder (the one that came with the model)");
+  c.path("--adapter-from", &options::adapter_from, "FOLDER",
+         "an adapter of peft's or of an earlier run, to begin with");
   c.add("--weights", &options::weights, "NAME", "f32, bf16, i8, i4 or nf4: how matrices are kept in memory (f32)",
         [](const std::string& option, const std::string& value) {
           using zoft::nn::dtype;
@@ -33,8 +45,17 @@ void add_model(command_line& c) {
 }
 
 void add_data(command_line& c) {
-  c.group("Data (one of --text, --labelled and --pairs)");
+  c.group("Data (one of --text, --examples, --task, --labelled and --pairs)");
   c.path("--text", &options::text, "FILE", "plain text to model; the last 5 % are held out");
+  c.path("--examples", &options::examples, "FILE",
+         "JSON lines or a list of JSON: text; prompt and completion; messages, conversations: answers are learned");
+  c.text("--chat-format", &options::chat_format,
+         "how chats are written: " + listed(zoft::io::chat_format_names()) + " (the model's own template)");
+  c.text("--system", &options::system, "a message put before chats that do not begin with one of the system");
+  c.choice("--task", &options::task, zoft::io::task_names(),
+           "a classification task by name: " + listed(zoft::io::task_names()));
+  c.path("--task-data", &options::task_data, "FOLDER", "where the files of --task are");
+  c.whole("--train-items", &options::train_items, "train on so many examples of --task; 0: all (0)", 0);
   c.path("--labelled", &options::labelled, "FILE", "lines of 'label text', classified by a word behind the text");
   c.path("--words", &options::words, "WORDS", "a word a label: 'bad,good' for 0 and 1, or 'neg=bad,pos=good'");
   c.text("--template", &options::prompt_template, "how text and word are put together ('{text} It was {word}')");
@@ -74,41 +95,82 @@ void add_output(command_line& c) {
   c.group("Output");
   c.whole("--evaluate-every", &options::evaluate_every,
           "steps between held-out figures; 0: only before and after (a tenth of the steps)", 0, most_steps);
+  c.flag("--evaluate", &options::evaluate_only, "only look at what is held out, and write nothing");
   c.text("--prompt", &options::prompt, "of the samples (from what is held out)");
+  c.real("--temperature", &options::temperature, "of the samples; 0: always the likeliest token (0)", true);
   c.whole("--sample-tokens", &options::sample_tokens, "of a sample at most (64)", 1);
   c.path("--output", &options::output, "FOLDER",
-         "adapter_config.json and adapter_model.safetensors of lora and lora_fa for Python's peft, or of full "
-         "weights.safetensors; log.csv, curve.png (zoft-output)");
+         "of lora and lora_fa an adapter in peft's files, and adapter.gguf for llama.cpp; of full the whole model as\n"
+         "Hugging Face's folder; log.csv, curve.png (zoft-output)");
 }
 
-/// Where the tokenizer of a model is looked for: with it.
-std::string tokenizer_beside(const std::string& model) {
+/// Where the tokenizer of a model is looked for: in it, or beside it.
+std::string tokenizer_of(const std::string& model) {
   std::error_code ignored;
   const std::filesystem::path path(model);
-  const auto folder = std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
+  if (model.ends_with(".gguf")) return model;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  const auto folder = is_folder ? path : path.parent_path();
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"})
+    if (is_folder && std::filesystem::exists(folder / name, ignored)) return model;
   const std::string result = (folder / "tokenizer.bin").string();
   if (!std::filesystem::exists(result, ignored))
-    refuse("--tokenizer is not given, and there is no " + result + " with the model");
+    refuse("--tokenizer is not given, and there is none with the model: neither " + (folder / "tokenizer.json").string() +
+           " nor " + result);
   return result;
+}
+
+/// A folder with an adapter in place of a model means the adapter's model, with that adapter.
+void settle_model(options& o) {
+  std::error_code ignored;
+  const std::filesystem::path folder(o.model);
+  if (!std::filesystem::exists(folder / "adapter_config.json", ignored) ||
+      std::filesystem::exists(folder / "config.json", ignored))
+    return;
+  if (!o.adapter_from.empty())
+    refuse("--model is " + o.model + ", which is an adapter, and --adapter-from names another");
+  const zoft::io::peft_adapter adapter = zoft::io::read_peft(o.model);
+  if (adapter.base_model.empty()) refuse(o.model + ": does not say what model it belongs to: give it by --model");
+  o.adapter_from = o.model;
+  o.model = adapter.base_model;
 }
 
 /// What to train, on what: the options that say so, checked against each other.
 void settle(options& o) {
-  const int given = !o.text.empty() + !o.labelled.empty() + !o.pairs.empty();
+  const int given =
+      !o.text.empty() + !o.labelled.empty() + !o.pairs.empty() + !o.examples.empty() + !o.task.empty();
   o.is_default = given == 0;
-  o.kind = !o.text.empty() ? data_kind::text : !o.labelled.empty() ? data_kind::labelled : data_kind::pairs;
-  if (given > 1) refuse("--text, --labelled and --pairs are different tasks: give one of them");
-  if (o.is_default && !o.model.empty()) refuse("--model is given without data: give --text, --labelled or --pairs");
-  if (o.is_default && !o.heldout.empty()) refuse("--heldout is given without data: give --labelled or --pairs too");
+  o.kind = !o.text.empty()       ? data_kind::text
+           : !o.labelled.empty() ? data_kind::labelled
+           : !o.examples.empty() ? data_kind::examples
+           : !o.task.empty()     ? data_kind::task
+                                 : data_kind::pairs;
+  const std::string kinds = "--text, --examples, --task, --labelled";
+  if (given > 1) refuse(kinds + " and --pairs are different tasks: give one of them");
+  if (o.is_default && !o.model.empty()) refuse("--model is given without data: give " + kinds + " or --pairs");
+  if (o.is_default && !o.heldout.empty())
+    refuse("--heldout is given without data: give --examples, --labelled or --pairs too");
   if (o.kind == data_kind::text && !o.heldout.empty())
-    refuse("--heldout goes with --labelled or --pairs; of --text the last 5 % are held out");
+    refuse("--heldout goes with --examples, --labelled or --pairs; of --text the last 5 % are held out");
+  if (o.kind == data_kind::task && !o.heldout.empty())
+    refuse("--heldout goes with --examples, --labelled or --pairs; a --task has a test set of its own");
+  if (o.kind == data_kind::task && o.task_data.empty())
+    refuse("--task-data is missing, and must name the folder of the files of " + o.task);
+  if (o.kind != data_kind::task && (!o.task_data.empty() || o.train_items > 0))
+    refuse("--task-data and --train-items go with --task only");
+  if (o.kind != data_kind::examples && (!o.chat_format.empty() || !o.system.empty()))
+    refuse("--chat-format and --system go with --examples only");
   if (o.kind != data_kind::labelled && !o.words.empty()) refuse("--words goes with --labelled only");
   if (o.kind == data_kind::labelled && o.words.empty())
     refuse("--words is missing, and must give a word for each label of --labelled, such as 'negative,positive'");
   if ((o.adapter == "full" || o.adapter == "prefix") && !o.targets.empty())
     refuse("--targets goes with --adapter lora, lora_fa, bias_only or norm_only");
   if (o.objective == "exact_match" && o.kind == data_kind::text)
-    refuse("--objective exact_match goes with --labelled or --pairs: a text has no answers to be right as a whole");
+    refuse("--objective exact_match goes with answers: a text has none to be right as a whole");
+  if (!o.adapter_from.empty() && o.adapter != "lora" && o.adapter != "lora_fa" && !o.evaluate_only)
+    refuse("--adapter-from goes with --adapter lora or lora_fa");
+  if (!o.adapter_from.empty() && !o.targets.empty())
+    refuse("--targets are those of the adapter that --adapter-from names");
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (o.adapter == "full" && o.method == "per-example")
@@ -121,8 +183,9 @@ void settle(options& o) {
 
   const std::string folder = ZOFT_DEFAULT_TASK;
   if (o.model.empty()) o.model = folder;
-  if (o.tokenizer.empty()) o.tokenizer = tokenizer_beside(o.model);
-  o.data = o.is_default ? folder + "/train.pairs" : o.text + o.labelled + o.pairs;
+  settle_model(o);
+  if (o.tokenizer.empty()) o.tokenizer = tokenizer_of(o.model);
+  o.data = o.is_default ? folder + "/train.pairs" : o.text + o.labelled + o.pairs + o.examples + o.task_data;
   if (o.is_default) o.heldout = folder + "/heldout.pairs";
 }
 
@@ -141,7 +204,7 @@ std::string objective_text(const options& o) {
 
 bool parse(int argc, char** argv, options& o) {
   command_line c(
-      "Fine-tunes a language model of the Llama family with forward passes only. Without options: a small model that\n"
+      "Fine-tunes a language model with forward passes only. Without options: a small model that\n"
       "ships with the program learns to write dates, times, sums of money and numbers the British way. Defaults stand\n"
       "in brackets; those marked * depend on the task, and are printed at the start.");
   add_model(c);

@@ -7,7 +7,7 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
   recipe r;
   if (kind == data_kind::text)
     r = {.learning_rate = 3e-3, .batch = 8, .usual_length = 128, .steps = 1000};
-  else if (kind == data_kind::labelled)
+  else if (kind == data_kind::labelled || kind == data_kind::task)
     r = {.learning_rate = 1e-3, .batch = 16, .usual_length = 128, .steps = 1000};
   else if (is_default)
     r = {.learning_rate = 5e-2, .warmup = 50, .batch = 16, .usual_length = 256, .steps = 1500};

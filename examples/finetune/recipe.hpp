@@ -7,7 +7,7 @@
 
 namespace finetune {
 
-enum class data_kind { text, labelled, pairs };
+enum class data_kind { text, labelled, pairs, examples, task };
 
 struct recipe {
   std::size_t rank = 8;           ///< r of lora and lora_fa

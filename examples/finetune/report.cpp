@@ -83,8 +83,6 @@ void introduce(const options& o, const zoft::nn::transformer& model, const task&
   say("run", grouped(o.steps) + " steps of batch " + zoft::text(o.batch) + ", seed " + zoft::text(o.seed) + ", " +
                  zoft::text(model.threads().workers()) + " threads");
   if (!t.remark().empty()) say("note", t.remark());
-  if (c.pairing == zoft::nn::rope::interleaved && (o.adapter == "lora" || o.adapter == "lora_fa"))
-    say("note", "the adapter will fit this llama2.c file, and not the same model in Hugging Face's format");
 }
 
 void compare(const std::vector<sample>& before, const std::vector<sample>& after) {

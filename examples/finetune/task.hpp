@@ -31,7 +31,7 @@ class task {
 
   virtual figures evaluate(const zoft::nn::transformer& model, const zoft::adapter_stack& adapter) const = 0;
 
-  /// Prompts, and what the model writes behind them, always the likeliest token. Which prompts is always the same.
+  /// Prompts, and what the model writes behind them. Which prompts is always the same.
   virtual std::vector<sample> samples(const zoft::nn::transformer& model, const zoft::adapter_stack& adapter) const = 0;
 
   virtual std::string description() const = 0;
@@ -45,8 +45,11 @@ zoft::nn::config room(const options& o, const zoft::nn::transformer& model);
 /// Of that shape.
 std::unique_ptr<task> make_text_task(const options& o, const zoft::io::tokenizer& tokens,
                                      const zoft::nn::config& shape);
-std::unique_ptr<task> make_line_task(const options& o, const zoft::io::tokenizer& tokens,
+std::unique_ptr<task> make_item_task(const options& o, const zoft::io::tokenizer& tokens,
                                      const zoft::nn::config& shape);
+
+/// How samples of so many tokens are generated: until the end of the text, or of a turn.
+zoft::nn::generation generation_of(const options& o, const zoft::io::tokenizer& tokens, std::size_t most);
 
 /// What a sequence has room in, for messages.
 std::string context_of(const options& o);

@@ -28,6 +28,15 @@ std::size_t sequence_length(const options& o, const zoft::nn::config& shape) {
   return o.length;
 }
 
+zoft::nn::generation generation_of(const options& o, const zoft::io::tokenizer& tokens, std::size_t most) {
+  zoft::nn::generation result{.most = most, .temperature = o.temperature, .seed = o.seed};
+  if (tokens.eos()) result.stops.push_back(*tokens.eos());
+  for (const char* end : {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|end_of_text|>", "<|endoftext|>"})
+    if (const auto id = tokens.find(end); id && tokens.encode(end, {.special = false}) == std::vector{*id})
+      result.stops.push_back(*id);
+  return result;
+}
+
 std::string unknown_remark(std::size_t unknown, std::size_t all) {
   if (unknown * 1000 < all || unknown == 0) return {};
   return grouped(unknown) + " of the data's " + grouped(all) + " tokens are <unk>: the tokenizer cannot write them";
@@ -47,18 +56,20 @@ class text_task : public task {
       : o_(o), tokens_(tokens), length_(sequence_length(o, shape)) {
     const std::string text = read(o.data);
     const std::size_t split = text.size() / 100 * 95 + text.size() % 100 * 95 / 100;
-    train_ = tokens.encode(std::string_view(text).substr(0, split), false);
-    heldout_ = tokens.encode(std::string_view(text).substr(split), false);
+    const zoft::io::encode_options plain{.special = false, .parse_special = false};
+    train_ = tokens.encode(std::string_view(text).substr(0, split), plain);
+    heldout_ = tokens.encode(std::string_view(text).substr(split), plain);
     if (train_.size() < length_)
       refuse(o.data + ": its first 95 %, which are trained on, are " + zoft::text(train_.size()) +
              " tokens, and must be at least the " + zoft::text(length_) + " of --length");
     if (heldout_.size() < 2)
       refuse(o.data + ": its last 5 %, which are held out, are " + zoft::text(heldout_.size()) +
              " tokens, and must be at least 2");
-    unknown_ = static_cast<std::size_t>(std::count(train_.begin(), train_.end(), zoft::io::tokenizer::unknown));
+    if (tokens.unknown())
+      unknown_ = static_cast<std::size_t>(std::count(train_.begin(), train_.end(), *tokens.unknown()));
     all_heldout_ = heldout_.size();
     if (o.heldout_tokens > 0) heldout_.resize(std::clamp<std::size_t>(o.heldout_tokens, 2, heldout_.size()));
-    prompt_ = tokens.encode(o.prompt.empty() ? first_words(text.substr(split)) : o.prompt, false);
+    prompt_ = tokens.encode(o.prompt.empty() ? first_words(text.substr(split)) : o.prompt, plain);
     if (prompt_.size() > shape.context)
       refuse("--prompt is " + zoft::text(prompt_.size()) + " tokens, and must be at most " + zoft::text(shape.context) +
              ", " + context_of(o));
@@ -89,8 +100,9 @@ class text_task : public task {
   }
 
   std::vector<sample> samples(const transformer& model, const adapter_stack& adapter) const override {
-    const auto all = model.generate(prompt_, o_.sample_tokens, zoft::io::tokenizer::eos, adapter);
-    return {{tokens_.decode(prompt_).substr(1), tokens_.decode(std::span(all).subspan(prompt_.size())), {}}};
+    if (!model.shape().causal) return {};
+    const auto all = model.generate(prompt_, generation_of(o_, tokens_, o_.sample_tokens), adapter);
+    return {{tokens_.decode(prompt_), tokens_.decode(std::span(all).subspan(prompt_.size())), {}}};
   }
 
   std::string description() const override {

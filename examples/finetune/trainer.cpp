@@ -7,7 +7,8 @@
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
-#include <zoft/io/peft.hpp>
+#include <zoft/io/tokenizer/save.hpp>
+#include <zoft/nn/save.hpp>
 #include <zoft/method/per_example_lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/optimizer/adam.hpp>
@@ -17,6 +18,8 @@
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/schedule/cosine.hpp>
 #include <zoft/schedule/linear.hpp>
+
+#include "adapter_files.hpp"
 
 namespace finetune {
 
@@ -115,16 +118,23 @@ const std::tuple methods{
            }},
 };
 
-/// Every adapter that leaves the model as it is: a new one is one more line. options -> adapter
+/// Every adapter that leaves the model as it is: a new one is one more line. (options, what it begins with) ->
+/// adapter
 const std::tuple adapters{
     choice{"lora_fa", "B of BA, which is added to the weights; A stays as drawn",
-           [](const auto& o) { return zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = o.targets}; }},
+           [](const auto& o, const auto& start) {
+             return zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = o.targets, .start = start};
+           }},
     choice{"lora", "A and B",
-           [](const auto& o) { return zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = o.targets}; }},
+           [](const auto& o, const auto& start) {
+             return zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = o.targets, .start = start};
+           }},
     choice{"prefix", "keys and values before those of every sequence",
-           [](const auto& o) { return zoft::prefix{.length = o.prefix_length}; }},
-    choice{"bias_only", "a bias of each linear", [](const auto& o) { return zoft::bias_only{.targets = o.targets}; }},
-    choice{"norm_only", "the gains of the norms", [](const auto& o) { return zoft::norm_only{.targets = o.targets}; }},
+           [](const auto& o, const auto&) { return zoft::prefix{.length = o.prefix_length}; }},
+    choice{"bias_only", "a bias of each linear",
+           [](const auto& o, const auto&) { return zoft::bias_only{.targets = o.targets}; }},
+    choice{"norm_only", "the gains of the norms",
+           [](const auto& o, const auto&) { return zoft::norm_only{.targets = o.targets}; }},
 };
 
 /// Whether losses are of one example each.
@@ -163,7 +173,7 @@ class owning_trainer : public trainer {
       return o_.adapter + " on " + zoft::text(tensors) + (o_.adapter == "bias_only" ? " linears" : " norms");
   }
   std::vector<std::string> files() const override {
-    if constexpr (low_rank) return {"adapter_config.json", "adapter_model.safetensors"};
+    if constexpr (low_rank) return adapter_files(model_.shape());
     return {};
   }
   void save([[maybe_unused]] const std::string& folder) const override {
@@ -171,7 +181,7 @@ class owning_trainer : public trainer {
       std::vector<zoft::io::low_rank_tensor> tensors;
       for (const auto& p : engine_.adapter().pairs())
         tensors.push_back({p.linear, p.out, p.in, engine_.adapter().rank(), p.a, p.b});
-      zoft::io::write_peft(folder, tensors, engine_.adapter().alpha(), o_.model);
+      save_adapter(folder, tensors, engine_.adapter().alpha(), model_.shape(), o_.model);
     }
   }
 
@@ -218,15 +228,11 @@ class full_trainer : public trainer {
     return weights_.empty() ? "all weights, where the model keeps them"
                             : "all weights, a copy in place, one candidate at a time";
   }
-  std::vector<std::string> files() const override { return {"weights.safetensors"}; }
+  std::vector<std::string> files() const override { return {"config.json", "model.safetensors"}; }
   void save(const std::string& folder) const override {
-    const zoft::layout shape = model_.weights_layout();
-    const std::vector<float> all = weights_.empty() ? model_.weights() : weights_;
-    std::vector<zoft::io::named_tensor> tensors;
-    for (const zoft::tensor& t : shape)
-      tensors.push_back({t.name, t.is_matrix() ? std::vector{t.rows, t.columns} : std::vector{t.rows},
-                         std::span(all).subspan(t.offset, t.size())});
-    zoft::io::write_safetensors(folder + "/weights.safetensors", tensors, {{"format", "pt"}});
+    if (!weights_.empty()) model_.assign(weights_);
+    zoft::nn::save(model_, o_.model, folder);
+    zoft::io::save_tokenizer(o_.tokenizer, folder);
   }
 
  private:
@@ -261,9 +267,11 @@ std::string help_of(const auto& table) {
 template <class Make>
 std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model) {
   std::unique_ptr<trainer> result;
+  std::vector<zoft::low_rank_values> start;
+  if (!o.adapter_from.empty()) start = saved_adapter(o.adapter_from, model).values();
   for_each(adapters, [&](const auto& adapter) {
     if (o.adapter != adapter.name) return;
-    auto engine = make(o, adapter.make(o));
+    auto engine = make(o, adapter.make(o, start));
     result = std::make_unique<owning_trainer<decltype(engine)>>(std::move(engine), o, model);
   });
   if (result) return result;
