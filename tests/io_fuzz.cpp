@@ -6,7 +6,7 @@
 #include <vector>
 #include <zoft/io/checkpoint.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 
 #include "io_support.hpp"
 
@@ -71,9 +71,9 @@ counts fuzz(const std::string& path, std::size_t mixed, const std::function<void
   return result;
 }
 
-double touch(const checkpoint& model, const biases& bias) {
+double touch(const checkpoint& model) {
   double sum = 0;
-  for_each_tensor(model.shape(), bias, [&](const std::string& name, const std::vector<std::size_t>& shape) {
+  for_each_tensor(model.shape(), [&](const std::string& name, const std::vector<std::size_t>& shape) {
     std::vector<float> values(elements(shape));
     widen(model.at(name, shape), values);
     for (const float value : values) sum += std::isfinite(value) ? value : 0.0f;
@@ -111,7 +111,7 @@ TEST_CASE("fuzz: llama2.c", "[io][fuzz]") {
   if (!legacy) header = "24ka" + bytes_of(std::int32_t{1}) + header + '\1' + std::string(256 - 37, '\0');
   const std::size_t floats = 3 * 4 + 4 + 16 + 8 + 8 + 16 + 4 + 3 * 12 + 4 + (legacy ? 2 * 2 : 0);
   const std::string path = folder.write("m.bin", header + std::string(4 * floats, '\0'));
-  const counts result = fuzz(path, 2000, [&] { touch(open_checkpoint(path), {}); });
+  const counts result = fuzz(path, 2000, [&] { touch(open_checkpoint(path)); });
   CHECK(result.refused > 500);
   CHECK(result.read > 100);
 }
@@ -123,7 +123,7 @@ TEST_CASE("fuzz: tokenizer.bin", "[io][fuzz]") {
     bytes += bytes_of(-1.0f) + bytes_of(static_cast<std::int32_t>(text.size())) + text;
   const std::string path = folder.write("tok.bin", bytes);
   const counts result = fuzz(path, 3000, [&] {
-    const tokenizer tokens(path);
+    const llama2c_tokenizer tokens(path);
     tokens.decode(tokens.encode("abab \n\xc3\xa9\xc3 b", true, true));
   });
   CHECK(result.refused > 500);
@@ -139,13 +139,12 @@ TEST_CASE("fuzz: a Hugging Face folder", "[io][fuzz]") {
       R"({"model_type":"qwen2","hidden_size":4,"intermediate_size":3,"num_hidden_layers":1,)"
       R"("num_attention_heads":2,"num_key_value_heads":1,"vocab_size":3,"max_position_embeddings":2,)"
       R"("rms_norm_eps":1e-5,"tie_word_embeddings":true,"rope_parameters":{"rope_theta":10.0,"rope_type":"default"}})");
-  const biases bias{.query_key_value = true};
   zoft::nn::config shape;
   shape.dim = 4, shape.hidden = 3, shape.layers = 1, shape.heads = 2, shape.kv_heads = 1, shape.head_dim = 2,
-  shape.vocabulary = 3;
+  shape.vocabulary = 3, shape.bias.query_key_value = true;
   std::vector<named_tensor> halves[2];
   json index;
-  for_each_tensor(shape, bias, [&](const std::string& name, const std::vector<std::size_t>& extents) {
+  for_each_tensor(shape, [&](const std::string& name, const std::vector<std::size_t>& extents) {
     const std::size_t half = halves[0].size() < 4 ? 0 : 1;
     halves[half].push_back({name, extents, std::span(some).first(elements(extents))});
     index["weight_map"][name] = half == 0 ? "a.safetensors" : "b.safetensors";
@@ -153,7 +152,7 @@ TEST_CASE("fuzz: a Hugging Face folder", "[io][fuzz]") {
   write_safetensors(folder.path("a.safetensors"), halves[0]);
   write_safetensors(folder.path("b.safetensors"), halves[1]);
   folder.write("model.safetensors.index.json", index.dump());
-  const counts result = fuzz(folder.path(spoiled), 1500, [&] { touch(open_checkpoint(folder.path()), bias); });
+  const counts result = fuzz(folder.path(spoiled), 1500, [&] { touch(open_checkpoint(folder.path())); });
   CHECK(result.refused > 500);
   CHECK(result.read > 0);
 }

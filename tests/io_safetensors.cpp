@@ -8,7 +8,6 @@
 
 using namespace io_test;
 using namespace zoft::io;
-namespace nn = zoft::nn;
 
 namespace {
 
@@ -42,7 +41,7 @@ TEST_CASE("safetensors: reads what its own writer wrote", "[io]") {
   REQUIRE(file.tensors().size() == 3);
   const auto read = file.find("z");
   REQUIRE(read.has_value());
-  CHECK(read->type == nn::dtype::f32);
+  CHECK(read->type == storage::f32);
   CHECK(read->shape == std::vector<std::size_t>{2, 3});
   std::vector<float> values(6);
   widen(*read, values);
@@ -68,27 +67,30 @@ TEST_CASE("write_safetensors: refuses what would be no safetensors file, and lea
   CHECK(folder.files() == 0);
 }
 
-TEST_CASE("widen: all three types, wherever they lie", "[io]") {
+TEST_CASE("widen: the plain types, wherever they lie", "[io]") {
   const std::vector<std::uint16_t> halves{0x3c00, 0xc100, 0x0001, 0x7bff, 0x7c00},
       brains{0x3f80, 0xc020, 0x0001, 0x7f7f, 0xff80};
   const std::vector<float> half_values{1, -2.5f, 0x1p-24f, 65504, std::numeric_limits<float>::infinity()},
       brain_values{1, -2.5f, 0x1p-133f, 0x1.fep127f, -std::numeric_limits<float>::infinity()};
   std::vector<std::byte> buffer(1 + 5 * 4);
-  const auto check = [&](nn::dtype type, const void* source, const std::vector<float>& wanted) {
-    const std::size_t size = 5 * nn::size_of(type);
+  const auto check = [&](storage type, const void* source, const std::vector<float>& wanted) {
+    const std::size_t size = 5 * facts_of(type).bytes;
     std::memcpy(buffer.data() + 1, source, size);  // odd: not aligned
     std::vector<float> out(5);
     widen({type, {5}, std::span<const std::byte>(buffer).subspan(1, size)}, out);
     CHECK(out == wanted);
   };
-  check(nn::dtype::f16, halves.data(), half_values);
-  check(nn::dtype::bf16, brains.data(), brain_values);
-  check(nn::dtype::f32, half_values.data(), half_values);
+  check(storage::f16, halves.data(), half_values);
+  check(storage::bf16, brains.data(), brain_values);
+  check(storage::f32, half_values.data(), half_values);
+  buffer.resize(1 + 5 * 8);
+  const std::vector<double> doubles{1, 0.1, -1e300, 0x1p-149, 0x1.000001p0};
+  check(storage::f64, doubles.data(), {1, 0.1f, -std::numeric_limits<float>::infinity(), 0x1p-149f, 1});
 
   std::vector<float> out(4);
   check_refused(
       [&] {
-        widen({nn::dtype::f32, {5}, std::span<const std::byte>(buffer).subspan(1)}, out);
+        widen({storage::f32, {5}, std::span<const std::byte>(buffer).subspan(1, 20)}, out);
       },
       {"widen", "4 floats", "5 elements"});
   CHECK(first_not_finite(half_values) == 4);
@@ -119,7 +121,6 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
     check_refused(raw(bytes_of(std::uint64_t{1} << 63) + "{}"), {path, "9223372036854775808 bytes"});
   }
   SECTION("no JSON, or another kind of it") {
-    check_refused(opening_one(folder, " " + two), {path, "does not begin with '{'"});
     check_refused(opening_one(folder, "[]"), {path, "does not begin with '{'"});
     check_refused(opening_one(folder, "{\"a\":"), {path + ": header: is not JSON, or is cut off"});
     check_refused(opening_one(folder, two + "x"), {path + ": header: is not JSON"});
@@ -179,11 +180,48 @@ TEST_CASE("safetensors: a header that lies", "[io]") {
   }
 }
 
-TEST_CASE("safetensors: other types may be there, and are refused when they are asked for", "[io]") {
+TEST_CASE("safetensors: what the format's own library takes", "[io]") {
+  const scratch folder;
+  const std::string path = folder.path("x.safetensors");
+  const auto tensor = [](const std::string& name, const std::string& rest) {
+    return "\"" + name + "\":{\"dtype\":\"F32\"," + rest + "}";
+  };
+  const std::string a = tensor("a", R"("shape":[1],"data_offsets":[0,4])"),
+                    b = tensor("b", R"("shape":[1],"data_offsets":[4,8])"),
+                    rest = tensor("c", R"("shape":[1],"data_offsets":[8,12])") + "}";
+  const auto none = [&](const std::string& offsets) {
+    return tensor("none", R"("shape":[0,3],"data_offsets":)" + offsets) + ",";
+  };
+  for (const std::string padding : {" ", "       ", "\n", "\t\r\n"}) {
+    CHECK_NOTHROW(opening_one(folder, two + padding)());
+    CHECK_NOTHROW(opening_one(folder, padding + two)());
+  }
+  check_refused(opening_one(folder, two + std::string(1, '\0')), {path + ": header: is not JSON: byte", "is NUL"});
+  check_refused(opening_one(folder, two + "  " + std::string(6, '\0')), {path + ": header: is not JSON", "is NUL"});
+  check_refused(opening_one(folder, two + "\f"), {path + ": header: is not JSON"});
+  CHECK_NOTHROW(opening_one(folder, replaced(two, "{", R"({"__metadata__":null,)"))());
+  CHECK_NOTHROW(opening_one(folder, replaced(two, "{", R"({"__metadata__":{},)"))());
+
+  // Tensors in any order, and those without elements where another begins or the last ends.
+  CHECK_NOTHROW(opening_one(folder, "{" + b + "," + a + "," + rest)());
+  for (const std::string offsets : {"[0,0]", "[4,4]", "[8,8]", "[12,12]"})
+    CHECK_NOTHROW(opening_one(folder, "{" + a + "," + none(offsets) + b + "," + rest)());
+  check_refused(opening_one(folder, "{" + a + "," + none("[2,2]") + b + "," + rest), {path, "begins at byte"});
+  check_refused(opening_one(folder, "{" + a + "," + none("[16,16]") + b + "," + rest), {path, "none: data_offsets"});
+  CHECK_NOTHROW(opening_one(folder, R"({"z":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})", 0)());
+  CHECK_NOTHROW(opening_one(folder, R"({"z":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"new":[1]}})", 0)());
+}
+
+TEST_CASE("safetensors: buffers of other types may be there, and are refused when they are widened", "[io]") {
   const scratch folder;
   const std::string header = replaced(two, "\"F32\",\"shape\":[2]", "\"I64\",\"shape\":[1]");
   opening_one(folder, header)();
   const safetensors file(folder.path("x.safetensors"));
   CHECK(file.find("b").has_value());
-  check_refused([&] { file.find("a"); }, {file.path(), "a is I64, and must be F32, F16 or BF16"});
+  const auto a = file.find("a");
+  REQUIRE(a.has_value());
+  CHECK((a->type == storage::i64 && a->size() == 1));
+  std::vector<float> out(1);
+  check_refused([&] { widen(*a, out); }, {"the tensor is I64, and must be one of F32, F16, BF16, F64"});
+  check_refused([&] { require_widened(a->type, file.path() + ": a"); }, {file.path() + ": a is I64, and must be"});
 }

@@ -35,10 +35,14 @@ low_rank_adapter made(const written& w, const transformer& model) {
   return result;
 }
 
-void write(const std::string& folder, const written& w, const low_rank_adapter& adapter) {
+std::vector<zoft::io::low_rank_tensor> tensors_of(const written& w, const low_rank_adapter& adapter) {
   std::vector<zoft::io::low_rank_tensor> tensors;
   for (const low_rank_adapter::pair& p : adapter.pairs()) tensors.push_back({p.linear, p.out, p.in, w.rank, p.a, p.b});
-  zoft::io::write_peft(folder, tensors, w.alpha, w.model);
+  return tensors;
+}
+
+void write(const std::string& folder, const written& w, const low_rank_adapter& adapter) {
+  zoft::io::write_peft(folder, tensors_of(w, adapter), w.alpha, w.model);
 }
 
 /// The adapter must outlive the stack.
@@ -50,7 +54,7 @@ low_rank_stack stack_of(const zoft::io::peft_adapter& adapter) {
                         .rank = t.rank,
                         .in = t.in,
                         .out = t.out,
-                        .scale = static_cast<float>(adapter.alpha / static_cast<double>(adapter.rank))});
+                        .scale = static_cast<float>(t.scale)});
   return result;
 }
 
@@ -126,11 +130,27 @@ TEST_CASE("peft: with an adapter just written, zoft's logits are those that peft
     for (int step = 0; step < 40; ++step)
       tuner.step([&](const auto& stack, std::span<double> losses) { model.losses(b, stack, losses); });
     const scratch folder;
+    const auto reference = [&](const std::string& name) {
+      const std::string command = python + " " + quoted(fixture("peft_reference.py")) + " " + quoted(fixture(w.model)) +
+                                  " " + quoted(folder.path(name)) + " 3,31,0,9,9,14,2,20,5 " +
+                                  quoted(folder.path("logits.json"));
+      REQUIRE(std::system(command.c_str()) == 0);
+      return json::parse(read_file(folder.path("logits.json")));
+    };
     write(folder.path("adapter"), w, tuner.adapter());
-    const std::string command = python + " " + quoted(fixture("peft_reference.py")) + " " + quoted(fixture(w.model)) +
-                                " " + quoted(folder.path("adapter")) + " 3,31,0,9,9,14,2,20,5 " +
-                                quoted(folder.path("logits.json"));
-    REQUIRE(std::system(command.c_str()) == 0);
-    check_logits(model, tuner.adapter(), json::parse(read_file(folder.path("logits.json"))));
+    check_logits(model, tuner.adapter(), reference("adapter"));
+
+    // Every second linear has rank 1 and an alpha of its own.
+    std::vector<zoft::io::low_rank_tensor> uneven = tensors_of(w, tuner.adapter());
+    std::vector<std::vector<float>> columns;
+    for (std::size_t i = 0; i < uneven.size(); i += 2) {
+      zoft::io::low_rank_tensor& t = uneven[i];
+      std::vector<float>& first = columns.emplace_back();
+      for (std::size_t row = 0; row < t.out; ++row) first.push_back(t.b[row * t.rank]);
+      t.a = t.a.first(t.in), t.b = first, t.rank = 1, t.alpha = w.alpha + static_cast<double>(i);
+    }
+    zoft::io::write_peft(folder.path("uneven"), uneven, w.alpha, w.model);
+    const zoft::io::peft_adapter read = zoft::io::read_peft(folder.path("uneven"));
+    check_logits(model, stack_of(read), reference("uneven"));
   }
 }

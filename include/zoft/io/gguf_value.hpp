@@ -80,9 +80,10 @@ struct gguf_value {
   std::size_t count = 1;             ///< 1 for a single value
   std::span<const std::byte> bytes;  ///< the values without type and count; strings with their lengths
 
-  /// Value i as a whole number, if it is of a whole type and fits. Needs i < count, as do the others.
+  /// Value i as a whole number, if there is a value i, it is of a whole type and it fits. The others do the same.
   std::optional<std::int64_t> whole(std::size_t i = 0) const {
     std::optional<std::int64_t> result;
+    if (i >= count) return result;
     detail::with_number(type, [&]<class T>(T) {
       if constexpr (std::is_integral_v<T>) {
         const T value = load<T>(bytes, i * sizeof(T));
@@ -93,15 +94,15 @@ struct gguf_value {
     return result;
   }
 
-  /// Value i as a real number, if it is a number.
   std::optional<double> real(std::size_t i = 0) const {
     std::optional<double> result;
+    if (i >= count) return result;
     detail::with_number(type, [&]<class T>(T) { result = static_cast<double>(load<T>(bytes, i * sizeof(T))); });
     return result;
   }
 
   std::optional<bool> boolean(std::size_t i = 0) const {
-    return type == gguf_type::boolean ? std::optional(bytes[i] != std::byte{0}) : std::nullopt;
+    return type == gguf_type::boolean && i < count ? std::optional(bytes[i] != std::byte{0}) : std::nullopt;
   }
 
   /// All strings, without copying their characters. Nothing if the values are not strings.

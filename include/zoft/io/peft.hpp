@@ -1,10 +1,14 @@
 /// Reads and writes low-rank adapters (Hu et al. 2021, arXiv:2106.09685) in the files of Hugging Face's peft,
 /// adapter_config.json and adapter_model.safetensors, so that Python can load an adapter trained here, and vice versa.
 ///
-///     W becomes W + (alpha / rank) · B · A      A (rank, in) · B (out, rank)
+///     W becomes W + s·B·A       A (rank, in) · B (out, rank) · s = alpha/rank, or alpha/√rank with use_rslora
+///
+/// rank_pattern and alpha_pattern give some linears a rank or an alpha of their own. An embedding's factors are stored
+/// transposed: lora_embedding_A (rank, tokens) and lora_embedding_B (width, rank). Here an embedding is a linear like
+/// others, W (tokens, width), with B = lora_embedding_Aᵀ and A = lora_embedding_Bᵀ.
 ///
 /// The rows of q and k have the order of the model that was trained. llama2.c interleaves rotary pairs, so an adapter
-/// of a llama2.c model does not fit the same model converted to Hugging Face's layout.
+/// of a llama2.c model does not fit the same model converted to Hugging Face's layout; see rotary_rows.hpp.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -20,9 +26,10 @@
 #include <vector>
 
 #include "../core/config.hpp"
-#include "hugging_face.hpp"
 #include "json.hpp"
+#include "low_rank_tensor.hpp"
 #include "output_file.hpp"
+#include "peft/name_pattern.hpp"
 #include "printable.hpp"
 #include "safetensors.hpp"
 #include "tensor.hpp"
@@ -31,34 +38,43 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
-/// The low-rank addition to one linear.
-struct low_rank_tensor {
-  std::string name;  ///< the linear, without .weight: model.layers.0.self_attn.q_proj
-  std::size_t out = 0, in = 0, rank = 0;
-  std::span<const float> a;  ///< (rank, in), row-major
-  std::span<const float> b;  ///< (out, rank), row-major
-};
-
-/// A low_rank_tensor that owns its numbers.
-struct peft_tensor {
-  std::string name;
-  std::size_t out = 0, in = 0, rank = 0;
-  std::vector<float> a, b;
-
-  operator low_rank_tensor() const { return {name, out, in, rank, a, b}; }
-};
+using peft_tensor = owned_low_rank_tensor;
 
 struct peft_adapter {
-  double alpha = 0;
-  std::size_t rank = 0;
+  double alpha = 0;                  ///< lora_alpha, of tensors without an alpha of their own
+  std::size_t rank = 0;              ///< r, likewise
+  bool rslora = false;               ///< use_rslora
   std::string base_model;            ///< as the adapter names it; may be empty
   std::vector<peft_tensor> tensors;  ///< ordered by name
+
+  /// The model's own weights of modules that are adapted, by their names without .weight: peft saves those of
+  /// embeddings and heads along with the adapter. They are views of the adapter's file.
+  std::map<std::string, tensor_view> base_weights;
+  std::shared_ptr<const memory_map> file;
 };
 
 namespace detail {
 
-inline constexpr std::string_view peft_prefix = "base_model.model.", peft_a = ".lora_A.weight",
-                                  peft_b = ".lora_B.weight";
+/// The tensors of a module, and how their names end.
+enum class peft_part { a, b, embedding_a, embedding_b, base };
+
+inline constexpr std::string_view peft_prefix = "base_model.model.";
+inline constexpr std::string_view peft_endings[] = {".lora_A.weight", ".lora_B.weight", ".lora_embedding_A",
+                                                    ".lora_embedding_B", ".base_layer.weight"};
+
+inline std::string peft_name(const std::string& module_name, peft_part part) {
+  return std::string(peft_prefix) + module_name + std::string(peft_endings[static_cast<std::size_t>(part)]);
+}
+
+/// The inverse of peft_name, or nothing if it is the name of something else.
+inline std::optional<std::pair<std::string, peft_part>> parse_peft_name(std::string_view name) {
+  if (!name.starts_with(peft_prefix)) return std::nullopt;
+  name.remove_prefix(peft_prefix.size());
+  for (std::size_t i = 0; i < std::size(peft_endings); ++i)
+    if (name.ends_with(peft_endings[i]) && name.size() > peft_endings[i].size())
+      return std::pair(std::string(name.substr(0, name.size() - peft_endings[i].size())), static_cast<peft_part>(i));
+  return std::nullopt;
+}
 
 /// peft adapts every module whose name ends in a target. If every kind of linear occurs equally often, the targets are
 /// the kinds; otherwise every linear is listed.
@@ -76,15 +92,15 @@ inline json target_modules(std::span<const low_rank_tensor> tensors) {
   return result;
 }
 
-/// Refuses settings that would change the formula above.
+/// Refuses settings that would change the formula above. fan_in_fan_out is about how the model stores its weights.
 inline void check_plain_lora(const fields& config) {
   if (config.string("peft_type") != "LORA") config.refuse("peft_type", "LORA");
   if (config.string("bias", "none") != "none") config.refuse("bias", "none");
-  for (const char* name : {"fan_in_fan_out", "use_rslora", "use_dora", "use_qalora", "lora_bias"})
+  for (const char* name : {"use_dora", "use_qalora", "lora_bias"})
     if (config.boolean(name, false)) config.refuse(name, "false");
-  for (const char* name : {"modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "target_parameters",
-                           "trainable_token_indices", "alora_invocation_tokens", "velora_config", "monteclora_config",
-                           "use_bdlora", "arrow_config", "kasa_config"})
+  for (const char* name :
+       {"modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices",
+        "alora_invocation_tokens", "velora_config", "monteclora_config", "use_bdlora", "arrow_config", "kasa_config"})
     if (const json* value = config.find(name); value != nullptr && !(value->is_structured() && value->empty()))
       if (*value != false) config.refuse(name, "left out or empty");
   // Other values, such as pissa, change the model's own weights too.
@@ -93,118 +109,204 @@ inline void check_plain_lora(const fields& config) {
       config.refuse("init_lora_weights", "true, false, gaussian, orthogonal or eva");
 }
 
+/// rank_pattern or alpha_pattern: the first key that matches a module's name has its value.
+class peft_patterns {
+ public:
+  peft_patterns(const memory_map& text_of_file, const fields& config, const std::string& path, const std::string& name,
+                bool whole) {
+    const json* object = config.find(name);
+    if (object == nullptr) return;
+    if (!object->is_object()) config.refuse(name, "an object of numbers");
+    const std::string where = path + ": " + name;
+    const fields values(*object, where);
+    // The object is ordered by name, and the first match is by the order in the file.
+    const auto bytes = text_of_file.bytes();
+    std::string field;
+    const auto each = [&](int depth, json::parse_event_t event, json& parsed) {
+      if (event != json::parse_event_t::key) return true;
+      const std::string key = parsed.get<std::string>();
+      if (depth == 1) field = key;
+      if (depth == 2 && field == name && values.find(key) != nullptr)
+        patterns_.push_back({name_pattern(key, where + ": '" + printable(key) + "'"),
+                             whole ? static_cast<double>(values.whole(key, 1, largest_extent)) : values.positive(key)});
+      return true;
+    };
+    const auto* const characters = reinterpret_cast<const char*>(bytes.data());
+    [[maybe_unused]] const json same = json::parse(characters, characters + bytes.size(), each);
+  }
+
+  std::optional<double> find(const std::string& module_name) const {
+    for (const auto& [pattern, value] : patterns_)
+      if (pattern.matches(module_name)) return value;
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<std::pair<name_pattern, double>> patterns_;
+};
+
+/// A number as JSON, without a fraction if it has none.
+inline json json_number(double value) {
+  return value == std::floor(value) && std::abs(value) < 1e15 ? json(static_cast<std::int64_t>(value)) : json(value);
+}
+
 }  // namespace detail
 
-/// Writes both files, each whole or not at all, and makes the folder if it does not exist. `base_model` is the path or
-/// name by which Python finds the model. Throws, naming the folder and the linear, if there is no linear, two have the
-/// same name, the ranks differ, the length of a span does not match its shape, or a number is not finite.
+/// Writes both files, each whole or not at all, and makes the folder if it does not exist. `alpha` is that of tensors
+/// without one of their own. `base_model` is the path or name by which Python finds the model, and `task` is peft's
+/// name of what it is used for. Throws, naming the folder and the linear, if there is no linear, two have the same
+/// name, a rank is 0, the length of a span does not match its shape, or a number is not finite.
 inline void write_peft(const std::string& folder, std::span<const low_rank_tensor> tensors, double alpha,
-                       const std::string& base_model) {
-  require(!tensors.empty(), folder + ": an adapter must have one linear at least, and has 0");
-  if (!(alpha > 0) || !std::isfinite(alpha))
-    fail(folder + ": alpha is " + text(alpha) + ", and must be finite and above 0");
+                       const std::string& base_model, const std::string& task = "CAUSAL_LM") {
+  check_low_rank(folder, tensors, alpha);
   if (!is_utf8(base_model)) fail(folder + ": the name of the model, '" + printable(base_model) + "', is not UTF-8");
   const std::size_t rank = tensors[0].rank;
   std::vector<named_tensor> named;
-  for (const auto& tensor : tensors) {
-    const std::string where = folder + ": " + printable(tensor.name);
-    if (tensor.name.empty()) fail(folder + ": a linear has an empty name");
-    if (tensor.rank == 0 || tensor.rank != rank)
-      fail(where + ": rank is " + text(tensor.rank) + ", and must be " +
-           (rank == 0 ? "at least 1" : text(rank) + " as that of " + printable(tensors[0].name)));
-    const auto add = [&](std::string_view which, std::size_t rows, std::size_t columns, std::span<const float> values) {
-      if (values.size() != saturating_product(rows, columns))
-        fail(where + std::string(which) + " has " + text(values.size()) + " values, and must be of shape " +
-             text_of({rows, columns}));
-      if (const auto i = first_not_finite(values))
-        fail(where + std::string(which) + " is " + text(values[*i]) + " at element " + text(*i) +
-             ", and must be finite");
-      named.push_back({std::string(detail::peft_prefix) + tensor.name + std::string(which), {rows, columns}, values});
+  std::vector<std::vector<float>> turned;
+  json ranks = json::object(), alphas = json::object();
+  for (const auto& t : tensors) {
+    const auto add = [&](detail::peft_part part, std::size_t rows, std::size_t columns, std::span<const float> values) {
+      named.push_back({detail::peft_name(t.name, part), {rows, columns}, values});
     };
-    add(detail::peft_a, rank, tensor.in, tensor.a);
-    add(detail::peft_b, tensor.out, rank, tensor.b);
+    if (t.embedding) {
+      add(detail::peft_part::embedding_a, t.rank, t.out, turned.emplace_back(transposed(t.b, t.out, t.rank)));
+      add(detail::peft_part::embedding_b, t.in, t.rank, turned.emplace_back(transposed(t.a, t.rank, t.in)));
+    } else {
+      add(detail::peft_part::a, t.rank, t.in, t.a);
+      add(detail::peft_part::b, t.out, t.rank, t.b);
+    }
+    if (t.rank != rank) ranks[t.name] = t.rank;
+    if (t.alpha != 0 && t.alpha != alpha) alphas[t.name] = detail::json_number(t.alpha);
   }
 
-  const json config = {
-      {"peft_type", "LORA"},
-      {"task_type", "CAUSAL_LM"},
-      {"base_model_name_or_path", base_model},
-      {"r", rank},
-      {"lora_alpha", alpha == std::floor(alpha) && alpha < 1e15 ? json(std::int64_t(alpha)) : json(alpha)},
-      {"target_modules", detail::target_modules(tensors)},
-      {"lora_dropout", 0.0},
-      {"bias", "none"},
-      {"fan_in_fan_out", false},
-      {"inference_mode", true},
-      {"init_lora_weights", true},
-      {"modules_to_save", nullptr},
-      {"use_rslora", false},
-      {"use_dora", false}};
-  const std::string config_text = config.dump(2) + "\n";
+  json config = {{"peft_type", "LORA"},
+                 {"task_type", task},
+                 {"base_model_name_or_path", base_model},
+                 {"r", rank},
+                 {"lora_alpha", detail::json_number(alpha)},
+                 {"target_modules", detail::target_modules(tensors)},
+                 {"lora_dropout", 0.0},
+                 {"bias", "none"},
+                 {"fan_in_fan_out", false},
+                 {"inference_mode", true},
+                 {"init_lora_weights", true},
+                 {"modules_to_save", nullptr},
+                 {"use_rslora", false},
+                 {"use_dora", false}};
+  if (!ranks.empty()) config["rank_pattern"] = ranks;
+  if (!alphas.empty()) config["alpha_pattern"] = alphas;
 
   make_folder(folder);
   const std::string config_path = folder + "/adapter_config.json", weights_path = folder + "/adapter_model.safetensors";
   output_file weights_file(weights_path), config_file(config_path);
   write_safetensors(weights_file, weights_path, named, {{"format", "pt"}});
-  config_file.write(config_text);
+  config_file.write(config.dump(2) + "\n");
   weights_file.finish();
   config_file.finish();
   weights_file.commit();
   config_file.commit();
 }
 
-/// Reads an adapter whose tensors are F32, F16 or BF16. Throws, naming the file and the field or tensor, if a matrix
-/// lacks its other half, a shape does not match the rank, a number is not finite, or the adapter is not plain LoRA.
+/// Reads an adapter. Throws, naming the file and the field or tensor, if a matrix lacks its other half, a shape does
+/// not match the rank, a number is not finite, or the adapter is not plain LoRA.
 inline peft_adapter read_peft(const std::string& folder) {
   const std::string config_path = folder + "/adapter_config.json";
-  const json root = detail::json_file(config_path);
+  const memory_map config_file(config_path);
+  const auto config_bytes = config_file.bytes();
+  const json root = parse_json({reinterpret_cast<const char*>(config_bytes.data()), config_bytes.size()}, config_path);
   const fields config(root, config_path);
   detail::check_plain_lora(config);
   peft_adapter result;
   result.rank = config.whole("r", 1, largest_extent);
   result.alpha = config.positive("lora_alpha");
+  result.rslora = config.boolean("use_rslora", false);
   result.base_model = config.string("base_model_name_or_path", "");
+  const detail::peft_patterns ranks(config_file, config, config_path, "rank_pattern", true),
+      alphas(config_file, config, config_path, "alpha_pattern", false);
 
-  const safetensors file(folder + "/adapter_model.safetensors");
-  const auto matrix = [&](const std::string& name, std::size_t rank_at, std::vector<float>& out) {
+  safetensors file(folder + "/adapter_model.safetensors");
+  const auto matrix = [&](const std::string& name, std::size_t rank, std::size_t rank_at, std::vector<float>& out) {
+    const std::string where = file.path() + ": " + printable(name);
     const auto found = file.find(name);
-    if (!found) fail(file.path() + ": " + printable(name) + " is missing, and its other half is there");
-    if (found->shape.size() != 2 || found->shape[rank_at] != result.rank)
-      fail(file.path() + ": " + printable(name) + " has shape " + text_of(found->shape) +
-           ", and must have 2 extents, the " + (rank_at == 0 ? "first " : "second ") + text(result.rank) +
-           ", which is r in " + config_path);
+    if (!found) fail(where + " is missing, and its other half is there");
+    if (found->shape.size() != 2 || found->shape[rank_at] != rank)
+      fail(where + " has shape " + text_of(found->shape) + ", and must have 2 extents, the " +
+           (rank_at == 0 ? "first " : "second ") + text(rank) + ", its rank by " + config_path);
+    require_widened(found->type, where);
     out.resize(found->size());
     widen(*found, out);
     if (const auto i = first_not_finite(out))
-      fail(file.path() + ": " + printable(name) + " is " + text(out[*i]) + " at element " + text(*i) +
-           ", and must be finite");
+      fail(where + " is " + text(out[*i]) + " at element " + text(*i) + ", and must be finite");
     return found->shape[1 - rank_at];
   };
-  for (const auto& [name, entry] : file.tensors()) {
-    const bool is_a = name.ends_with(detail::peft_a), is_b = name.ends_with(detail::peft_b);
-    if (!name.starts_with(detail::peft_prefix) || !(is_a || is_b) ||
-        name.size() <= detail::peft_prefix.size() + detail::peft_a.size())
+  for (const auto& [name, view] : file.tensors()) {
+    const auto parsed = detail::parse_peft_name(name);
+    if (!parsed)
       fail(file.path() + ": holds " + printable(name) +
            ", which is neither lora_A.weight nor lora_B.weight of a linear");
-    const std::string stem = name.substr(0, name.size() - detail::peft_a.size());
-    if (is_b) {
-      if (!file.tensors().contains(stem + std::string(detail::peft_a)))
-        fail(file.path() + ": " + printable(stem) + ".lora_A.weight is missing, and its other half is there");
+    using part = detail::peft_part;
+    const auto& module_name = parsed->first;
+    const bool embedding = parsed->second == part::embedding_a || parsed->second == part::embedding_b;
+    const std::string first = detail::peft_name(module_name, embedding ? part::embedding_a : part::a),
+                      second = detail::peft_name(module_name, embedding ? part::embedding_b : part::b);
+    if (parsed->second == part::base) {
+      result.base_weights.emplace(module_name, view);
       continue;
     }
-    peft_tensor& tensor = result.tensors.emplace_back();
-    tensor.name = stem.substr(detail::peft_prefix.size());
-    tensor.rank = result.rank;
-    tensor.in = matrix(name, 0, tensor.a);
-    tensor.out = matrix(stem + std::string(detail::peft_b), 1, tensor.b);
+    if (name == second) {
+      if (!file.find(first)) fail(file.path() + ": " + printable(first) + " is missing, and its other half is there");
+      continue;
+    }
+    peft_tensor& t = result.tensors.emplace_back();
+    t.name = module_name;
+    t.embedding = embedding;
+    t.rank = static_cast<std::size_t>(ranks.find(t.name).value_or(static_cast<double>(result.rank)));
+    const double r = static_cast<double>(t.rank), alpha = alphas.find(t.name).value_or(result.alpha);
+    t.scale = alpha / (result.rslora ? std::sqrt(r) : r);
+    t.alpha = result.rslora ? alpha * std::sqrt(r) : alpha;
+    if (!(t.alpha < 1e30)) fail(config_path + ": alpha is " + text(alpha) + ", and must be below 1e30");
+    if (!t.embedding) {
+      t.in = matrix(first, t.rank, 0, t.a);
+      t.out = matrix(second, t.rank, 1, t.b);
+    } else {
+      t.out = matrix(first, t.rank, 0, t.b);
+      t.in = matrix(second, t.rank, 1, t.a);
+      t.b = transposed(t.b, t.rank, t.out);
+      t.a = transposed(t.a, t.in, t.rank);
+    }
   }
   if (result.tensors.empty()) fail(file.path() + ": holds no tensors");
+  std::ranges::sort(result.tensors, {}, &peft_tensor::name);
+  const auto twice = std::ranges::adjacent_find(result.tensors, {}, &peft_tensor::name);
+  if (twice != result.tensors.end())
+    fail(file.path() + ": adapts " + printable(twice->name) + " as a linear and as an embedding");
+  result.file = std::make_shared<const memory_map>(std::move(file).release());
   return result;
 }
 
-/// Throws if the adapter has a linear that the model does not have, or has in another shape.
+/// Throws if the adapter has a linear that the model does not have, or has in another shape, or if it brings weights of
+/// the model's own that are not the model's. They may have been rounded to 16 bits.
 inline void check_fits(const peft_adapter& adapter, const checkpoint& model) {
-  for (const auto& tensor : adapter.tensors) model.at(tensor.name + ".weight", {tensor.out, tensor.in});
+  const auto& shape = model.shape();
+  for (const auto& t : adapter.tensors) {
+    const bool turned = shape.transposed && t.name.starts_with(shape.names.block);
+    model.at(t.name + ".weight", turned ? std::vector{t.in, t.out} : std::vector{t.out, t.in});
+  }
+  for (const auto& [name, ours] : adapter.base_weights) {
+    const std::string where = model.path + ": " + printable(name) + ".weight";
+    const tensor_view theirs = model.at(name + ".weight", ours.shape);
+    require_widened(ours.type, "the adapter's " + printable(name));
+    require_widened(theirs.type, where);
+    std::vector<float> a(ours.columns()), b(ours.columns());
+    for (std::size_t row = 0; row < ours.rows(); ++row) {
+      widen(ours, row, 1, a);
+      widen(theirs, row, 1, b);
+      for (std::size_t i = 0; i < a.size(); ++i)
+        if (!(std::abs(a[i] - b[i]) <= 0x1p-8f * std::abs(b[i]) + 0x1p-24f))
+          fail(where + " is " + text(b[i]) + " in row " + text(row) + ", and was " + text(a[i]) +
+               " in the model that the adapter was trained on");
+    }
+  }
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io
