@@ -141,6 +141,24 @@ TEST_CASE("lora: targets by name and by parts of it", "[adapter]") {
     CHECK(refused({"q_proj", none}).find("no linear is named '" + none + "'") != std::string::npos);
 }
 
+TEMPLATE_TEST_CASE("lora and lora_fa: begin with given values, on their linears alone", "[adapter]", zoft::lora,
+                   zoft::lora_fa) {
+  const small_model model;
+  const zoft::low_rank_values down{"layers.1.mlp.down_proj", std::vector<float>(40, 0.5f), std::vector<float>(24, 2.0f)},
+      key{"layers.0.self_attn.k_proj", std::vector<float>(24, -1.0f), std::vector<float>(8, 3.0f)};
+  const auto a = TestType{.rank = 2, .start = {down, key}}.attach(model.layout(), zoft::seed{1});
+  CHECK(names(a) == std::vector<std::string>{down.linear, key.linear});
+  CHECK((copy(a.pairs()[0].a) == down.a && copy(a.pairs()[0].b) == down.b));
+  CHECK((copy(a.pairs()[1].a) == key.a && copy(a.pairs()[1].b) == key.b));
+  const auto refused = [&](const TestType& adapter) {
+    return message([&] { adapter.attach(model.layout(), zoft::seed{1}); });
+  };
+  CHECK(refused({.rank = 3, .start = {key}}).find("begins with 24 and 8 numbers, and must with 36 and 12 at rank 3") !=
+        std::string::npos);
+  CHECK(refused({.rank = 2, .start = {{"none", key.a, key.b}}}).find("no linear of that name") != std::string::npos);
+  CHECK(refused({.rank = 2, .targets = {"k_proj"}, .start = {key}}).find("targets and values") != std::string::npos);
+}
+
 TEMPLATE_TEST_CASE("lora and lora_fa: what cannot be attached is said", "[adapter]", zoft::lora, zoft::lora_fa) {
   const small_model model;
   const std::string who = std::is_same_v<TestType, zoft::lora> ? "zoft: lora: " : "zoft: lora_fa: ";

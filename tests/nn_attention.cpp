@@ -46,12 +46,13 @@ struct attended {
           for (std::size_t e = 0; e < shape.head_dim; ++e)
             size += std::abs(double{q.at(i, h * shape.head_dim + e)} *
                              k.at(j, h * shape.kv_heads / shape.heads * shape.head_dim + e));
-          largest = std::max(largest, size / std::sqrt(static_cast<double>(shape.head_dim)));
+          const double root = std::sqrt(static_cast<double>(shape.head_dim));
+          largest = std::max(largest, shape.scale == 0 ? size / root : size * shape.scale);
         }
     for (std::size_t j = 0; j < first + rows; ++j)
       for (std::size_t e = 0; e < v.columns; ++e) value = std::max(value, std::abs(double{v.at(j, e)}));
     const double score = 2 * (static_cast<double>(shape.head_dim) + 5) * largest;
-    return unit * (score + 3 * static_cast<double>(first + rows) + 22) * value;
+    return unit * (score + 3 * static_cast<double>(first + rows) + 22 + 8 * shape.cap) * value;
   }
 };
 
@@ -89,6 +90,51 @@ TEST_CASE("attention: as the reference for grouped heads, with and without token
     CHECK(p.error() <= p.bound());
     CHECK(p.y.gaps_are_untouched());
   }
+}
+
+TEST_CASE("attention: as the reference with windows, caps and scales", "[nn]") {
+  draws d(27);
+  for (std::size_t trial = 0; trial < 150; ++trial) {
+    attention_shape s = random_shape(d, trial);
+    s.window = d.size(1, 70);
+    if (trial % 3 > 0) s.cap = trial % 2 == 0 ? 1.5 : 30;
+    if (trial % 4 > 1) s.scale = 0.3;
+    const std::size_t rows = d.size(1, 45), first = trial % 3 == 0 ? d.size(1, 90) : 0;
+    INFO("d " << s.head_dim << ", rows " << rows << ", first " << first << ", window " << s.window << ", cap " << s.cap);
+    attended p(s, rows, first, d);
+    p.run();
+    CHECK(p.error() <= p.bound());
+  }
+}
+
+TEST_CASE("attention: a window hides keys, exactly, and one as long as all keys hides none", "[nn]") {
+  draws d(28);
+  attention_shape s{2, 1, 8};
+  attended p(s, 40, 0, d);
+  p.run();
+  attended all = p;
+  all.shape.window = 40;
+  all.run();
+  for (std::size_t row = 0; row < 40; ++row) CHECK(distance(p.y.row(row), all.y.row(row)) == 0);
+  attended few = p;
+  few.shape.window = 3;
+  few.run();
+  attended changed = few;
+  for (std::size_t e = 0; e < s.head_dim; ++e) changed.v.at(10, e) = std::numeric_limits<float>::infinity();
+  changed.run();
+  for (std::size_t row = 0; row < 40; ++row)  // key 10 is seen by rows 10, 11 and 12 alone
+    CHECK((distance(few.y.row(row), changed.y.row(row)) == 0) == (row < 10 || row > 12));
+}
+
+TEST_CASE("attention: rows that see the same last key see all keys, as in an encoder", "[nn]") {
+  draws d(29);
+  const attention_shape s{3, 3, 6};
+  attended p(s, 21, 0, d);
+  const std::vector<std::size_t> last(21, 20);
+  spaced wanted(21, 18, 1);
+  attention(p.q.read(), p.k.read(), p.v.read(), last, s, p.y.write(), p.scratch);
+  attention_reference(p.q.read(), p.k.read(), p.v.read(), last, s, wanted.write());
+  for (std::size_t row = 0; row < 21; ++row) CHECK(distance(p.y.row(row), wanted.row(row)) <= p.bound());
 }
 
 TEST_CASE("attention: as the reference over many blocks of keys, in the same scratch", "[nn]") {

@@ -10,6 +10,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// A (rank, in) and B (out, rank) of one linear, row-major, as an adapter may begin with.
+struct low_rank_values {
+  std::string linear;
+  std::vector<float> a, b;
+};
+
 /// What is added to y = xWᵀ in each of G groups of rows:
 ///
 ///     y_g += s·(x_g A_gᵀ) B_gᵀ        x (rows, in), A_g (r, in), B_g (out, r), y (rows, out), all row-major

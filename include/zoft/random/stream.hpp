@@ -37,6 +37,7 @@ enum class stream : std::uint32_t {
   block = 7,            ///< which tensors a step moves
   rounding = 8,         ///< how a perturbation is rounded, if that is random
   update_rounding = 9,  ///< how an update is rounded, if that is random
+  sampling = 10,        ///< which token comes next, where a text is generated at random
 };
 
 using philox_key = std::array<std::uint32_t, 2>;

@@ -1,6 +1,7 @@
 /// lora and lora_fa attached to a model: the additions to its linears, and the trained buffer.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@ class low_rank_adapter {
     std::size_t rank;                  ///< r, at most in and out of every target
     double alpha;                      ///< the addition is scaled by s = α/r
     std::vector<std::string> targets;  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
+    std::vector<low_rank_values> start;  ///< what A and B begin with, of these linears only; empty: as above
     bool train_a;                      ///< LoRA trains A and B, LoRA-FA only B
   };
 
@@ -38,7 +40,8 @@ class low_rank_adapter {
     const std::string who = o.name;
     require(o.rank > 0, who + ": rank is 0, and must be at least 1");
     require(o.alpha > 0 && o.alpha < 1e30, who + ": alpha is " + text(o.alpha) + ", and must be above 0");
-    for (const tensor& weight : targeted(linears, o.targets, who, "linear")) {
+    require(o.start.empty() || o.targets.empty(), who + ": there are targets and values to begin with, which have theirs");
+    for (const tensor& weight : o.start.empty() ? targeted(linears, o.targets, who, "linear") : named(linears, o.start, who)) {
       const std::size_t most = std::min(weight.rows, weight.columns);
       require(o.rank <= most, who + ": rank is " + text(o.rank) + ", and must be at most " + text(most) + " for '" +
                                   weight.name + "', which is " + text(weight.rows) + " by " + text(weight.columns));
@@ -48,6 +51,7 @@ class low_rank_adapter {
     if (train_a_)
       for (std::size_t i = 0; i < linears_.size(); ++i)
         initialise(std::span(parameters_).subspan(linears_[i].a, rank_ * linears_[i].in), run, i, linears_[i].in);
+    for (std::size_t i = 0; i < o.start.size(); ++i) begin_with(o.start[i], linears_[i], who);
   }
 
   std::size_t rank() const { return rank_; }
@@ -108,6 +112,29 @@ class low_rank_adapter {
     l.b = trained_.size();
     trained_.add(t.name + ".lora_B", t.rows, rank_);
     linears_.push_back(std::move(l));
+  }
+
+  /// The linears of those names, in their order.
+  static std::vector<tensor> named(const zoft::layout& linears, const std::vector<low_rank_values>& start,
+                                   const std::string& who) {
+    std::vector<tensor> result;
+    for (const low_rank_values& values : start) {
+      const auto found =
+          std::find_if(linears.begin(), linears.end(), [&](const tensor& t) { return t.name == values.linear; });
+      require(found != linears.end(), who + ": it begins with values for '" + values.linear +
+                                          "', and the model has no linear of that name");
+      result.push_back(*found);
+    }
+    return result;
+  }
+
+  void begin_with(const low_rank_values& values, const linear& l, const std::string& who) {
+    const std::size_t a = rank_ * l.in, b = l.out * rank_;
+    require(values.a.size() == a && values.b.size() == b,
+            who + ": '" + l.name + "' begins with " + text(values.a.size()) + " and " + text(values.b.size()) +
+                " numbers, and must with " + text(a) + " and " + text(b) + " at rank " + text(rank_));
+    std::copy(values.a.begin(), values.a.end(), (train_a_ ? parameters_ : frozen_).data() + l.a);
+    std::copy(values.b.begin(), values.b.end(), parameters_.data() + l.b);
   }
 
   /// Draws a from U(−1/√in, 1/√in) by the run's own words, with the linear's number `index` as the direction's query.

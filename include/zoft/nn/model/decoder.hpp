@@ -1,4 +1,4 @@
-/// The forward of a model for several sequences in G groups, and the memory that it works in.
+/// The forward of a model for several sequences in G groups.
 #pragma once
 
 #include <algorithm>
@@ -17,29 +17,9 @@
 #include "../layer/norm.hpp"
 #include "../layer/rotary.hpp"
 #include "additions.hpp"
+#include "workspace.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
-
-/// Keys and values of the tokens so far, for each block: (positions, kv_heads·head_dim), rotated. A prefix counts as
-/// such tokens, so a cache must begin with it.
-struct cache {
-  std::vector<std::vector<float>> keys, values;
-  std::size_t length = 0;
-};
-
-/// The memory that one thread's forwards work in. It grows as needed.
-struct workspace {
-  std::vector<float> stream;    ///< the residual stream x, (groups, rows, dim)
-  std::size_t groups = 1;       ///< groups of the stream: 1 until the first addition, all of them afterwards
-  std::vector<float> entering;  ///< a stream assembled from cached and new parts, (rows, dim)
-  std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
-  std::vector<float> beside;           ///< what attention adds, in a parallel block
-  std::vector<float> keys, values;     ///< a prefix, followed by one sequence's own
-  std::vector<std::size_t> positions;  ///< each token's position in its sequence
-  std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
-  std::vector<std::size_t> kept;       ///< tokens that a block computes in full
-  std::vector<std::size_t> last_keys;  ///< the last key that each of these sees
-};
 
 /// The forward of a decoder, whole or in parts.
 template <class Arch = simd::arch>
@@ -153,6 +133,15 @@ class decoder {
 
   /// The stream after the final norm: s.stream (1, rows, dim) -> s.normed (1, rows, dim)
   void hidden(workspace& s) const { read_norm(w_.final_norm, ends_.final_norm, {0, 1}, s); }
+
+  /// The same for all groups, which it returns the number of, and then tanh(pooler(x)) if `through_pooler`.
+  std::size_t pool(bool through_pooler, group_range g, workspace& s) const {
+    const std::size_t groups = read_norm(w_.final_norm, ends_.final_norm, g, s);
+    if (!through_pooler) return groups;
+    nn::apply<Arch>(w_.pooler, {}, s.normed, groups, s.normed.size() / groups / c_.dim, {0, groups}, s.branch);
+    std::transform(s.branch.begin(), s.branch.end(), s.normed.begin(), [](float x) { return std::tanh(x); });
+    return groups;
+  }
 
   /// The score of each row of the stream: (s.groups, labels), or (g.count, labels) if the groups first differ after the
   /// stream. The logits are computed one block of the vocabulary at a time and never exist as a whole.
@@ -336,18 +325,6 @@ class decoder {
       angles->rotate(row.data(), s.positions[token], c_.heads + c_.kv_heads, d);
   }
 
-  /// Copies the first `width` columns of the rows `which` of each group: from (groups, rows, stride) -> to (groups,
-  /// which, width). `to` may equal `from`.
-  static void gather(const float* from, std::size_t groups, std::size_t rows, std::size_t stride,
-                     std::span<const std::size_t> which, std::size_t width, float* to) {
-    for (std::size_t i = 0; i < groups; ++i)
-      for (const std::size_t row : which) {
-        const float* const at = from + (i * rows + row) * stride;
-        if (to != at) std::copy_n(at, width, to);
-        to += width;
-      }
-  }
-
   /// x (heads·head_dim) ← norm(x): with gains of each head's own, of all heads alike, or of all heads together.
   void norm_heads(const norm& n, std::span<float> x) const {
     if (n.empty()) return;
@@ -405,14 +382,6 @@ class decoder {
                       std::span<const float>(s.stream).subspan(s.groups == 1 ? 0 : i * size, size),
                       std::span(s.normed).subspan(i * size, size));
     return groups;
-  }
-
-  /// Makes g.count groups of x (groups, size), if there are fewer. Returns how many there are.
-  static std::size_t spread(std::size_t groups, std::size_t wanted, std::size_t size, std::vector<float>& x) {
-    if (groups >= wanted) return groups;
-    x.resize(wanted * size);
-    for (std::size_t i = 1; i < wanted; ++i) std::copy_n(x.data(), size, x.data() + i * size);
-    return wanted;
   }
 
   /// x (groups, rows, dim) ← norm(x) in place, in as many groups as have gains of their own. Returns how many.

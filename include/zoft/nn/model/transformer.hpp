@@ -14,9 +14,11 @@
 #include "batch.hpp"
 #include "criterion.hpp"
 #include "decoder.hpp"
+#include "generation.hpp"
 #include "layerwise.hpp"
 #include "loaded_weights.hpp"
 #include "model_additions.hpp"
+#include "pooling.hpp"
 #include "task.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -229,6 +231,7 @@ class transformer {
   std::vector<float> logits(std::span<const std::int32_t> tokens,
                             const adapter_stack& adapter = adapter_stack(1)) const {
     check_single(adapter);
+    check_head();
     const model_additions additions = prepare(adapter);
     check(tokens, additions.prefix_length());
     workspace s;
@@ -253,27 +256,58 @@ class transformer {
     return std::move(s.normed);
   }
 
-  /// Continues the prompt with the most probable token until it has `most` new tokens, the context is full, or `stop`
-  /// comes. Returns the prompt and the new tokens, without `stop`.
-  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
+  /// One vector for each sequence of the batch: (groups, sequences, dim). Labels are not used.
+  std::vector<float> pooled(const batch& b, pooling how, const adapter_stack& adapters = adapter_stack(1)) const {
+    const std::size_t groups = adapters.size(), dim = c_.dim;
+    const model_additions additions = prepare(adapters);
+    require(b.size() > 0, "transformer: the batch has no sequences");
+    if (how == pooling::pooler && w_.pooler.weight.out() == 0) fail("transformer: the model has no pooler");
+    for (std::size_t i = 0; i < b.size(); ++i) check(b[i].tokens, additions.prefix_length());
+    std::vector<float> result(groups * b.size() * dim);
+    std::vector<workspace> spaces(pool_.workers());
+    pool_.run(b.size(), [&](std::size_t i, std::size_t worker) {
+      workspace& s = spaces[worker];
+      const auto [begin, end] = pooled_tokens(how, 0, b[i].tokens.size());
+      std::vector<std::size_t> rows(end - begin);
+      std::iota(rows.begin(), rows.end(), begin);
+      const decoder<> run = run_decoder(additions);
+      run.run(b[i].tokens, rows, additions.blocks, {0, groups}, s);
+      const std::size_t made = run.pool(how == pooling::pooler, {0, groups}, s), size = rows.size() * dim;
+      for (std::size_t g = 0; g < groups; ++g)
+        mean_of_rows(std::span<const float>(s.normed).subspan(made == 1 ? 0 : g * size, size),
+                     std::span(result).subspan((g * b.size() + i) * dim, dim));
+    });
+    return result;
+  }
+
+  /// Continues the prompt until it has how.most new tokens, the context is full, or one of how.stops comes. Returns the
+  /// prompt and the new tokens, without the one that stopped it.
+  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, const generation& how,
                                      const adapter_stack& adapter = adapter_stack(1)) const {
+    how.check();
     check_single(adapter);
+    if (!c_.causal || !c_.has_head) fail("transformer: an encoder does not generate");
     const model_additions additions = prepare(adapter);
     check(prompt, additions.prefix_length());
     std::vector<std::int32_t> result(prompt.begin(), prompt.end());
     workspace s;
     cache past = additions.begin(c_.layers);
     std::span<const std::int32_t> next(result);
-    for (std::size_t made = 0; made < most && past.length + next.size() < c_.context; ++made) {
+    for (std::size_t made = 0; made < how.most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
       run_decoder(additions).run(next, last, additions.blocks, {0, 1}, s, &past);
       run_decoder(additions).logits(s);
-      const std::int32_t token = cross_entropy(s.logits, 0).best;
-      if (token < 0 || token == stop) break;
+      const std::int32_t token = next_token(s.logits, how, static_cast<std::uint32_t>(made));
+      if (token < 0 || std::find(how.stops.begin(), how.stops.end(), token) != how.stops.end()) break;
       result.push_back(token);
       next = std::span<const std::int32_t>(result).last(1);
     }
     return result;
+  }
+  /// The same with the most probable tokens, until `stop`.
+  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, std::size_t most, std::int32_t stop,
+                                     const adapter_stack& adapter = adapter_stack(1)) const {
+    return generate(prompt, {.most = most, .stops = {stop}}, adapter);
   }
 
  private:
@@ -291,7 +325,7 @@ class transformer {
   template <class Place>
   void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
     if (t.labels.empty()) return;
-    const std::size_t first = additions.first_adapted();
+    const std::size_t first = c_.causal ? additions.first_adapted() : 0;  // the cache holds beginnings of sequences
     if (first > 0 && kept_.most_bytes() > 0) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
         run_decoder().run_below(first, tokens, ends, s);
@@ -309,6 +343,9 @@ class transformer {
         place(group, i) = scores[(shared ? 0 : group) * t.labels.size() + i];
   }
 
+  void check_head() const {
+    if (!c_.has_head) fail("transformer: the model has no head, so there are no logits of tokens");
+  }
   /// Checks tokens that come after a prefix of that length.
   void check(std::span<const std::int32_t> tokens, std::size_t prefix = 0) const {
     if (tokens.empty()) fail("transformer: a sequence has no tokens");
@@ -318,6 +355,7 @@ class transformer {
     for (const std::int32_t token : tokens) check_token(token);
   }
   void check(const batch& b, std::size_t prefix) const {
+    check_head();
     if (b.predicted() == 0)
       fail(
           "transformer: the batch has no labels, and must have at least one "
