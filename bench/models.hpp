@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 #include <vector>
-#include <zoft/io/weights.hpp>
+#include <zoft/io/file/weights.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/sampler/uniform.hpp>
 

@@ -10,7 +10,7 @@
 #include <iterator>
 #include <string>
 #include <vector>
-#include <zoft/io/tokenizer.hpp>
+#include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/nn/transformer.hpp>
@@ -82,7 +82,7 @@ void functions() {
 void model(const std::string& path, const std::string& tokenizer, const std::string& text, double rate) {
   std::ifstream file(text, std::ios::binary);
   const std::string all((std::istreambuf_iterator<char>(file)), {});
-  const std::vector<std::int32_t> ids = zoft::io::tokenizer(tokenizer).encode(all.substr(0, 200'000));
+  const std::vector<std::int32_t> ids = zoft::io::llama2c_tokenizer(tokenizer).encode(all.substr(0, 200'000));
   constexpr std::size_t length = 64, sequences = 16, steps = 300, tested = 64;
   const auto add = [&](zoft::nn::batch& b, std::size_t index) {
     b.add(std::vector<std::int32_t>(ids.begin() + static_cast<std::ptrdiff_t>(index * length),

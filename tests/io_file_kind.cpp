@@ -2,10 +2,10 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-#include <zoft/io/gguf.hpp>
-#include <zoft/io/json.hpp>
+#include <zoft/io/file/gguf.hpp>
+#include <zoft/io/file/json.hpp>
 #include <zoft/io/llama2c.hpp>
-#include <zoft/io/safetensors.hpp>
+#include <zoft/io/file/safetensors.hpp>
 
 #include "io_gguf_support.hpp"
 

@@ -3,10 +3,10 @@
 
 #include <csignal>
 #include <utility>
-#include <zoft/io/memory_map.hpp>
-#include <zoft/io/output_file.hpp>
-#include <zoft/io/printable.hpp>
-#include <zoft/io/utf8.hpp>
+#include <zoft/io/file/memory_map.hpp>
+#include <zoft/io/file/output_file.hpp>
+#include <zoft/io/file/printable.hpp>
+#include <zoft/io/file/utf8.hpp>
 
 #include "io_support.hpp"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include <zoft/io/gguf.hpp>
+#include <zoft/io/file/gguf.hpp>
 
 #include "io_gguf_support.hpp"
 

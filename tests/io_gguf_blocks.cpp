@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 #include <vector>
-#include <zoft/io/tensor.hpp>
+#include <zoft/io/file/tensor.hpp>
 
 #include "io_support.hpp"
 

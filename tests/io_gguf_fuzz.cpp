@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <string>
 #include <vector>
-#include <zoft/io/gguf.hpp>
+#include <zoft/io/file/gguf.hpp>
 #include <zoft/io/gguf_adapter.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/safetensors.hpp>
+#include <zoft/io/file/safetensors.hpp>
 
 #include "io_fuzz_support.hpp"
 #include "io_gguf_support.hpp"

@@ -1,4 +1,4 @@
-#include <zoft/io/json.hpp>
+#include <zoft/io/file/json.hpp>
 
 #include "io_support.hpp"
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <vector>
-#include <zoft/io/safetensors.hpp>
+#include <zoft/io/file/safetensors.hpp>
 
 #include "io_support.hpp"
 

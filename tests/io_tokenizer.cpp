@@ -1,253 +1,330 @@
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <random>
+// zoft::io::tokenizer on small files that the tests write: what each kind of file means, and what is refused.
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
-#include <zoft/io/json.hpp>
+#include <zoft/io/file/json.hpp>
 #include <zoft/io/tokenizer.hpp>
 
 #include "io_support.hpp"
+#include "io_tokenizer_support.hpp"
 
 using namespace io_test;
+using namespace tokenizer_test;
 using namespace zoft::io;
-using ids = std::vector<std::int32_t>;
+using token_ids = std::vector<std::int32_t>;
 
 namespace {
 
-std::string tokenizer_bytes(const std::vector<tokenizer::token>& tokens) {
-  std::size_t longest = 0;
-  std::string result;
-  for (const auto& [text, score] : tokens) {
-    longest = std::max(longest, text.size());
-    result += bytes_of(score) + bytes_of(static_cast<std::int32_t>(text.size())) + text;
-  }
-  return bytes_of(static_cast<std::uint32_t>(longest)) + result;
+/// The tokenizer of that tokenizer.json.
+tokenizer from_json(const std::string& text) {
+  const scratch folder;
+  return load_tokenizer(folder.write("tokenizer.json", text));
 }
 
-const std::vector<tokenizer::token> special{{"<unk>", 0}, {"\n<s>\n", 0}, {"\n</s>\n", 0}};
-
-std::vector<tokenizer::token> with_special(const std::vector<tokenizer::token>& more) {
-  auto result = special;
-  result.insert(result.end(), more.begin(), more.end());
-  return result;
-}
-
-std::string byte_token(unsigned byte) {
-  const char* const digits = "0123456789ABCDEF";
-  return std::string("<0x") + digits[byte / 16] + digits[byte % 16] + ">";
-}
-
-/// The algorithm as it is described, quadratic: look at all neighbours, join the best pair, begin again.
-ids plain_encode(const tokenizer& tokens, const std::string& given) {
-  const auto find = [&](const std::string& text) {
-    for (std::size_t i = 3; i < tokens.size(); ++i)
-      if (tokens[i].text == text && !(text.size() == 6 && text.starts_with("<0x") && text.ends_with(">")))
-        return static_cast<std::int32_t>(i);
-    return -1;
-  };
-  const auto find_byte = [&](char c) {
-    for (std::size_t i = 3; i < tokens.size(); ++i)
-      if (tokens[i].text == byte_token(static_cast<unsigned char>(c))) return static_cast<std::int32_t>(i);
-    return 0;
-  };
-  struct part {
-    std::int32_t id;
-    std::string text;  // empty: joins with nothing
-  };
-  std::vector<part> parts;
-  const std::string all = given.empty() ? "" : " " + given;
-  for (std::size_t at = 0; at < all.size();) {
-    const std::string point = all.substr(at, std::max<std::size_t>(1, code_point_length(all, at)));
-    at += point.size();
-    if (const auto id = find(point); id >= 0) {
-      parts.push_back({id, point});
-    } else if (std::all_of(point.begin(), point.end(), [&](char c) { return find_byte(c) != 0; })) {
-      for (const char c : point) parts.push_back({find_byte(c), ""});
-    } else {
-      parts.push_back({0, ""});
-    }
-  }
-  for (;;) {
-    std::size_t best = parts.size();
-    std::int32_t best_id = -1;
-    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-      if (parts[i].text.empty() || parts[i + 1].text.empty()) continue;
-      const std::int32_t id = find(parts[i].text + parts[i + 1].text);
-      if (id < 0) continue;
-      if (best_id < 0 || tokens[static_cast<std::size_t>(id)].score > tokens[static_cast<std::size_t>(best_id)].score) {
-        best = i;
-        best_id = id;
-      }
-    }
-    if (best_id < 0) break;
-    parts[best] = {best_id, parts[best].text + parts[best + 1].text};
-    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(best) + 1);
-  }
-  ids result{1};
-  for (const auto& p : parts) result.push_back(p.id);
-  return result;
-}
+/// bpe_json with something replaced.
+tokenizer bpe_with(const std::string& from, const std::string& to) { return from_json(replaced(bpe_json(), from, to)); }
 
 }  // namespace
 
-TEST_CASE("tokenizer: encodes as the real models' authors did", "[io]") {
-  for (const auto& [model, file, size] :
-       {std::tuple("stories260K", "tok512.bin", 512u), {"babyllama_tok105", "tok105.derived.bin", 105u}}) {
-    const auto golden = real_data(std::string(model) + "/golden.json"),
-               path = real_data(std::string(model) + "/" + file);
-    if (!golden || !path) continue;
-    const tokenizer tokens(*path);
-    CHECK(tokens.size() == size);
-    const json expected = parse_json(read_file(*golden), *golden);
-    const auto text = expected["text"].get<std::string>();
-    const ids wanted = expected["tokens"].get<ids>();
-    CHECK(tokens.encode(text) == wanted);
-    CHECK(tokens.decode(wanted) == text);
+TEST_CASE("tokenizer.json: byte-level BPE", "[io]") {
+  const tokenizer words = from_json(bpe_json());
+  CHECK(words.size() == 302);
+  CHECK(words.encode("hell") == token_ids{300, 258});
+  CHECK(words.encode("hell", {.special = false}) == token_ids{258});
+  CHECK(words.encode("") == token_ids{300});
+  CHECK(words.encode("hello hel", {.special = false}) == token_ids{258, 'o', ' ', 256, 'l'});
+  CHECK(words.encode("1234", {.special = false}) == token_ids{'1', '2', '3', '4'});
+  CHECK(words.encode("e\u0301xxx", {.special = false}) == token_ids{0xc3, 0xa9, 'y'});  // NFC, and x+ becomes y
+
+  CHECK(words.encode("a  <s>b", {.special = false}) == token_ids{'a', 300, 'b'});  // takes the spaces before it
+  CHECK(words.encode("<s>", {.special = false, .parse_special = false}) == token_ids{'<', 's', '>'});
+  CHECK(words.encode("wor  a", {.special = false}) == token_ids{301, 'a'});  // takes the spaces after it
+  CHECK(words.encode("wor", {.special = false, .parse_special = false}) == token_ids{301});  // it is not special
+  CHECK(words.encode("word", {.special = false}) == token_ids{'w', 'o', 'r', 'd'});          // one word only
+
+  CHECK(words.decode(token_ids{300, 258, 'o', ' ', 0xc3, 0xa9, 301}) == "hello \u00e9wor");
+  CHECK(words.decode(token_ids{300, 'a'}, {.skip_special = false}) == "<s>a");
+  CHECK(words.decode(token_ids{'a', 0xc3, 'b', 299, 5000, -1}) == "a\ufffdb");  // no such tokens: nothing
+  CHECK(words.decode(token_ids{}) == "");
+
+  CHECK(words.text_of(' ') == "\u0120");
+  CHECK(words.text_of(299) == std::nullopt);
+  CHECK(words.text_of(-1) == std::nullopt);
+  CHECK(words.find("\u0120") == ' ');
+  CHECK(words.find("nothing") == std::nullopt);
+  CHECK(words.bos() == 300);
+  CHECK(words.eos() == std::nullopt);
+  CHECK(words.chat_template() == std::nullopt);
+
+  const tokenizer copy = words;
+  CHECK(copy.encode("hello") == words.encode("hello"));
+}
+
+TEST_CASE("tokenizer: bytes that are not UTF-8 become U+FFFD, one for each start of a character", "[io]") {
+  const tokenizer words = from_json(bpe_json());
+  const auto same = [&](const std::string& bytes, const std::string& text) {
+    INFO(text);
+    CHECK(words.encode(bytes) == words.encode(text));
+  };
+  same("a\xff", "a\ufffd");
+  same("\xc3", "\ufffd");
+  same("\xe2\x82", "\ufffd");
+  same("\xe2\x82\xe2\x82\xac", "\ufffd\u20ac");
+  same("\xf0\x9f\x9a", "\ufffd");
+  same("\xed\xa0\x80", "\ufffd\ufffd\ufffd");  // a surrogate
+  same("\xc0\xaf", "\ufffd\ufffd");
+  same("\xf4\x90\x80\x80", "\ufffd\ufffd\ufffd\ufffd");
+}
+
+TEST_CASE("tokenizer.json: BPE of characters, with and without bytes", "[io]") {
+  const auto build = [](bool bytes, bool fused, bool ignore) {
+    json root = json::parse(R"({"model":{"type":"BPE","unk_token":"?","vocab":{"?":0,"a":1,"b":2,"ab":3,"<0xC3>":4,
+      "<0xA9>":5,"abb":6},"merges":["a b"]}})");
+    root["model"]["byte_fallback"] = bytes;
+    root["model"]["fuse_unk"] = fused;
+    root["model"]["ignore_merges"] = ignore;
+    return from_json(root.dump());
+  };
+  CHECK(build(false, false, false).encode("abab\u00e9\u00e9b") == token_ids{3, 3, 0, 0, 2});
+  CHECK(build(false, true, false).encode("abab\u00e9\u00e9b") == token_ids{3, 3, 0, 2});
+  CHECK(build(true, true, false).encode("\u00e9xya") == token_ids{4, 5, 0, 1});
+  CHECK(build(true, true, false).encode("x\u00e9a") == token_ids{4, 5, 0, 1});  // as Hugging Face orders them
+  CHECK(build(false, false, false).encode("abb") == token_ids{3, 2});
+  CHECK(build(false, false, true).encode("abb") == token_ids{6});
+}
+
+TEST_CASE("tokenizer.json: long words are merged as short ones", "[io]") {
+  // Ranks of merges in an order that a careless heap gets wrong: aa, then aaaa, then ba.
+  const tokenizer words = from_json(R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"aa":2,"aaaa":3,"ba":4,"baa":5},
+    "merges":["a a","aa aa","b a","b aa"]}})");
+  const std::string unit = "baaaaabaaab";
+  const token_ids once = words.encode(unit);
+  CHECK(once == token_ids{1, 3, 0, 5, 0, 1});
+  std::string many;
+  token_ids expected;
+  for (int i = 0; i < 100; ++i) {
+    many += unit;
+    expected.insert(expected.end(), once.begin(), once.end());
   }
+  CHECK(words.encode(many) == expected);
+  CHECK(words.encode(std::string(1'000'000, 'a')).size() == 250'000);
 }
 
-TEST_CASE("tokenizer: a real vocabulary gives back every text, and joins as the plain algorithm does", "[io]") {
-  const auto path = real_data("stories260K/tok512.bin"), plays = real_data("tinyshakespeare/input.txt");
-  if (!path || !plays) return;
-  const tokenizer tokens(*path);
-  const std::string text = read_file(*plays);
-  const ids all = tokens.encode(text);  // 1.1 MB: this test ends only because that is not quadratic
-  CHECK(tokens.decode(all) == text);
-  for (std::size_t at = 0; at < text.size(); at += text.size() / 20) {
-    const std::string part = text.substr(at, 300);
-    CHECK(tokens.encode(part) == plain_encode(tokens, part));
-  }
-  const std::string bytes = "\x00\xff caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \x80\xc3";
-  CHECK(tokens.decode(tokens.encode(bytes)) == bytes);
+TEST_CASE("tokenizer.json: WordPiece, Unigram and words", "[io]") {
+  const tokenizer bert = from_json(wordpiece_json());
+  CHECK(bert.encode("Hello, WORLD 12 [MASK]") == token_ids{2, 4, 0, 0, 9, 10, 1, 3});
+  CHECK(bert.encode("w\u00f2rld") == token_ids{2, 0, 3});
+  CHECK(bert.encode("wore", {.special = false}) == token_ids{5, 6});
+  CHECK(bert.encode("hellohellohellohellohello", {.special = false}) == token_ids{0});  // longer than 20
+  CHECK(bert.decode(token_ids{2, 4, 5, 6, 3}) == "[C] hello wore [S]");                 // not among the special ones
+  CHECK(bert.cls() == 2);
+  CHECK(bert.sep() == 3);
+  CHECK(bert.unknown() == 0);
+
+  const tokenizer unigram = from_json(unigram_json());
+  CHECK(unigram.encode("ab \uff21b ") == token_ids{6, 1, 0, 4});   // ▁ab ▁?b
+  CHECK(unigram.encode(" ab \uff21b ") == token_ids{5, 1, 0, 4});  // what follows stripped spaces is not at the start
+  CHECK(unigram.encode("Hello") == token_ids{1, 7, 10});
+  CHECK(unigram.decode(token_ids{6, 1, 7, 10}) == "ab Hello");
+
+  const tokenizer level = from_json(R"({"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"WordLevel",
+    "unk_token":"?","vocab":{"?":7,"a":1,"bc":2}}})");
+  CHECK(level.encode("a bc, a") == token_ids{1, 2, 7, 1});
+  CHECK(level.decode(token_ids{1, 2, 3}) == "a bc");
 }
 
-TEST_CASE("tokenizer: the heap joins as the plain algorithm does, ties and all", "[io]") {
-  std::mt19937 generator(1);
-  const auto below = [&](unsigned n) { return static_cast<unsigned>(generator() % n); };
-  const std::vector<std::string> alphabet{" ", "a", "b", "\xc3\xa9", "\xe2\x82\xac"};
-  for (int round = 0; round < 300; ++round) {
-    std::vector<tokenizer::token> vocabulary;
-    for (const auto& letter : alphabet)
-      if (below(8) != 0) vocabulary.push_back({letter, -static_cast<float>(below(3))});
-    for (unsigned i = below(30); i > 0; --i) {
-      std::string text;
-      for (unsigned n = 2 + below(4); n > 0; --n) text += alphabet[below(5)];
-      vocabulary.push_back({text, -static_cast<float>(below(4))});  // equal scores, and some texts twice
-    }
-    for (unsigned byte = 0; byte < 256; ++byte)
-      if (round % 3 == 0 || (round % 3 == 1 && below(2) == 0)) vocabulary.push_back({byte_token(byte), 0});
-    std::shuffle(vocabulary.begin(), vocabulary.end(), generator);
-    const tokenizer tokens(with_special(vocabulary));
-    for (int sample = 0; sample < 5; ++sample) {
-      std::string text;
-      for (unsigned n = below(40); n > 0; --n)
-        text += below(10) == 0 ? std::string(1, static_cast<char>(below(256))) : alphabet[below(5)];
-      INFO("round " << round << ", text " << printable(text));
-      REQUIRE(tokens.encode(text) == plain_encode(tokens, text));
-    }
-  }
-}
-
-TEST_CASE("tokenizer: what the parts of encode and decode do", "[io]") {
-  const tokenizer tokens(with_special({{" ", -1},
-                                       {"a", -2},
-                                       {"b", -3},
-                                       {"ab", -4},
-                                       {" a", -5},
-                                       {"<0x0A>", 0},
-                                       {"<0xC3>", 0},
-                                       {"<0x41>", 0},
-                                       {"\n<s>", 0},
-                                       {"\n", 0},
-                                       {"<0x42>", 0},
-                                       {"ab", 9},
-                                       {"\xc3\xa8", -9}}));
-  // ids:                         3        4         5         6          7           8              9              10
-  const auto plain = [&](std::string_view text) { return tokens.encode(text, false, false); };
-  CHECK(tokens.encode("") == ids{1});
-  CHECK(tokens.encode("", false, true) == ids{2});
-  CHECK(tokens.encode("b", true, true) == ids{1, 3, 5, 2});
-  CHECK(plain("ab") == ids{3, 6});  // ab, of score −4, before " a", of −5; of two tokens ab the first
-  CHECK(plain("a") == ids{7});
-  CHECK(plain("bab") == ids{3, 5, 6});
-  CHECK(plain("A") == ids{3, 10});  // by its byte
-  CHECK(plain("AB") == ids{3, 10, 13});
-  CHECK(plain("Z") == ids{3, 0});         // no byte token
-  CHECK(plain("\xc3\xa9") == ids{3, 0});  // one of two bytes: one <unk> for the code point
-  CHECK(plain("\xc3") == ids{3, 9});      // no code point: a byte
-  CHECK(plain("\xc3\xa8") == ids{3, 15});
-  CHECK(plain("\n") == ids{3, 12});      // a token of that text comes before the byte token
-  CHECK(plain("\n<s>\n") != ids{3, 1});  // text does not become a special token
-  CHECK(plain("<0x41>") == ids{3, 0, 0, 0, 0, 0, 0});
-
-  CHECK(tokens.decode(ids{}) == "");
-  CHECK(tokens.decode(ids{1, 3, 5, 2}) == "b");
-  CHECK(tokens.decode(ids{3, 5}) == " b");  // the space goes after BOS only
-  CHECK(tokens.decode(ids{1, 3, 3, 5}) == " b");
-  CHECK(tokens.decode(ids{1, 7, 7}) == "a a");
-  CHECK(tokens.decode(ids{1, 9, 8, 10}) == "\xc3\nA");
-  CHECK(tokens.decode(ids{1, 0}) == "<unk>");
-  check_refused([&] { tokens.decode(ids{16}); }, {"token 16 is not one of the 16"});
-  check_refused([&] { tokens.decode(ids{-1}); }, {"token -1 is not one of the 16"});
-  const tokenizer copy = tokens;
-  CHECK(copy.encode("abab") == tokens.encode("abab"));
-}
-
-TEST_CASE("tokenizer: long texts of every kind are encoded at once", "[io]") {
-  const tokenizer tokens(with_special({{" ", 0}, {"a", 0}, {"aa", -1}, {"aaaa", -2}, {"aaaaaaaa", -3}}));
-  const auto encoded = tokens.encode(std::string(2'000'000, 'a'));
-  CHECK(encoded.size() == 2 + 250'000);
-  CHECK(tokens.encode(std::string(1'000'000, 'x')).size() == 2 + 1'000'000);
-  CHECK(tokens.encode(std::string(1'000'000, '\x80')).size() == 2 + 1'000'000);
-}
-
-TEST_CASE("tokenizer.bin: a file that lies", "[io]") {
+TEST_CASE("tokenizer.json: special tokens and the chat template from the files beside it", "[io]") {
   const scratch folder;
-  const std::string path = folder.path("tok.bin");
-  const auto opening = [&](const std::string& bytes) {
-    folder.write("tok.bin", bytes);
-    return [path] { tokenizer tokens(path); };
-  };
-  const std::string good = tokenizer_bytes(with_special({{"a", -1}, {"bc", -2}}));
-  const auto token = [](float score, std::int32_t length, const std::string& text) {
-    return bytes_of(score) + bytes_of(length) + text;
-  };
-  CHECK_NOTHROW(opening(good)());
-  CHECK(tokenizer(path).size() == 5);
-  CHECK(tokenizer(path)[4].text == "bc");
-
-  check_refused(opening(""), {path, "is empty"});
-  check_refused(opening("abc"), {path, "is 3 bytes"});
-  check_refused(opening(good.substr(0, good.size() - 1)), {path, "token 4", "length is 2", "1 bytes that follow"});
-  check_refused(opening(good + "x"), {path, "token 5", "1 bytes are left"});
-  check_refused(opening(good + token(0, -5, "abc")), {path, "token 5", "length is -5"});
-  check_refused(opening(good + token(0, 0, "")), {path, "token 5", "length is 0"});
-  check_refused(opening(good + token(0, std::numeric_limits<std::int32_t>::max(), "abc")),
-                {path, "token 5", "length is 2147483647"});
-  check_refused(opening(good + token(0, 10, "abcdefghij")), {path, "token 5", "length is 10", "longest is 6"});
-  check_refused(opening(good + token(std::nanf(""), 1, "d")), {path, "token 5", "score is nan"});
-  check_refused(opening(good + token(-std::numeric_limits<float>::infinity(), 1, "d")),
-                {path, "token 5", "score is -inf"});
-  check_refused(opening(tokenizer_bytes({{"<unk>", 0}, {"<s>", 0}})), {path, "holds 2 tokens"});
-  check_refused(opening(bytes_of(std::uint32_t{5})), {path, "holds 0 tokens"});
-  check_refused([] { tokenizer tokens(std::vector<tokenizer::token>{{"a", 0}}); }, {"has 1 tokens"});
-  check_refused([] { tokenizer tokens(with_special({{"", 0}})); }, {"token 3 has 0 bytes"});
+  folder.write("tokenizer.json", bpe_json());
+  CHECK(load_tokenizer(folder.path()).bos() == 300);
+  folder.write("tokenizer_config.json", R"({"bos_token":null,"eos_token":"wor","pad_token":{"content":"h"},
+    "chat_template":[{"name":"tools","template":"T"},{"name":"default","template":"D"}]})");
+  folder.write("special_tokens_map.json", R"({"eos_token":"a","mask_token":"m","sep_token":"absent"})");
+  const tokenizer words = load_tokenizer(folder.path());
+  CHECK(words.bos() == std::nullopt);
+  CHECK(words.eos() == 301);
+  CHECK(words.pad() == 'h');
+  CHECK(words.mask() == 'm');
+  CHECK(words.sep() == std::nullopt);
+  CHECK(words.chat_template() == "D");
+  folder.write("chat_template.jinja", "J\n");
+  CHECK(load_tokenizer(folder.path("tokenizer.json")).chat_template() == "J\n");
 }
 
-TEST_CASE("tokenizer: one that is not the model's is refused", "[io]") {
-  std::vector<tokenizer::token> many = special;
-  for (int i = 3; i < 105; ++i) many.push_back({"t" + std::to_string(i), 0});
-  const tokenizer tokens(many);
-  const auto fitting = [&](std::size_t vocabulary) {
-    zoft::nn::config shape;
-    shape.vocabulary = vocabulary;
-    return [&tokens, shape] { check_fits(tokens, shape, "tok.bin", "model.bin"); };
+TEST_CASE("tokenizer: vocab.json and merges.txt", "[io]") {
+  const scratch folder;
+  folder.write("vocab.json", vocab_json());
+  folder.write("merges.txt", "#version: 0.2\r\nh e\r\nl l\r\nhe ll\r\n");
+  CHECK(load_tokenizer(folder.path()).encode("hello") == token_ids{258, 'o'});
+  CHECK(load_tokenizer(folder.path("vocab.json")).encode("hello") == token_ids{258, 'o'});
+  CHECK(load_tokenizer(folder.path("merges.txt")).encode("a1234") == token_ids{'a', '1', '2', '3', '4'});
+
+  folder.write("tokenizer_config.json",
+               R"({"tokenizer_class":"Qwen2TokenizerFast","eos_token":"<e>","added_tokens_decoder":
+    {"300":{"content":"<e>","special":true}},"add_eos_token":true})");
+  const tokenizer qwen = load_tokenizer(folder.path());
+  CHECK(qwen.encode("e\u0301<e>") == token_ids{0xc3, 0xa9, 300, 300});
+  CHECK(qwen.decode(token_ids{258, 300}) == "hell");
+  CHECK(qwen.eos() == 300);
+
+  const auto refused = [&](const char* name, const std::string& text, std::initializer_list<std::string> parts) {
+    const std::string good = read_file(folder.path(name));
+    folder.write(name, text);
+    check_refused([&] { load_tokenizer(folder.path()); }, parts);
+    folder.write(name, good);
   };
-  CHECK_NOTHROW(fitting(105)());
-  CHECK_NOTHROW(fitting(112)());
-  CHECK_NOTHROW(fitting(128)());
-  check_refused(fitting(104), {"tok.bin: has 105 tokens, and model.bin has a vocabulary of 104"});
-  check_refused(fitting(129), {"tok.bin: has 105 tokens, and model.bin has a vocabulary of 129"});
-  check_refused(fitting(512), {"tok.bin: has 105 tokens, and model.bin has a vocabulary of 512"});
+  refused("tokenizer_config.json", R"({"tokenizer_class":"CLIPTokenizer"})", {"tokenizer_class is 'CLIPTokenizer'"});
+  refused("tokenizer_config.json", R"({"added_tokens_decoder":{"x":{}}})", {"added_tokens_decoder", "id 'x'"});
+  refused("tokenizer_config.json", "[]", {"tokenizer_config.json: is a list"});
+  refused("merges.txt", "h e\nh e l\n", {"merges.txt: line 2", "'h e l'"});
+  refused("merges.txt", "h q\n", {"merges.txt: line 1", "'hq' is not in the vocabulary"});
+  refused("merges.txt", "\xff\xfeh e\n", {"merges.txt: is UTF-16 text"});
+  refused("vocab.json", R"({"a":-1})", {"vocab.json: the id of 'a' is -1"});
+  refused("vocab.json", R"({"a":4194304})", {"vocab.json: token 'a' has id 4194304"});
+  refused("vocab.json", R"({"a":99999999999999})", {"vocab.json: token 'a' has id 4194304"});
+  refused("vocab.json", R"({})", {"vocab.json: is empty"});
+  std::filesystem::remove(folder.path("merges.txt"));
+  check_refused([&] { load_tokenizer(folder.path()); }, {"vocab.json without merges.txt"});
+}
+
+TEST_CASE("tokenizer: vocab.txt", "[io]") {
+  const scratch folder;
+  const std::string good = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nHello\nhello\nw\n##or\n##ld\n,\n";
+  folder.write("vocab.txt", good);
+  CHECK(load_tokenizer(folder.path()).encode("Hello, World [MASK]!") == token_ids{2, 6, 10, 7, 8, 9, 4, 1, 3});
+  CHECK(load_tokenizer(folder.path()).decode(token_ids{2, 6, 10, 7, 8, 9, 3}) == "hello, world");
+  CHECK(load_tokenizer(folder.path()).pad() == 0);
+  folder.write("tokenizer_config.json", R"({"do_lower_case":false,"tokenizer_class":"BertTokenizer"})");
+  CHECK(load_tokenizer(folder.path("vocab.txt")).encode("Hello w") == token_ids{2, 5, 7, 3});
+  folder.write("tokenizer_config.json", R"({"tokenizer_class":"XLNetTokenizer"})");
+  check_refused([&] { load_tokenizer(folder.path()); }, {"tokenizer_class is 'XLNetTokenizer'"});
+  folder.write("tokenizer_config.json", "{}");
+  folder.write("vocab.txt", replaced(good, "[SEP]", "[PES]"));
+  check_refused([&] { load_tokenizer(folder.path()); }, {"vocab.txt: has no [SEP]"});
+}
+
+TEST_CASE("tokenizer.model: SentencePiece's, both types", "[io]") {
+  // The ids are those of SentencePiece 0.2.3 for these two models, where the text has no control tokens.
+  const scratch folder;
+  const std::string path = folder.write("tokenizer.model", sentencepiece_bytes(true));
+  const tokenizer bpe = load_tokenizer(path);
+  CHECK(bpe.encode("Hello world") == token_ids{265, 268, 266, 267});
+  CHECK(bpe.encode("  Hello   a<sep> \u00e9\u4e2d ") == token_ids{265, 260, 3, 269, 279, 232, 188, 177});
+  CHECK(bpe.encode("") == token_ids{});
+  CHECK(bpe.encode("a</s>b", {.parse_special = false}) != bpe.encode("a</s>b"));
+  CHECK(bpe.encode("a</s>b") == token_ids{260, 2, 269, 271});
+  CHECK(bpe.decode(bpe.encode("Hello \u4e2d world")) == "Hello \u4e2d world");
+  CHECK(bpe.bos() == 1);
+  CHECK(bpe.eos() == 2);
+  CHECK(bpe.unknown() == 0);
+  folder.write("tokenizer_config.json", R"({"tokenizer_class":"LlamaTokenizer","add_eos_token":true})");
+  CHECK(load_tokenizer(path).encode("a") == token_ids{1, 260, 2});
+  folder.write("tokenizer_config.json", R"({"tokenizer_class":"XLMRobertaTokenizer"})");
+  check_refused([&] { load_tokenizer(path); }, {"tokenizer_class is 'XLMRobertaTokenizer'"});
+  folder.write("tokenizer_config.json", "{}");
+
+  folder.write("tokenizer.model", sentencepiece_bytes(false));
+  const tokenizer unigram = load_tokenizer(path);
+  CHECK(unigram.encode("Hello world") == token_ids{265, 268, 266, 267});
+  CHECK(unigram.encode("  Hello   a<sep> \u00e9\u4e2d ") == token_ids{265, 260, 3, 269, 279, 232, 188, 177});
+
+  const auto refused = [&](const std::string& bytes, std::initializer_list<std::string> parts) {
+    folder.write("tokenizer.model", bytes);
+    check_refused([&] { load_tokenizer(path); }, parts);
+  };
+  const std::string good = sentencepiece_bytes(true);
+  refused(good.substr(0, good.size() - 1), {path, "cut off"});
+  refused(good + proto(2, proto(3, std::uint64_t{3})), {path, "model type is 3"});
+  refused(good + proto(2, proto(24, std::uint64_t{1})), {path, "treat_whitespace_as_suffix"});
+  refused(good + sentencepiece_piece("x", 0, 5), {path, "unused"});
+  refused(good + sentencepiece_piece("x", 0, 9), {path, "its type is 9"});
+  refused(good + sentencepiece_piece("", 0, 1), {path, "its text is ''"});
+  refused(good + sentencepiece_piece("x", std::numeric_limits<float>::infinity(), 1), {path, "its score is inf"});
+  refused(good + proto(3, proto(2, "abc")), {path, "character map"});
+  refused(proto(2, proto(3, std::uint64_t{2})), {path, "has no pieces"});
+  refused(sentencepiece_piece("x", 0, 1), {path, "no piece of type unknown"});
+  refused("{\"a\":1}", {path, "model is missing"});
+}
+
+TEST_CASE("tokenizer: GGUF files", "[io]") {
+  const scratch folder;
+  const tokenizer llama = load_tokenizer(folder.write("l.gguf", gguf_tokenizer_bytes("llama")));
+  CHECK(llama.encode("ab A") == token_ids{1, 4, 8, 4, 3});  // ab, of score -1, comes before ▁a, of -2
+  CHECK(llama.encode("a", {.special = false}) == token_ids{7});
+  CHECK(llama.decode(token_ids{1, 7, 6, 4, 3}) == "ab A");
+  CHECK(llama.encode("x") == token_ids{1, 4, 0});
+  const tokenizer gpt2 = load_tokenizer(folder.write("g.gguf", gguf_tokenizer_bytes("gpt2")));
+  CHECK(gpt2.encode("ab ab1<s>") == token_ids{3, 4, 6, 5});
+  CHECK(gpt2.decode(token_ids{5, 3, 4, 5}) == "ab ab");
+  CHECK(gpt2.bos() == 5);
+  CHECK(gpt2.chat_template() == "T");
+  const tokenizer bert = load_tokenizer(folder.write("b.gguf", gguf_tokenizer_bytes("bert")));
+  CHECK(bert.encode("AB, c") == token_ids{2, 4, 5, 6, 1, 3});
+  CHECK(bert.text_of(5) == "##b");
+  CHECK(bert.text_of(4) == "a");
+
+  const auto refused = [&](const gguf_writer& file, std::initializer_list<std::string> parts) {
+    const std::string path = folder.write("bad.gguf", file.bytes());
+    check_refused([&] { load_tokenizer(path); }, parts);
+  };
+  const auto of = [](const char* model) { return gguf_writer().add("tokenizer.ggml.model", std::string(model)); };
+  refused(gguf_writer().add("a", std::uint32_t{1}), {"bad.gguf: tokenizer.ggml.model is missing"});
+  refused(of("rwkv"), {"tokenizer.ggml.model is \"rwkv\"", "llama, gpt2 or bert"});
+  refused(of("gpt2"), {"tokenizer.ggml.tokens is missing"});
+  refused(of("gpt2").list("tokenizer.ggml.tokens", {"a"}).add("tokenizer.ggml.pre", std::string("odd")),
+          {"tokenizer.ggml.pre is 'odd'"});
+  refused(of("gpt2").list("tokenizer.ggml.tokens", {"a"}), {"tokenizer.ggml.merges is missing"});
+  refused(of("gpt2").list("tokenizer.ggml.tokens", {"a"}).list("tokenizer.ggml.merges", {"a b"}), {"merge 0", "'b'"});
+  refused(of("gpt2").list("tokenizer.ggml.tokens", {"\xff"}), {"token 0 is '\\xff'"});
+  refused(of("llama").list("tokenizer.ggml.tokens", {"a"}), {"tokenizer.ggml.scores is missing"});
+  refused(of("llama").list("tokenizer.ggml.tokens", {"a"}).add("tokenizer.ggml.scores", 6, std::vector<float>{1, 2}),
+          {"tokenizer.ggml.scores is a list of 2"});
+  refused(of("bert").list("tokenizer.ggml.tokens", {"a"}), {"no [UNK], [CLS] or [SEP]"});
+  refused(of("llama").list("tokenizer.ggml.tokens", {"a"}).add("tokenizer.ggml.bos_token_id", std::uint32_t{1}),
+          {"tokenizer.ggml.bos_token_id is 1"});
+}
+
+TEST_CASE("tokenizer: what is no tokenizer is named", "[io]") {
+  const scratch folder;
+  check_refused([&] { load_tokenizer(folder.path()); }, {folder.path(), "has no tokenizer"});
+  check_refused([&] { load_tokenizer(folder.path("absent.json")); }, {"absent.json", "cannot be opened"});
+  check_refused([&] { load_tokenizer(folder.write("a.xyz", "abc")); }, {"a.xyz: is no tokenizer that zoft knows"});
+  check_refused([&] { load_tokenizer(folder.write("tokenizer.json", "<!DOCTYPE html>")); }, {"is an HTML page"});
+  check_refused(
+      [&] {
+        load_tokenizer(folder.write("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"));
+      },
+      {"git-LFS"});
+  check_refused([&] { load_tokenizer(folder.write("x.gguf", "GGUF")); }, {"x.gguf"});
+  check_refused([] { from_json("{}"); }, {"tokenizer.json: model is missing"});
+  check_refused([] { from_json("{\"model\":"); }, {"tokenizer.json: is not JSON"});
+  check_refused([] { from_json(R"({"model":{"type":"Odd","vocab":{}}})"); }, {"model: the type 'Odd'"});
+  check_refused([] { bpe_with("\"fuse_unk\":false", "\"end_of_word_suffix\":\"</w>\""); },
+                {"end_of_word_suffix is \"</w>\""});
+  check_refused([] { bpe_with("\"dropout\":null", "\"dropout\":0.5"); }, {"dropout is 0.5"});
+  check_refused([] { bpe_with("[\"h\",\"e\"]", "[\"h\",\"q\"]"); }, {"merge 0", "'hq' is not in the vocabulary"});
+  check_refused([] { bpe_with("[\"h\",\"e\"]", "\"h e l\""); }, {"a merge is \"h e l\""});
+  check_refused([] { bpe_with("\"unk_token\":null", "\"unk_token\":\"nix\""); }, {"unk_token is 'nix'"});
+  check_refused([] { bpe_with("\"id\":300", "\"id\":-1"); }, {"added_tokens: id is -1"});
+  check_refused([] { bpe_with("\"type\":\"BPE\"", "\"type\":\"Unigram\""); }, {"ByteLevel needs BPE"});
+  check_refused([] { from_json(R"({"model":{"type":"Unigram","vocab":[["a",0]]}})"); }, {"unk_id is missing"});
+  check_refused([] { from_json(R"({"model":{"type":"Unigram","unk_id":1,"vocab":[["a",0]]}})"); }, {"unk_id is 1"});
+  check_refused([] { from_json(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["a","b"]]}})"); }, {"token 0 is"});
+}
+
+TEST_CASE("tokenizer: threads share one", "[io]") {
+  const tokenizer words = from_json(bpe_json());
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "hell" + std::to_string(i) + " ";
+  const token_ids expected = words.encode(text);
+  std::vector<token_ids> found(4);
+  std::vector<std::thread> threads;
+  for (token_ids& mine : found)
+    threads.emplace_back([&words, &text, &mine] {
+      for (int i = 0; i < 5; ++i) mine = words.encode(text);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const token_ids& mine : found) CHECK(mine == expected);
 }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
-#include <zoft/io/families.hpp>
+#include <zoft/io/family/families.hpp>
 #include <zoft/nn/transformer.hpp>
 
 #include "nn_support.hpp"

@@ -133,11 +133,13 @@ if(ZOFT_MODEL_TESTS)
     nn_families
     nn_groups
     nn_peft
+    nn_pooling
     nn_precision
     nn_training
     nn_transformer
   )
   zoft_nn_test(
+    io_adapter_rows
     io_families
     io_file_kind
     io_gguf
@@ -155,6 +157,14 @@ if(ZOFT_MODEL_TESTS)
     io_data_tasks
     io_jinja
     io_jinja_fuzz
+  )
+  zoft_text_test(
+    io_tokenizer
+    io_tokenizer_fuzz
+    io_tokenizer_save
+    io_tokenizer_stages
+    io_tokenizer_vectors
+    nn_save
   )
 endif()
 

@@ -5,7 +5,7 @@
 #include <zoft/io/gguf/model.hpp>
 #include <zoft/io/gguf_adapter.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/printable.hpp>
+#include <zoft/io/file/printable.hpp>
 
 #include "text.hpp"
 

@@ -2,7 +2,7 @@
 #include <variant>
 #include <zoft/io/data.hpp>
 #include <zoft/io/data/tasks.hpp>
-#include <zoft/io/printable.hpp>
+#include <zoft/io/file/printable.hpp>
 
 #include "items.hpp"
 #include "lines.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <zoft/io/printable.hpp>
+#include <zoft/io/file/printable.hpp>
 #include <zoft/nn/model/batch.hpp>
 
 #include "task.hpp"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <zoft/io/memory_map.hpp>
-#include <zoft/io/printable.hpp>
+#include <zoft/io/file/memory_map.hpp>
+#include <zoft/io/file/printable.hpp>
 
 #include "options.hpp"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 #include <zoft/core/report.hpp>
-#include <zoft/io/output_file.hpp>
+#include <zoft/io/file/output_file.hpp>
 
 #include "task.hpp"
 

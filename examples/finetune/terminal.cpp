@@ -7,7 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <zoft/io/utf8.hpp>
+#include <zoft/io/file/utf8.hpp>
 
 #include "options.hpp"
 

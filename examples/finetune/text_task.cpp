@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <zoft/io/memory_map.hpp>
+#include <zoft/io/file/memory_map.hpp>
 #include <zoft/random/stream.hpp>
 
 #include "task.hpp"

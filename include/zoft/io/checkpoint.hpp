@@ -7,12 +7,12 @@
 #include <system_error>
 
 #include "../core/config.hpp"
-#include "file_kind.hpp"
+#include "file/file_kind.hpp"
 #include "gguf/model.hpp"
 #include "hugging_face.hpp"
 #include "llama2c.hpp"
-#include "memory_map.hpp"
-#include "weights.hpp"
+#include "file/memory_map.hpp"
+#include "file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -22,11 +22,11 @@
 #include <vector>
 
 #include "../core/config.hpp"
-#include "gguf.hpp"
+#include "file/gguf.hpp"
 #include "low_rank_tensor.hpp"
-#include "output_file.hpp"
-#include "printable.hpp"
-#include "tensor.hpp"
+#include "file/output_file.hpp"
+#include "file/printable.hpp"
+#include "file/tensor.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -14,13 +14,13 @@
 
 #include "../core/config.hpp"
 #include "../core/model_config.hpp"
-#include "families.hpp"
-#include "json.hpp"
-#include "memory_map.hpp"
-#include "printable.hpp"
-#include "safetensors.hpp"
-#include "tensor.hpp"
-#include "weights.hpp"
+#include "family/families.hpp"
+#include "file/json.hpp"
+#include "file/memory_map.hpp"
+#include "file/printable.hpp"
+#include "file/safetensors.hpp"
+#include "file/tensor.hpp"
+#include "file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
@@ -81,8 +81,9 @@ inline std::vector<safetensors> open_shards(const std::string& folder) {
 /// Whether it is a buffer that older versions of transformers saved with the weights: rotary angles, masks and
 /// positions. They are computed here.
 inline bool is_buffer(std::string_view name) {
-  for (const std::string_view ending : {"rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
-                                        ".attention.masked_bias", "embeddings.position_ids"})
+  for (const std::string_view ending :
+       {"rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias",
+        "embeddings.position_ids", "embeddings.token_type_ids"})
     if (name.ends_with(ending)) return true;
   return false;
 }
@@ -167,6 +168,7 @@ inline checkpoint open_hugging_face(const std::string& folder) {
     if (tensor.shape != shape)
       fail(shard->path() + ": " + printable(found_as) + " has shape " + text_of(tensor.shape) + ", and must have " +
            text_of(shape) + " by " + config_path);
+    require_widened(tensor.type, shard->path() + ": " + printable(found_as));
     tensors.emplace(name, std::move(tensor));
     used.insert(found_as);
   });

@@ -19,10 +19,10 @@
 
 #include "../core/config.hpp"
 #include "../core/model_config.hpp"
-#include "file_kind.hpp"
-#include "memory_map.hpp"
-#include "tensor.hpp"
-#include "weights.hpp"
+#include "file/file_kind.hpp"
+#include "file/memory_map.hpp"
+#include "file/tensor.hpp"
+#include "file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "../core/config.hpp"
-#include "printable.hpp"
-#include "tensor.hpp"
+#include "file/printable.hpp"
+#include "file/tensor.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

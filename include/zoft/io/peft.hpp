@@ -26,15 +26,15 @@
 #include <vector>
 
 #include "../core/config.hpp"
-#include "json.hpp"
+#include "file/json.hpp"
 #include "low_rank_tensor.hpp"
-#include "output_file.hpp"
+#include "file/output_file.hpp"
 #include "peft/name_pattern.hpp"
-#include "printable.hpp"
-#include "safetensors.hpp"
-#include "tensor.hpp"
-#include "utf8.hpp"
-#include "weights.hpp"
+#include "file/printable.hpp"
+#include "file/safetensors.hpp"
+#include "file/tensor.hpp"
+#include "file/utf8.hpp"
+#include "file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "../core/config.hpp"
-#include "tensor.hpp"
+#include "file/tensor.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

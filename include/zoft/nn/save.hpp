@@ -16,7 +16,7 @@
 #include "../core/dtype.hpp"
 #include "../core/layout.hpp"
 #include "../io/hugging_face_folder.hpp"
-#include "../io/output_file.hpp"
+#include "../io/file/output_file.hpp"
 #include "kernel/start.hpp"
 #include "model/transformer.hpp"
 

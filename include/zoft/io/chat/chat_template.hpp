@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../json.hpp"
-#include "../utf8.hpp"
+#include "../file/json.hpp"
+#include "../file/utf8.hpp"
 #include "jinja.hpp"
 #include "message.hpp"
 

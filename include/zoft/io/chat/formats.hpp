@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "chat_template.hpp"
 #include "message.hpp"
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../json.hpp"
+#include "../file/json.hpp"
 #include "jinja_expressions.hpp"
 #include "jinja_lexer.hpp"
 #include "jinja_machine.hpp"

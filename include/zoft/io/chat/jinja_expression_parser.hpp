@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "jinja_lexer.hpp"
 #include "jinja_syntax.hpp"
 

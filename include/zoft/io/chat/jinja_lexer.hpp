@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "jinja_text.hpp"
 
 namespace zoft::inline ZOFT_ISA::io::jinja {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "jinja_lexer.hpp"
 #include "jinja_syntax.hpp"
 #include "jinja_text.hpp"

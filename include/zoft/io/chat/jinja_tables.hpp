@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "jinja_filters.hpp"
 #include "jinja_machine.hpp"
 #include "jinja_methods.hpp"

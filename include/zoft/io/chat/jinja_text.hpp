@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../utf8.hpp"
+#include "../file/utf8.hpp"
 
 namespace zoft::inline ZOFT_ISA::io::jinja {
 

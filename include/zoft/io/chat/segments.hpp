@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "chat_template.hpp"
 #include "jinja_text.hpp"
 #include "message.hpp"

@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../json.hpp"
-#include "../memory_map.hpp"
-#include "../printable.hpp"
-#include "../utf8.hpp"
+#include "../file/json.hpp"
+#include "../file/memory_map.hpp"
+#include "../file/printable.hpp"
+#include "../file/utf8.hpp"
 #include "example.hpp"
 #include "lines.hpp"
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../file_kind.hpp"
-#include "../memory_map.hpp"
-#include "../utf8.hpp"
+#include "../file/file_kind.hpp"
+#include "../file/memory_map.hpp"
+#include "../file/utf8.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../printable.hpp"
+#include "../file/printable.hpp"
 #include "example.hpp"
 #include "lines.hpp"
 

@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "../../core/config.hpp"
-#include "../json.hpp"
-#include "../printable.hpp"
+#include "../file/json.hpp"
+#include "../file/printable.hpp"
 #include "lines.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

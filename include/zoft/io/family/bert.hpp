@@ -39,7 +39,7 @@ inline void name_bert_block(nn::config& c, const std::string& model) {
 }
 
 inline void read_bert(const config_fields& f, nn::config& c) {
-  read_shape(f, c);
+  read_shape(f, c, {}, {.free_head_dim = false, .grouped = false});
   read_encoder_block(f, c);
   name_bert_block(c, "bert.");
   c.norm_epsilon = f.positive("layer_norm_eps", 1e-12);

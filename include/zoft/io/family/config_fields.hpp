@@ -15,9 +15,9 @@
 
 #include "../../core/config.hpp"
 #include "../../core/model_config.hpp"
-#include "../json.hpp"
-#include "../printable.hpp"
-#include "../weights.hpp"
+#include "../file/json.hpp"
+#include "../file/printable.hpp"
+#include "../file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
@@ -34,6 +34,7 @@ class config_fields {
     return fields_.find(name);
   }
   bool has(const std::string& name) const { return find(name) != nullptr; }
+  bool was_read(const std::string& name) const { return read_.contains(name); }
   /// Whether the field is there and null, which some families tell from a field that is left out.
   bool is_null(const std::string& name) const {
     read_.insert(name);
@@ -45,10 +46,10 @@ class config_fields {
   std::size_t extent(const std::string& name, std::optional<std::size_t> absent = std::nullopt) const {
     return whole(name, 1, absent);
   }
-  std::size_t whole(const std::string& name, std::size_t least,
-                    std::optional<std::size_t> absent = std::nullopt) const {
+  std::size_t whole(const std::string& name, std::size_t least, std::optional<std::size_t> absent = std::nullopt,
+                    std::size_t most = largest_extent) const {
     read_.insert(name);
-    return fields_.whole(name, least, largest_extent, absent);
+    return fields_.whole(name, least, most, absent);
   }
   double positive(const std::string& name, std::optional<double> absent = std::nullopt) const {
     read_.insert(name);
@@ -101,6 +102,7 @@ class config_fields {
         {"gelu_pytorch_tanh", activation::gelu_tanh},
         {"gelu_fast", activation::gelu_tanh},
         {"gelu_accurate", activation::gelu_tanh},
+        {"gelu_python_tanh", activation::gelu_tanh},
         {"relu", activation::relu}};
     const std::string given = string(name, absent);
     for (const auto& [word, result] : known)
@@ -108,15 +110,40 @@ class config_fields {
     refuse(name, "silu, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast or relu");
   }
 
-  /// Throws if a field was not read whose name says that it changes what the model computes.
+  /// Throws if a field was not read whose name says that it changes what the model computes, unless its value says that
+  /// it does not.
   void check_all_read() const {
-    static constexpr std::string_view words[] = {
-        "rope",  "rotary", "sliding",  "window", "attention_pattern", "softcap", "multiplier", "scal",
-        "clamp", "expert", "residual", "alibi",  "layernorm",         "qk_norm", "moe",        "quantization"};
+    static constexpr std::string_view words[] = {"rope",
+                                                 "rotary",
+                                                 "sliding",
+                                                 "window",
+                                                 "attention_pattern",
+                                                 "position_embedding_type",
+                                                 "softcap",
+                                                 "clamp",
+                                                 "clip",
+                                                 "multiplier",
+                                                 "scal",
+                                                 "temperature_tuning",
+                                                 "expert",
+                                                 "moe",
+                                                 "residual",
+                                                 "parallel_",
+                                                 "alibi",
+                                                 "bidirectional",
+                                                 "layernorm",
+                                                 "qk_norm",
+                                                 "norm_type",
+                                                 "mlp_type",
+                                                 "bias",
+                                                 "output_gate",
+                                                 "pruned",
+                                                 "sink",
+                                                 "cross_attention",
+                                                 "vision",
+                                                 "quantization"};
     for (const auto& [name, value] : object_.get_ref<const json::object_t&>()) {
-      if (read_.contains(name) || name.find("drop") != std::string::npos || value.is_null() || value == false ||
-          (value.is_structured() && value.empty()))
-        continue;
+      if (read_.contains(name) || name.find("drop") != std::string::npos || is_neutral(name, value)) continue;
       for (const std::string_view word : words)
         if (name.find(word) != std::string::npos)
           fail(where_ + ": " + printable(name) + " is " + shown(value) +
@@ -125,6 +152,15 @@ class config_fields {
   }
 
  private:
+  /// Whether nothing is done: null, false, an empty list, a factor of 1, no experts.
+  static bool is_neutral(const std::string& name, const json& value) {
+    const auto names = [&](std::string_view word) { return name.find(word) != std::string::npos; };
+    if (value.is_number())
+      return (value == 1 && (names("multiplier") || names("scal"))) ||
+             (value == 0 && (names("expert") || names("moe")));
+    return value.is_null() || value == false || (value.is_structured() && value.empty());
+  }
+
   const json& object_;
   std::string where_;
   fields fields_;

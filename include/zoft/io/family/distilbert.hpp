@@ -11,7 +11,8 @@ inline void read_distilbert(const config_fields& f, nn::config& c) {
              {.dim = either("dim", "hidden_size"),
               .hidden = "hidden_dim",
               .layers = either("n_layers", "num_hidden_layers"),
-              .heads = either("n_heads", "num_attention_heads")});
+              .heads = either("n_heads", "num_attention_heads")},
+             {.free_head_dim = false, .grouped = false});
   read_encoder_block(f, c);
   c.norm_epsilon = 1e-12;
   c.act = f.activation("activation", "gelu");

@@ -21,7 +21,7 @@ inline void read_gemma(const config_fields& f, nn::config& c) {
   read_gemma_block(f, c);
   c.bias.query_key_value = c.bias.attention_output = f.boolean("attention_bias", false);
   c.act = f.activation("hidden_act", "gelu_pytorch_tanh");
-  if (c.act == nn::activation::gelu) c.act = nn::activation::gelu_tanh;  // what the family means by gelu
+  if (f.string("hidden_act", "") == "gelu") c.act = nn::activation::gelu_tanh;  // what the family means by gelu
   f.ignore({"hidden_activation"});
 }
 

@@ -6,6 +6,17 @@
 
 namespace zoft::inline ZOFT_ISA::io {
 
+/// Some files also list the kinds of the first blocks, which repeat. Throws if that is another pattern.
+inline void check_local_pattern(const config_fields& f, const std::vector<bool>& sliding) {
+  const json* kinds = f.find("global_local_attention_pattern");
+  if (kinds == nullptr) return;
+  if (!kinds->is_array() || kinds->empty()) f.refuse("global_local_attention_pattern", "a list");
+  for (std::size_t i = 0; i < sliding.size(); ++i)
+    if ((*kinds)[i % kinds->size()] != (sliding[i] ? "SLIDING_LOCAL" : "GLOBAL"))
+      fail(f.where() + ": global_local_attention_pattern holds " + shown((*kinds)[i % kinds->size()]) + " for block " +
+           text(i) + ", which " + (sliding[i] ? "has" : "does not have") + " a window by the other fields");
+}
+
 inline void read_gemma3_text(const config_fields& f, nn::config& c) {
   read_shape(f, c, {}, {.kv_heads = 4, .head_dim = 256});
   read_gemma2_block(f, c);
@@ -30,8 +41,9 @@ inline void read_gemma3_text(const config_fields& f, nn::config& c) {
   }
 
   const std::size_t every = f.extent("sliding_window_pattern", 6);
-  f.ignore({"_sliding_window_pattern", "global_local_attention_pattern", "use_res_clamp"});
+  f.ignore({"_sliding_window_pattern"});
   const std::vector<bool> sliding = sliding_blocks(f, c, [&](std::size_t i) { return (i + 1) % every != 0; });
+  check_local_pattern(f, sliding);
   // Some files call the window sliding_window_attention_size.
   set_windows(f, c, sliding, window_or(f, f.extent("sliding_window_attention_size", 4096)));
   for (std::size_t i = 0; i < c.pattern.size(); ++i) c.pattern[i].local = sliding[i];

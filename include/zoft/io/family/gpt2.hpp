@@ -2,14 +2,14 @@
 /// out).
 #pragma once
 
-#include "config_fields.hpp"
+#include "shape.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
 inline void read_gpt2(const config_fields& f, nn::config& c) {
   const auto either = [&](const char* name, const char* other) { return f.has(name) ? name : other; };
   c.dim = f.extent(either("n_embd", "hidden_size"), 768);
-  c.layers = f.extent(either("n_layer", "num_hidden_layers"), 12);
+  c.layers = f.whole(either("n_layer", "num_hidden_layers"), 1, 12, most_layers);
   c.heads = c.kv_heads = f.extent(either("n_head", "num_attention_heads"), 12);
   c.context = f.extent(either("n_positions", "max_position_embeddings"), 1024);
   c.vocabulary = f.extent("vocab_size", 50257);
@@ -17,6 +17,8 @@ inline void read_gpt2(const config_fields& f, nn::config& c) {
   if (c.dim % c.heads != 0)
     f.refuse(either("n_embd", "hidden_size"), "a multiple of the heads, which are " + text(c.heads));
   c.head_dim = c.dim / c.heads;
+  f.only("head_dim", static_cast<double>(c.head_dim));
+  f.only("num_key_value_heads", static_cast<double>(c.heads));
   c.learned_positions = true;
   c.norm = nn::norm_kind::layer;
   c.norm_epsilon = f.positive("layer_norm_epsilon", 1e-5);

@@ -8,9 +8,7 @@
 namespace zoft::inline ZOFT_ISA::io {
 
 inline void read_gpt_neox(const config_fields& f, nn::config& c) {
-  read_shape(f, c);
-  f.only("head_dim", static_cast<double>(c.head_dim));
-  f.only("num_key_value_heads", static_cast<double>(c.heads));
+  read_shape(f, c, {}, {.free_head_dim = false, .grouped = false});
   read_rotary(f, c, {.share = 0.25, .base_name = "rotary_emb_base", .share_name = "rotary_pct"});
   c.norm = nn::norm_kind::layer;
   c.norm_epsilon = f.positive("layer_norm_eps", 1e-5);

@@ -13,8 +13,7 @@ inline void read_llama(const config_fields& f, nn::config& c) {
   c.bias.query_key_value = c.bias.attention_output = f.boolean("attention_bias", false);
   c.bias.mlp = f.boolean("mlp_bias", false);
   f.only("use_sliding_window", false);
-  f.ignore({"sliding_window"});
-  set_windows(f, c, sliding_blocks(f, c, [](std::size_t) { return false; }), 0);
+  f.ignore({"sliding_window"});  // which transformers does not look at
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io

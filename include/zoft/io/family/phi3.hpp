@@ -9,15 +9,11 @@ namespace zoft::inline ZOFT_ISA::io {
 
 inline void read_phi3(const config_fields& f, nn::config& c) {
   read_shape(f, c);
-  read_rotary(f, c, {.share = 1.0, .original = 4096});
+  read_rotary(f, c, {.share = 1.0, .original = 4096, .longrope_only = true});
   read_llama_block(f, c, 1e-5);
-  f.only("attention_bias", false);
-  f.only("mlp_bias", false);
-  f.only("lm_head_bias", false);
   f.only("full_attn_mod", 1.0);
   f.only("interpolate_factor", 1.0);
-  const std::size_t window = window_or(f, 0);
-  set_windows(f, c, sliding_blocks(f, c, [&](std::size_t) { return window > 0; }), window);
+  set_window_everywhere(f, c, window_or(f, 0));
   c.names.query_key_value = "self_attn.qkv_proj";
   c.names.gate_up = "mlp.gate_up_proj";
 }

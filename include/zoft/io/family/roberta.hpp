@@ -6,7 +6,7 @@
 namespace zoft::inline ZOFT_ISA::io {
 
 inline void read_roberta(const config_fields& f, nn::config& c) {
-  read_shape(f, c);
+  read_shape(f, c, {}, {.free_head_dim = false, .grouped = false});
   read_encoder_block(f, c);
   name_bert_block(c, "roberta.");
   c.first_position = f.whole("pad_token_id", 0, 1) + 1;

@@ -17,8 +17,11 @@ inline void read_smollm3(const config_fields& f, nn::config& c) {
   if (rotated != nullptr && (!rotated->is_array() || rotated->size() < c.layers))
     f.refuse("no_rope_layers", "a list of " + text(c.layers));
   c.pattern.resize(c.layers);
-  for (std::size_t i = 0; i < c.layers; ++i)
-    c.pattern[i].rotary = rotated == nullptr ? (i + 1) % interval != 0 : (*rotated)[i] != 0;
+  for (std::size_t i = 0; i < c.layers; ++i) {
+    c.pattern[i].rotary = rotated == nullptr ? (i + 1) % interval != 0 : (*rotated)[i] == 1;
+    if (rotated != nullptr && (*rotated)[i] != 0 && (*rotated)[i] != 1)
+      fail(f.where() + ": no_rope_layers holds " + shown((*rotated)[i]) + ", and may hold 0 and 1 only");
+  }
   const std::size_t window = window_or(f, 0);
   const bool slides = f.boolean("use_sliding_window", false) && window > 0;
   set_windows(f, c, sliding_blocks(f, c, [&](std::size_t i) { return slides && !c.pattern[i].rotary; }), window);

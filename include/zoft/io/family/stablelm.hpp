@@ -7,8 +7,7 @@
 namespace zoft::inline ZOFT_ISA::io {
 
 inline void read_stablelm(const config_fields& f, nn::config& c) {
-  read_shape(f, c, {}, {.kv_heads = 32});
-  f.only("head_dim", static_cast<double>(c.head_dim));
+  read_shape(f, c, {}, {.kv_heads = 32, .free_head_dim = false});
   read_rotary(f, c, {.share = 0.25});
   c.norm = nn::norm_kind::layer;
   c.norm_epsilon = f.positive("layer_norm_eps", f.positive("norm_eps", 1e-5));

@@ -18,8 +18,7 @@ inline void read_starcoder2(const config_fields& f, nn::config& c) {
   f.only("scale_attn_weights", true);
   const bool biased = f.boolean("use_bias", true);
   c.bias = {.query_key_value = biased, .attention_output = biased, .mlp = biased, .head = false};
-  const std::size_t window = window_or(f, 0);
-  set_windows(f, c, sliding_blocks(f, c, [&](std::size_t) { return window > 0; }), window);
+  set_window_everywhere(f, c, window_or(f, 0));
   c.names.gate = "";
   c.names.up = "mlp.c_fc";
   c.names.down = "mlp.c_proj";
