@@ -144,7 +144,8 @@ TEST_CASE("lora: targets by name and by parts of it", "[adapter]") {
 TEMPLATE_TEST_CASE("lora and lora_fa: begin with given values, on their linears alone", "[adapter]", zoft::lora,
                    zoft::lora_fa) {
   const small_model model;
-  const zoft::low_rank_values down{"layers.1.mlp.down_proj", std::vector<float>(40, 0.5f), std::vector<float>(24, 2.0f)},
+  const zoft::low_rank_values down{"layers.1.mlp.down_proj", std::vector<float>(40, 0.5f),
+                                   std::vector<float>(24, 2.0f)},
       key{"layers.0.self_attn.k_proj", std::vector<float>(24, -1.0f), std::vector<float>(8, 3.0f)};
   const auto a = TestType{.rank = 2, .start = {down, key}}.attach(model.layout(), zoft::seed{1});
   CHECK(names(a) == std::vector<std::string>{down.linear, key.linear});

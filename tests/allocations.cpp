@@ -294,14 +294,14 @@ namespace {
 
 // Most of its weights are the embedding's, and its forwards are of few tokens: what is as large as the weights stands
 // out.
-constexpr zoft::nn::config wide_vocabulary{.dim = 64,
-                                           .hidden = 128,
-                                           .layers = 2,
-                                           .heads = 4,
-                                           .kv_heads = 2,
-                                           .head_dim = 16,
-                                           .vocabulary = 30000,
-                                           .context = 32};
+const zoft::nn::config wide_vocabulary{.dim = 64,
+                                       .hidden = 128,
+                                       .layers = 2,
+                                       .heads = 4,
+                                       .kv_heads = 2,
+                                       .head_dim = 16,
+                                       .vocabulary = 30000,
+                                       .context = 32};
 
 template <class Make>
 void check_full_tuning(const char* name, Make make) {

@@ -4,8 +4,8 @@
 #include <vector>
 #include <zoft/io/file/gguf.hpp>
 #include <zoft/io/file/json.hpp>
-#include <zoft/io/llama2c.hpp>
 #include <zoft/io/file/safetensors.hpp>
+#include <zoft/io/llama2c.hpp>
 
 #include "io_gguf_support.hpp"
 

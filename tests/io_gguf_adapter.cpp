@@ -13,14 +13,14 @@ using namespace zoft::io;
 
 namespace {
 
-std::vector<float> counted(std::size_t size, float step) {
+std::vector<float> stepped(std::size_t size, float step) {
   std::vector<float> result(size);
   for (std::size_t i = 0; i < size; ++i) result[i] = step * static_cast<float>(i) - 1;
   return result;
 }
 
-const std::vector<float> qa = counted(2 * 4, 0.25f), qb = counted(6 * 2, -0.5f), ea = counted(3 * 4, 0.125f),
-                         eb = counted(5 * 3, 0.75f);
+const std::vector<float> qa = stepped(2 * 4, 0.25f), qb = stepped(6 * 2, -0.5f), ea = stepped(3 * 4, 0.125f),
+                         eb = stepped(5 * 3, 0.75f);
 const low_rank_tensor adapted_q{"blk.0.attn_q", 6, 4, 2, qa, qb}, adapted_e{"token_embd", 5, 4, 3, ea, eb, 0, true};
 
 }  // namespace
@@ -156,7 +156,7 @@ TEST_CASE("rotary rows: interleaved and halves, as llama.cpp's converter permute
     }
 
   const std::size_t heads = 3, d = 8, columns = 5;
-  const std::vector<float> halves = counted(heads * d * columns, 1);
+  const std::vector<float> halves = stepped(heads * d * columns, 1);
   std::vector<float> interleaved(halves.size()), again(halves.size());
   interleave_rows(std::span<const float>(halves), heads, columns, std::span(interleaved));
   std::size_t wrong = 0;

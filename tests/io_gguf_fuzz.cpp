@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 #include <zoft/io/file/gguf.hpp>
+#include <zoft/io/file/safetensors.hpp>
 #include <zoft/io/gguf_adapter.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/file/safetensors.hpp>
 
 #include "io_fuzz_support.hpp"
 #include "io_gguf_support.hpp"

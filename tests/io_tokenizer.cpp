@@ -1,6 +1,12 @@
 // zoft::io::tokenizer on small files that the tests write: what each kind of file means, and what is refused.
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <limits>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -95,20 +101,54 @@ TEST_CASE("tokenizer.json: BPE of characters, with and without bytes", "[io]") {
   CHECK(build(false, false, true).encode("abb") == token_ids{6});
 }
 
-TEST_CASE("tokenizer.json: long words are merged as short ones", "[io]") {
-  // Ranks of merges in an order that a careless heap gets wrong: aa, then aaaa, then ba.
-  const tokenizer words = from_json(R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"aa":2,"aaaa":3,"ba":4,"baa":5},
-    "merges":["a a","aa aa","b a","b aa"]}})");
-  const std::string unit = "baaaaabaaab";
-  const token_ids once = words.encode(unit);
-  CHECK(once == token_ids{1, 3, 0, 5, 0, 1});
-  std::string many;
-  token_ids expected;
-  for (int i = 0; i < 100; ++i) {
-    many += unit;
-    expected.insert(expected.end(), once.begin(), once.end());
+TEST_CASE("tokenizer.json: words of any length are merged as the plain algorithm does", "[io]") {
+  std::mt19937 random(3);
+  const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };
+  for (int round = 0; round < 20; ++round) {
+    // Merges of tokens that there are by then, in random order.
+    std::vector<std::string> tokens{"a", "b", "c"};
+    std::vector<std::array<std::size_t, 3>> merges;
+    json model{{"type", "BPE"}, {"vocab", json::object()}, {"merges", json::array()}};
+    while (merges.size() < 25) {
+      const std::size_t left = below(tokens.size()), right = below(tokens.size());
+      const std::string whole = tokens[left] + tokens[right];
+      const bool known =
+          std::ranges::any_of(merges, [&](const auto& merge) { return merge[0] == left && merge[1] == right; });
+      if (known || whole.size() > 7) continue;
+      auto place = std::ranges::find(tokens, whole) - tokens.begin();
+      if (static_cast<std::size_t>(place) == tokens.size()) tokens.push_back(whole);
+      merges.push_back({left, right, static_cast<std::size_t>(place)});
+    }
+    std::ranges::shuffle(merges, random);
+    for (const auto& merge : merges) model["merges"].push_back({tokens[merge[0]], tokens[merge[1]]});
+    for (std::size_t i = 0; i < tokens.size(); ++i) model["vocab"][tokens[i]] = i;
+    const tokenizer words = from_json(json{{"model", model}}.dump());
+
+    for (const std::size_t length : {5u, 30u, 48u, 49u, 400u}) {
+      std::string text;
+      std::vector<std::size_t> parts;
+      for (std::size_t i = 0; i < length; ++i) {
+        parts.push_back(below(3));
+        text += tokens[parts.back()];
+      }
+      for (bool merged = true; merged;) {
+        merged = false;
+        for (const auto& [left, right, whole] : merges) {
+          for (std::size_t i = 0; i + 1 < parts.size() && !merged; ++i)
+            if (parts[i] == left && parts[i + 1] == right) {
+              parts[i] = whole;
+              parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+              merged = true;
+            }
+          if (merged) break;
+        }
+      }
+      INFO(text);
+      CHECK(words.encode(text) == token_ids(parts.begin(), parts.end()));
+    }
   }
-  CHECK(words.encode(many) == expected);
+  const tokenizer words = from_json(R"({"model":{"type":"BPE","vocab":{"a":0,"aa":1,"aaaa":2},
+    "merges":["a a","aa aa"]}})");
   CHECK(words.encode(std::string(1'000'000, 'a')).size() == 250'000);
 }
 

@@ -100,7 +100,8 @@ TEST_CASE("attention: as the reference with windows, caps and scales", "[nn]") {
     if (trial % 3 > 0) s.cap = trial % 2 == 0 ? 1.5 : 30;
     if (trial % 4 > 1) s.scale = 0.3;
     const std::size_t rows = d.size(1, 45), first = trial % 3 == 0 ? d.size(1, 90) : 0;
-    INFO("d " << s.head_dim << ", rows " << rows << ", first " << first << ", window " << s.window << ", cap " << s.cap);
+    INFO("d " << s.head_dim << ", rows " << rows << ", first " << first << ", window " << s.window << ", cap "
+              << s.cap);
     attended p(s, rows, first, d);
     p.run();
     CHECK(p.error() <= p.bound());

@@ -395,6 +395,9 @@ TEST_CASE("save: what is refused leaves the folder as it was", "[nn]") {
   refused([&] { nn::save(model, fixture("llama_untied_f32"), saved); }, {"llama_untied_f32", "a config.json made"});
   refused([&] { nn::save(model, fixture("gpt2"), saved); }, {"gpt2", "family"});
   refused([&] { nn::save(model, fixture("nothing"), saved); }, {"nothing"});
+  const scratch other;
+  const std::string file = other.write("model.bin", "x");
+  refused([&] { nn::save(model, file, saved); }, {file});
   refused([&] { nn::save(model, source, saved, nn::dtype::i8); }, {"type", "F32 or BF16"});
   refused([&] { nn::save(model, source, saved + "/config.json"); }, {"saved/config.json"});
   std::vector<float> values = model.weights();

@@ -1,10 +1,11 @@
-// Trains LoRA on every linear of SmolLM2 for some steps and writes it for llama.cpp and for peft, for compare_adapter.py:
+// Trains LoRA on every linear of SmolLM2 for some steps and writes it for llama.cpp and for peft, for
+// compare_adapter.py:
 //
 //     adapter MODEL TEXT FOLDER STEPS THREADS
 //
-// MODEL is a GGUF file. Writes FOLDER/adapter.gguf; FOLDER/adapter_config.json and adapter_model.safetensors; and of the
-// text's 64 tokens after those that were trained on FOLDER/ids (int32), FOLDER/base.logits and FOLDER/adapted.logits
-// (float32), from weights in f32. Prints the losses of the trained text before and after.
+// MODEL is a GGUF file. Writes FOLDER/adapter.gguf; FOLDER/adapter_config.json and adapter_model.safetensors; and of
+// the text's 64 tokens after those that were trained on FOLDER/ids (int32), FOLDER/base.logits and
+// FOLDER/adapted.logits (float32), from weights in f32. Prints the losses of the trained text before and after.
 #include <zoft/adapter/lora.hpp>
 #include <zoft/io/gguf/model.hpp>
 #include <zoft/io/gguf_adapter.hpp>

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <zoft/io/adapter_rows.hpp>
+#include <zoft/io/file/printable.hpp>
 #include <zoft/io/gguf/model.hpp>
 #include <zoft/io/gguf_adapter.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/file/printable.hpp>
 
 #include "text.hpp"
 

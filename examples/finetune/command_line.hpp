@@ -121,7 +121,8 @@ class command_line {
   /// An option without a value.
   template <class Class>
   void flag(const char* name, bool Class::*field, const std::string& help) {
-    app_.add_flag_callback(name, [this, field] { given_.push_back([field](options& o) { o.*field = true; }); }, help)
+    app_.add_flag_callback(
+            name, [this, field] { given_.push_back([field](options& o) { o.*field = true; }); }, help)
         ->group(group_);
   }
 

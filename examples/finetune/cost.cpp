@@ -67,8 +67,7 @@ void check_memory(const options& o) {
   const std::size_t working = working_bytes(o, shape, threads_of(o)), free = free_bytes();
   const std::size_t needed = weight_bytes(shape, o.weights) + working;
   if (free == 0 || needed <= free) return;
-  const std::pair<const char*, dtype> smaller[] = {
-      {"bf16", dtype::bf16}, {"i8", dtype::i8}, {"i4", dtype::i4}};
+  const std::pair<const char*, dtype> smaller[] = {{"bf16", dtype::bf16}, {"i8", dtype::i8}, {"i4", dtype::i4}};
   std::string would;
   for (const auto& [name, type] : smaller)
     if (zoft::nn::bits_of(type) < zoft::nn::bits_of(o.weights) && weight_bytes(shape, type) + working <= free &&

@@ -23,8 +23,8 @@ std::size_t free_bytes();
 /// stands for it, alone.
 void check_memory(const options& o);
 
-/// About how many seconds a step takes: those of a step that is not kept, or, where a step changes the model, of as many
-/// forwards.
+/// About how many seconds a step takes: those of a step that is not kept, or, where a step changes the model, of as
+/// many forwards.
 double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t);
 
 /// "0.42 s", "3.1 min", "2.0 h"

@@ -86,7 +86,8 @@ item_data read_task_of(const options& o, const item_maker& make) {
     make.count(result.train.back(), result);
   }
   for (const auto& one : zoft::io::load_task(o.task, o.task_data, "test")) {
-    result.heldout.push_back({one.prompt, one.choices[one.right], make.choices(one.prompt, one.choices, cut), one.right});
+    result.heldout.push_back(
+        {one.prompt, one.choices[one.right], make.choices(one.prompt, one.choices, cut), one.right});
     result.shortened += cut;
   }
   return result;
@@ -130,7 +131,8 @@ item_data read_examples_of(const options& o, const item_maker& make) {
       q.choices.push_back(std::move(made));
       to.push_back(std::move(q));
     }
-    if (to.empty()) refuse(path + ": has no examples with anything to learn in " + zoft::text(make.length()) + " tokens");
+    if (to.empty())
+      refuse(path + ": has no examples with anything to learn in " + zoft::text(make.length()) + " tokens");
   };
   std::vector<question> all;
   read(o.data, all);
@@ -161,8 +163,7 @@ zoft::io::chat_options chat_options_of(const zoft::io::tokenizer& tokens) {
 
 zoft::io::chat_template chat_template_of(const options& o, const zoft::io::tokenizer& tokens) {
   if (!o.chat_format.empty()) return zoft::io::chat_format(o.chat_format);
-  if (!tokens.chat_template())
-    refuse(o.tokenizer + ": has no chat template; --chat-format names one, such as chatml");
+  if (!tokens.chat_template()) refuse(o.tokenizer + ": has no chat template; --chat-format names one, such as chatml");
   return zoft::io::chat_template(*tokens.chat_template(), o.tokenizer + ": chat template");
 }
 

@@ -84,8 +84,8 @@ class item_task : public task {
 
   std::string description() const override {
     return grouped(data_.train.size()) + " " + data_.name + " to train, " +
-           (data_.heldout.size() < all_heldout_ ? grouped(data_.heldout.size()) + " of " : "") +
-           grouped(all_heldout_) + " held out" +
+           (data_.heldout.size() < all_heldout_ ? grouped(data_.heldout.size()) + " of " : "") + grouped(all_heldout_) +
+           " held out" +
            (data_.shortened > 0
                 ? "; " + grouped(data_.shortened) + " cut to fit " + zoft::text(make_.length()) + " tokens"
                 : "");
@@ -129,8 +129,8 @@ class item_task : public task {
 
   /// Loss of the right choices a token, and the share of questions that are answered right. An answer is right where
   /// greedy decoding gives exactly it and ends: that is so if and only if at each of its places, given all of the right
-  /// answer before it, the likeliest token is the answer's; so one forward tells. A choice is right where it is likelier
-  /// than the others.
+  /// answer before it, the likeliest token is the answer's; so one forward tells. A choice is right where it is
+  /// likelier than the others.
   figures tally(const std::vector<double>& losses, const std::vector<bool>& all_best) const {
     double sum = 0;
     std::size_t places = 0, hits = 0, at = 0;
@@ -147,8 +147,7 @@ class item_task : public task {
       at += q.choices.size();
     }
     figures result{.loss = sum / static_cast<double>(places)};
-    if (!data_.share_name.empty())
-      result.share = static_cast<double>(hits) / static_cast<double>(data_.heldout.size());
+    if (!data_.share_name.empty()) result.share = static_cast<double>(hits) / static_cast<double>(data_.heldout.size());
     return result;
   }
 

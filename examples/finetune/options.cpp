@@ -1,7 +1,6 @@
 #include "options.hpp"
 
 #include <filesystem>
-
 #include <zoft/io/chat.hpp>
 #include <zoft/io/data/tasks.hpp>
 #include <zoft/io/peft.hpp>
@@ -115,8 +114,8 @@ std::string tokenizer_of(const std::string& model) {
     if (is_folder && std::filesystem::exists(folder / name, ignored)) return model;
   const std::string result = (folder / "tokenizer.bin").string();
   if (!std::filesystem::exists(result, ignored))
-    refuse("--tokenizer is not given, and there is none with the model: neither " + (folder / "tokenizer.json").string() +
-           " nor " + result);
+    refuse("--tokenizer is not given, and there is none with the model: neither " +
+           (folder / "tokenizer.json").string() + " nor " + result);
   return result;
 }
 
@@ -137,8 +136,7 @@ void settle_model(options& o) {
 
 /// What to train, on what: the options that say so, checked against each other.
 void settle(options& o) {
-  const int given =
-      !o.text.empty() + !o.labelled.empty() + !o.pairs.empty() + !o.examples.empty() + !o.task.empty();
+  const int given = !o.text.empty() + !o.labelled.empty() + !o.pairs.empty() + !o.examples.empty() + !o.task.empty();
   o.is_default = given == 0;
   o.kind = !o.text.empty()       ? data_kind::text
            : !o.labelled.empty() ? data_kind::labelled

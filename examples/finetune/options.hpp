@@ -15,14 +15,14 @@
 namespace finetune {
 
 struct options : recipe {
-  std::string model, tokenizer;       ///< where the model came with, if not given
+  std::string model, tokenizer;                 ///< where the model came with, if not given
   std::string text, labelled, pairs, examples;  ///< a file; at most one of them is given, or a task
   std::string task, task_data;                  ///< a classification task by name, and the folder of its files
   std::size_t train_items = 0;                  ///< of a task: how many examples are trained on; 0: all
   std::string chat_format, system;              ///< of chats: a format's name, and a message before the others
-  data_kind kind = data_kind::pairs;  ///< which
-  std::string data;                   ///< that file
-  std::string heldout;                ///< a file of labelled lines or pairs; none: every tenth of data
+  data_kind kind = data_kind::pairs;            ///< which
+  std::string data;                             ///< that file
+  std::string heldout;                          ///< a file of labelled lines or pairs; none: every tenth of data
   std::size_t heldout_tokens = 50000, heldout_items = 1000;  ///< how many of the held-out are looked at; 0: all
   bool is_default = false;                                   ///< the task that ships with the program
 
@@ -38,9 +38,9 @@ struct options : recipe {
 
   static constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t evaluate_every = unset;  ///< steps; 0: only before and after
-  std::string adapter_from;            ///< a folder of an adapter to begin with
+  std::string adapter_from;              ///< a folder of an adapter to begin with
   bool evaluate_only = false;
-  double temperature = 0;              ///< of samples
+  double temperature = 0;  ///< of samples
   std::string output = "zoft-output";
   std::string prompt;  ///< of the generated sample; none: held-out ones
   std::size_t sample_tokens = 64;

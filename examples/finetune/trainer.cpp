@@ -8,9 +8,9 @@
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
 #include <zoft/io/tokenizer/save.hpp>
-#include <zoft/nn/save.hpp>
 #include <zoft/method/per_example_lozo.hpp>
 #include <zoft/mezo.hpp>
+#include <zoft/nn/save.hpp>
 #include <zoft/optimizer/adam.hpp>
 #include <zoft/optimizer/momentum.hpp>
 #include <zoft/prge.hpp>

@@ -8,13 +8,15 @@ namespace zoft::inline ZOFT_ISA {
 struct lora {
   using attached = low_rank_adapter;
 
-  std::size_t rank = 8;                   ///< r
-  double alpha = 16;                      ///< the addition is scaled by α/r
-  std::vector<std::string> targets = {};  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
+  std::size_t rank = 8;                     ///< r
+  double alpha = 16;                        ///< the addition is scaled by α/r
+  std::vector<std::string> targets = {};    ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
   std::vector<low_rank_values> start = {};  ///< what A and B begin with, of these linears only; empty: at random
 
   low_rank_adapter attach(const layout& linears, seed run) const {
-    return {linears, run, {.name = "lora", .rank = rank, .alpha = alpha, .targets = targets, .start = start, .train_a = true}};
+    return {linears,
+            run,
+            {.name = "lora", .rank = rank, .alpha = alpha, .targets = targets, .start = start, .train_a = true}};
   }
 };
 

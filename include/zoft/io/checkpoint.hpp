@@ -8,11 +8,11 @@
 
 #include "../core/config.hpp"
 #include "file/file_kind.hpp"
+#include "file/memory_map.hpp"
+#include "file/weights.hpp"
 #include "gguf/model.hpp"
 #include "hugging_face.hpp"
 #include "llama2c.hpp"
-#include "file/memory_map.hpp"
-#include "file/weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

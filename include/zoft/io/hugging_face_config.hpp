@@ -17,11 +17,12 @@
 #include "../core/model_config.hpp"
 #include "family/families.hpp"
 #include "file/file_kind.hpp"
-#include "gguf/model.hpp"
-#include "hugging_face.hpp"
 #include "file/json.hpp"
 #include "file/memory_map.hpp"
 #include "file/printable.hpp"
+#include "gguf/model.hpp"
+#include "hugging_face.hpp"
+#include "llama2c.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
@@ -230,7 +231,7 @@ inline hugging_face_form hugging_face_form_of(const std::string& source, const n
   else if (file_kind(memory_map(source).bytes()) == file_kinds::gguf)
     result.config = detail::config_of_gguf(source, c);
   else
-    result.config = detail::config_of_llama2c(c);
+    result.config = detail::config_of_llama2c(open_llama2c(source).shape());
   result.shape = read_model_config(result.config, is_folder ? source + "/config.json" : source);
   result.shape.has_head = c.has_head;
   result.shape.names.pooler = c.names.pooler;
@@ -238,7 +239,7 @@ inline hugging_face_form hugging_face_form_of(const std::string& source, const n
   json& config = result.config;
   config.erase("auto_map");  // names Python files that are not copied
   if (!config.contains("architectures") || config["architectures"].is_null())
-    config["architectures"] = {transformers_class(c)};
+    config["architectures"] = json::array({transformers_class(c)});
   // Version 4 of transformers calls it torch_dtype, and version 5 reads both.
   if (config.contains("dtype")) config["dtype"] = type;
   if (!config.contains("dtype") || config.contains("torch_dtype")) config["torch_dtype"] = type;

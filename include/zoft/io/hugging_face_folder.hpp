@@ -21,16 +21,16 @@
 #include "../core/model_config.hpp"
 #include "../core/number.hpp"
 #include "adapter_rows.hpp"
-#include "hugging_face.hpp"
-#include "hugging_face_config.hpp"
 #include "file/json.hpp"
-#include "low_rank_tensor.hpp"
 #include "file/output_file.hpp"
-#include "rotary_rows.hpp"
 #include "file/safetensors.hpp"
 #include "file/storage.hpp"
 #include "file/tensor.hpp"
 #include "file/weights.hpp"
+#include "hugging_face.hpp"
+#include "hugging_face_config.hpp"
+#include "low_rank_tensor.hpp"
+#include "rotary_rows.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

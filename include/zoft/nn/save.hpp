@@ -15,28 +15,12 @@
 
 #include "../core/dtype.hpp"
 #include "../core/layout.hpp"
-#include "../io/hugging_face_folder.hpp"
 #include "../io/file/output_file.hpp"
+#include "../io/hugging_face_folder.hpp"
 #include "kernel/start.hpp"
 #include "model/transformer.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
-
-namespace detail {
-
-/// Calls f(tensor, read) for each tensor of the model's weights_layout(). read(first, to) widens its rows from `first`
-/// on, as many as `to` has room for.
-template <class F>
-void for_each_weight(const transformer& model, F f) {
-  const zoft::layout all = model.weights_layout();
-  const std::vector<float> values = model.weights();
-  for (const tensor& t : all)
-    f(t, [&](std::size_t first, std::span<float> to) {
-      std::copy_n(values.data() + t.offset + first * t.columns, to.size(), to.data());
-    });
-}
-
-}  // namespace detail
 
 /// Writes the model, which was loaded from `source`, into the folder, and makes that if it does not exist. The files
 /// are whole before the first of them gets its name, so a folder that is there already stays as it was if anything
@@ -95,16 +79,16 @@ inline void save(const transformer& model, const std::string& source, const std:
   weights.write(io::safetensors_header(tensors));
   std::size_t i = 0, written = 0;
   std::vector<float> values;
-  detail::for_each_weight(model, [&](const tensor& t, auto read) {
+  model.for_each_weight([&](const std::string&, std::size_t, std::size_t columns, auto read) {
     for (const io::rows_in_files& part : parts[i++]) {
-      const bool whole = for_files.changes(part.name, !t.is_matrix());
+      const bool whole = for_files.changes(part.name, columns == 1);
       // A few rows at a time, because a widened embedding may be larger than the model.
-      const std::size_t some = whole ? part.rows : std::max<std::size_t>(1, (std::size_t{1} << 20) / t.columns);
+      const std::size_t some = whole ? part.rows : std::max<std::size_t>(1, (std::size_t{1} << 20) / columns);
       for (std::size_t row = 0, n; row < part.rows; row += n) {
         n = std::min(some, part.rows - row);
-        values.resize(n * t.columns);
+        values.resize(n * columns);
         read(part.first + row, std::span(values));
-        if (whole) values = for_files(part.name, std::move(values), t.columns);
+        if (whole) values = for_files(part.name, std::move(values), columns);
         io::write_numbers(weights, values, tensors[written].type, folder + ": " + part.name);
       }
       ++written;

@@ -20,12 +20,12 @@ namespace zoft::inline ZOFT_ISA {
 class low_rank_adapter {
  public:
   struct options {
-    const char* name;                  ///< for messages
-    std::size_t rank;                  ///< r, at most in and out of every target
-    double alpha;                      ///< the addition is scaled by s = α/r
-    std::vector<std::string> targets;  ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
+    const char* name;                    ///< for messages
+    std::size_t rank;                    ///< r, at most in and out of every target
+    double alpha;                        ///< the addition is scaled by s = α/r
+    std::vector<std::string> targets;    ///< linears by name or part of it ("q_proj", "layers.5"); empty: all
     std::vector<low_rank_values> start;  ///< what A and B begin with, of these linears only; empty: as above
-    bool train_a;                      ///< LoRA trains A and B, LoRA-FA only B
+    bool train_a;                        ///< LoRA trains A and B, LoRA-FA only B
   };
 
   /// One adapted linear: views of its current A (rank, in) and B (out, rank).
@@ -40,8 +40,10 @@ class low_rank_adapter {
     const std::string who = o.name;
     require(o.rank > 0, who + ": rank is 0, and must be at least 1");
     require(o.alpha > 0 && o.alpha < 1e30, who + ": alpha is " + text(o.alpha) + ", and must be above 0");
-    require(o.start.empty() || o.targets.empty(), who + ": there are targets and values to begin with, which have theirs");
-    for (const tensor& weight : o.start.empty() ? targeted(linears, o.targets, who, "linear") : named(linears, o.start, who)) {
+    require(o.start.empty() || o.targets.empty(),
+            who + ": there are targets and values to begin with, which have theirs");
+    for (const tensor& weight :
+         o.start.empty() ? targeted(linears, o.targets, who, "linear") : named(linears, o.start, who)) {
       const std::size_t most = std::min(weight.rows, weight.columns);
       require(o.rank <= most, who + ": rank is " + text(o.rank) + ", and must be at most " + text(most) + " for '" +
                                   weight.name + "', which is " + text(weight.rows) + " by " + text(weight.columns));
@@ -121,8 +123,8 @@ class low_rank_adapter {
     for (const low_rank_values& values : start) {
       const auto found =
           std::find_if(linears.begin(), linears.end(), [&](const tensor& t) { return t.name == values.linear; });
-      require(found != linears.end(), who + ": it begins with values for '" + values.linear +
-                                          "', and the model has no linear of that name");
+      require(found != linears.end(),
+              who + ": it begins with values for '" + values.linear + "', and the model has no linear of that name");
       result.push_back(*found);
     }
     return result;

@@ -255,7 +255,7 @@ inline json post_processor_json(const vocabulary_to_save& v) {
   const auto add = [&](const std::vector<std::int32_t>& ids, bool in_second) {
     for (const std::int32_t id : ids) {
       const std::string& name = v.tokens[static_cast<std::size_t>(id)].text;
-      known[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
+      known[name] = {{"id", name}, {"ids", json::array({id})}, {"tokens", json::array({name})}};
       single.push_back(template_part(name, 0, false));
       if (in_second) second.push_back(template_part(name, 1, false));
     }

