@@ -169,10 +169,10 @@ on_model "tokenizer.bin: "
 model
 : >model/tokenizer.bin
 on_model "tokenizer.bin: "
-# 4 bytes, and tokens of 9 bytes each: 100 do not fit 259.
-{ printf '\1\0\0\0'; i=0; while [ $i -lt 100 ]; do printf '\0\0\0\0\1\0\0\0a'; i=$((i + 1)); done; } >hundred.bin
+# 4 bytes, and tokens of 9 bytes each: 300 are more than 259.
+{ printf '\1\0\0\0'; i=0; while [ $i -lt 300 ]; do printf '\0\0\0\0\1\0\0\0a'; i=$((i + 1)); done; } >many.bin
 model
-on_model "hundred.bin: has 100 tokens.*259" --tokenizer hundred.bin
+on_model "many.bin: has 300 tokens.*knows 259" --tokenizer many.bin
 model
 head -c 5000 "$task/model.safetensors" >model/model.safetensors
 on_model "model.safetensors: "
