@@ -1,7 +1,7 @@
 #include "tasks.hpp"
 
 #include <zoft/adapter/lora_fa.hpp>
-#include <zoft/io/tokenizer/llama2c.hpp>
+#include <zoft/io/tokenizer.hpp>
 #include <zoft/nn/transformer.hpp>
 
 #include "finetune/options.hpp"
@@ -11,10 +11,10 @@ namespace estimators {
 
 namespace {
 
-std::unique_ptr<finetune::task> task_of(const finetune::options& o, const zoft::io::llama2c_tokenizer& tokens,
+std::unique_ptr<finetune::task> task_of(const finetune::options& o, const zoft::io::tokenizer& tokens,
                                         const zoft::nn::transformer& model) {
   return o.kind == finetune::data_kind::text ? make_text_task(o, tokens, model.shape())
-                                             : make_line_task(o, tokens, model.shape());
+                                             : make_item_task(o, tokens, model.shape());
 }
 
 /// Of one sequence, so that the sequences' mean is the batch's loss.
@@ -28,8 +28,7 @@ double example_loss(const zoft::nn::transformer& model, const zoft::nn::batch& b
 /// LoRA-FA on all linears of a model that is shared.
 class adapter_problem : public problem {
  public:
-  adapter_problem(const finetune::options& o, const zoft::nn::transformer& model,
-                  const zoft::io::llama2c_tokenizer& tokens)
+  adapter_problem(const finetune::options& o, const zoft::nn::transformer& model, const zoft::io::tokenizer& tokens)
       : o_(o),
         model_(model),
         task_(task_of(o_, tokens, model)),
@@ -59,7 +58,7 @@ class adapter_problem : public problem {
 /// All weights of a model of the run's own.
 class weights_problem : public problem {
  public:
-  weights_problem(const finetune::options& o, const zoft::io::llama2c_tokenizer& tokens)
+  weights_problem(const finetune::options& o, const zoft::io::tokenizer& tokens)
       : o_(o),
         model_(zoft::nn::load(o.model, {.weights = o.weights, .threads = 1})),
         task_(task_of(o_, tokens, model_)),
@@ -105,7 +104,7 @@ problem_kind task(const std::string& name, std::vector<std::string> arguments, s
   for (std::string& a : arguments) argv.push_back(a.data());
   auto o = std::make_shared<finetune::options>();
   finetune::parse(static_cast<int>(argv.size()), argv.data(), *o);
-  const auto tokens = std::make_shared<zoft::io::llama2c_tokenizer>(o->tokenizer);
+  const auto tokens = std::make_shared<zoft::io::tokenizer>(zoft::io::load_tokenizer(o->tokenizer));
   const auto options_of = [o](std::uint64_t seed) {
     finetune::options result = *o;
     result.seed = seed;

