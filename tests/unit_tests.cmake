@@ -151,6 +151,9 @@ if(ZOFT_MODEL_TESTS)
     io_peft
     io_rotary_fields
   )
+endif()
+
+if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
   zoft_text_test(
     io_chat
     io_data

