@@ -173,7 +173,8 @@ std::string without_json(const scratch& folder, const std::string& from) {
 
 std::optional<std::string> real_model(const std::string& name) {
   const char* const folder = std::getenv("ZOFT_MODELS");
-  if (folder != nullptr)
+  std::error_code ignored;
+  if (folder != nullptr && std::filesystem::is_directory(folder, ignored))
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
       if (entry.path().filename().string().starts_with(name) && entry.path().extension() == ".gguf")
         return entry.path().string();

@@ -15,17 +15,16 @@ import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["TQDM_DISABLE"] = "1"
 
 import numpy
 import torch
-import transformers
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 import common
 import peer
 
-transformers.utils.logging.disable_progress_bar()
 warnings.simplefilter("ignore")
 
 

@@ -14,15 +14,14 @@ import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["TQDM_DISABLE"] = "1"
 
 import numpy
 import torch
-import transformers
 from transformers import AutoModel, AutoTokenizer
 
 import common
 
-transformers.utils.logging.disable_progress_bar()
 warnings.simplefilter("ignore")
 
 
