@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 #include <zoft/io/chat.hpp>
+#include <zoft/io/file/gguf.hpp>
 
 #include "io_support.hpp"
 
@@ -37,22 +38,10 @@ std::string chat_hash(const std::string& text) {
   return result;
 }
 
-/// The template inside SmolLM2's GGUF, which the environment variable ZOFT_SMOLLM2 names.
+/// The template inside SmolLM2's GGUF, if the model is at hand.
 std::optional<std::string> smollm2_template() {
-  const char* const path = std::getenv("ZOFT_SMOLLM2");
-  if (path == nullptr || !std::filesystem::exists(path)) {
-    std::cout << "SKIPPED: ZOFT_SMOLLM2 does not name SmolLM2-135M-Instruct.Q4_1.gguf\n";
-    return std::nullopt;
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(1 << 24, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  const std::string key = "tokenizer.chat_template" + bytes_of(std::uint32_t{8});
-  const std::size_t at = bytes.find(key);
-  REQUIRE(at != std::string::npos);
-  std::uint64_t size = 0;
-  std::memcpy(&size, bytes.data() + at + key.size(), 8);
-  return bytes.substr(at + key.size() + 8, static_cast<std::size_t>(size));
+  const auto path = real_model(smollm2);
+  return path ? std::optional(zoft::io::gguf(*path).string("tokenizer.chat_template")) : std::nullopt;
 }
 
 /// The source of a template of templates.json, or nothing where the data is missing.

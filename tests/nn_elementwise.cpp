@@ -167,6 +167,47 @@ TEST_CASE("norms: equal elements become equal bits in any place, y may be x, NaN
   }
 }
 
+TEST_CASE("rotary: positions beyond the table, divisors, an amplitude, and elements that stay", "[nn]") {
+  draws d(61);
+  const std::vector<double> divisors{1, 2.5, 4};
+  const rotary angles(100'000, 6, 500.0, rope::half_split, divisors, 1.25);
+  for (const std::size_t position : sizes{0, 1, 8191, 8192, 8193, 99'999}) {
+    const std::vector<float> x = d.numbers(2 * 10);  // two heads of 10, of which 6 are rotated
+    std::vector<float> y = x;
+    angles.rotate(y.data(), position, 2, 10);
+    for (std::size_t head = 0; head < 20; head += 10) {
+      for (std::size_t i = 0; i < 3; ++i) {
+        const double angle =
+            static_cast<double>(position) * std::pow(500.0, -2.0 * static_cast<double>(i) / 6) / divisors[i];
+        const double a = x[head + i], b = x[head + i + 3];
+        CHECK(y[head + i] == Approx(1.25 * (a * std::cos(angle) - b * std::sin(angle))).margin(1e-6));
+        CHECK(y[head + i + 3] == Approx(1.25 * (a * std::sin(angle) + b * std::cos(angle))).margin(1e-6));
+      }
+      for (std::size_t i = 6; i < 10; ++i) CHECK(y[head + i] == x[head + i]);
+    }
+  }
+}
+
+TEST_CASE("elementwise: products, scales and soft caps", "[nn]") {
+  draws d(62);
+  for (std::size_t n = 1; n < 70; ++n)
+    for (const float size : {1e-3f, 1.0f, 100.0f}) {
+      const std::vector<float> x = d.numbers(n, size), y = d.numbers(n);
+      std::vector<float> product = x, scaled = x, capped = x, same = x;
+      multiply(product, y);
+      scale(scaled, 0.3f);
+      soft_cap(capped, 30.0f);
+      scale(same, 1.0f);
+      soft_cap(same, 0.0f);
+      for (std::size_t i = 0; i < n; ++i) {
+        CHECK(product[i] == x[i] * y[i]);
+        CHECK(scaled[i] == x[i] * 0.3f);
+        CHECK(same[i] == x[i]);
+        CHECK(std::abs(capped[i] - 30 * std::tanh(x[i] / 30.0)) <= 8 * unit * std::abs(double{x[i]}));
+      }
+    }
+}
+
 TEST_CASE("rotary: a rotation of complex numbers, interleaved and half-split", "[nn]") {
   draws d(12);
   for (const rope pairing : {rope::interleaved, rope::half_split})

@@ -45,19 +45,6 @@ void write(const std::string& folder, const written& w, const low_rank_adapter& 
   zoft::io::write_peft(folder, tensors_of(w, adapter), w.alpha, w.model);
 }
 
-/// The adapter must outlive the stack.
-low_rank_stack stack_of(const zoft::io::peft_adapter& adapter) {
-  low_rank_stack result(1);
-  for (const zoft::io::peft_tensor& t : adapter.tensors)
-    result.add(t.name, {.a = t.a.data(),
-                        .b = t.b.data(),
-                        .rank = t.rank,
-                        .in = t.in,
-                        .out = t.out,
-                        .scale = static_cast<float>(t.scale)});
-  return result;
-}
-
 /// The last rows of the logits must be those that peft gave, and the adapter must matter.
 void check_logits(const transformer& model, const low_rank_stack& stack, const json& expected) {
   const auto ids = expected["ids"].get<std::vector<std::int32_t>>();
@@ -99,16 +86,17 @@ TEST_CASE("peft: with zoft's adapter, zoft's logits are those recorded from peft
     const json expected = json::parse(read_file(fixture("adapter/" + w.model) + "/expected.json"));
     check_logits(model, made(w, model), expected);
     const zoft::io::peft_adapter read = zoft::io::read_peft(fixture("adapter/" + w.model));
-    check_logits(model, stack_of(read), expected);
+    check_logits(model, zoft::io::stack_of(read.tensors), expected);
     const auto ids = expected["ids"].get<std::vector<std::int32_t>>();
-    CHECK(same_bits(model.logits(ids, stack_of(read)), model.logits(ids, made(w, model))));
+    CHECK(same_bits(model.logits(ids, zoft::io::stack_of(read.tensors)), model.logits(ids, made(w, model))));
   }
 }
 
 TEST_CASE("peft: with peft's adapter, zoft's logits are those recorded from peft", "[nn]") {
   const std::string folder = fixture("llama_tied_f32_adapter");
   const zoft::io::peft_adapter read = zoft::io::read_peft(folder);
-  check_logits(fixture_model("llama_tied_f32"), stack_of(read), json::parse(read_file(folder + "/expected.json")));
+  check_logits(fixture_model("llama_tied_f32"), zoft::io::stack_of(read.tensors),
+               json::parse(read_file(folder + "/expected.json")));
 }
 
 TEST_CASE("peft: with an adapter just written, zoft's logits are those that peft computes", "[nn]") {
@@ -151,6 +139,6 @@ TEST_CASE("peft: with an adapter just written, zoft's logits are those that peft
     }
     zoft::io::write_peft(folder.path("uneven"), uneven, w.alpha, w.model);
     const zoft::io::peft_adapter read = zoft::io::read_peft(folder.path("uneven"));
-    check_logits(model, stack_of(read), reference("uneven"));
+    check_logits(model, zoft::io::stack_of(read.tensors), reference("uneven"));
   }
 }

@@ -43,6 +43,27 @@ TEST_CASE("pooling: the first, the last or the mean of the hidden states, for an
     }
 }
 
+TEST_CASE("pooling: by the model's own pooler", "[nn]") {
+  const transformer model = fixture_model("bert_classes");
+  const zoft::layout all = model.weights_layout();
+  const std::vector<float> weights = model.weights();
+  const auto part = [&](const std::string& name) {
+    const auto found = std::find_if(all.begin(), all.end(), [&](const zoft::tensor& t) { return t.name == name; });
+    REQUIRE(found != all.end());
+    return std::span(weights).subspan(found->offset, found->size());
+  };
+  const auto w = part("bert.pooler.dense.weight"), bias = part("bert.pooler.dense.bias");
+  const batch b = pooled_batch(model.shape().vocabulary);
+  const std::size_t dim = model.shape().dim;
+  const std::vector<float> first = model.pooled(b, pooling::first), result = model.pooled(b, pooling::pooler);
+  for (std::size_t i = 0; i < b.size(); ++i)
+    for (std::size_t o = 0; o < dim; ++o) {
+      double sum = bias[o];
+      for (std::size_t d = 0; d < dim; ++d) sum += double{w[o * dim + d]} * first[i * dim + d];
+      CHECK(result[i * dim + o] == Approx(std::tanh(sum)).margin(1e-6));
+    }
+}
+
 TEST_CASE("pooling: of a model without a pooler, and of nothing, is refused", "[nn]") {
   const transformer model = fixture_model("qwen2_f32");
   io_test::check_refused([&] { model.pooled(pooled_batch(20), pooling::pooler); }, {"the model has no pooler"});

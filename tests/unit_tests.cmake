@@ -167,6 +167,7 @@ if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
     io_tokenizer_save
     io_tokenizer_stages
     io_tokenizer_vectors
+    models_real
     nn_save
   )
 endif()

@@ -40,18 +40,6 @@ saved_adapter::saved_adapter(const std::string& folder, const zoft::nn::transfor
   }
 }
 
-zoft::adapter_stack saved_adapter::stack() const {
-  zoft::adapter_stack result(1);
-  for (const auto& t : tensors_)
-    result.linears.add(t.name, {.a = t.a.data(),
-                                .b = t.b.data(),
-                                .rank = t.rank,
-                                .in = t.in,
-                                .out = t.out,
-                                .scale = static_cast<float>(t.scale)});
-  return result;
-}
-
 std::vector<zoft::low_rank_values> saved_adapter::values() const {
   std::vector<zoft::low_rank_values> result;
   for (const auto& t : tensors_) {

@@ -18,7 +18,7 @@ class saved_adapter {
   saved_adapter(const std::string& folder, const zoft::nn::transformer& model);
 
   /// To be evaluated as it is.
-  zoft::adapter_stack stack() const;
+  zoft::adapter_stack stack() const { return zoft::io::stack_of(tensors_); }
 
   /// To be trained on. Throws if linears differ in rank or scale, or if the embedding or the head is adapted.
   std::vector<zoft::low_rank_values> values() const;

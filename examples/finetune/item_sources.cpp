@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <variant>
 #include <zoft/io/data.hpp>
 #include <zoft/io/data/tasks.hpp>
@@ -95,7 +96,7 @@ item_data read_task_of(const options& o, const item_maker& make) {
 
 item_data read_examples_of(const options& o, const item_maker& make) {
   item_data result{.name = "examples"};
-  const auto form = [&] { return chat_template_of(o, make.tokens()); };
+  std::optional<zoft::io::chat_template> form;  // made for the first chat: other examples need none
   const zoft::io::chat_options chat = chat_options_of(make.tokens());
   const auto read = [&](const std::string& path, std::vector<question>& to) {
     for (const zoft::io::example& one : zoft::io::read_examples(path)) {
@@ -112,7 +113,8 @@ item_data read_examples_of(const options& o, const item_maker& make) {
         std::vector<zoft::io::message> messages = std::get<zoft::io::conversation>(one.content);
         if (!o.system.empty() && messages.front().role != "system")
           messages.insert(messages.begin(), {"system", o.system});
-        made = make.from(zoft::io::segments(form(), messages, chat), true, false);
+        if (!form) form = chat_template_of(o, make.tokens());
+        made = make.from(zoft::io::segments(*form, messages, chat), true, false);
         const auto answer =
             std::find_if(messages.begin(), messages.end(), [](const auto& m) { return m.role == "assistant"; });
         if (answer != messages.end() && answer != messages.begin()) {

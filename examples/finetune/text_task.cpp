@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <zoft/io/chat.hpp>
 #include <zoft/io/file/memory_map.hpp>
 #include <zoft/random/stream.hpp>
 
@@ -31,9 +32,12 @@ std::size_t sequence_length(const options& o, const zoft::nn::config& shape) {
 zoft::nn::generation generation_of(const options& o, const zoft::io::tokenizer& tokens, std::size_t most) {
   zoft::nn::generation result{.most = most, .temperature = o.temperature, .seed = o.seed};
   if (tokens.eos()) result.stops.push_back(*tokens.eos());
-  for (const char* end : {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|end_of_text|>", "<|endoftext|>"})
+  const auto stop_at = [&](std::string_view end) {
     if (const auto id = tokens.find(end); id && tokens.encode(end, {.special = false}) == std::vector{*id})
       result.stops.push_back(*id);
+  };
+  for (const zoft::io::chat_format_entry& format : zoft::io::chat_formats) stop_at(format.stop);
+  stop_at("<|endoftext|>");  // GPT-2's, which no chat format has
   return result;
 }
 

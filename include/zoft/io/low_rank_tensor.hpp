@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../core/config.hpp"
+#include "../core/low_rank.hpp"
 #include "file/printable.hpp"
 #include "file/tensor.hpp"
 
@@ -34,6 +35,19 @@ struct owned_low_rank_tensor {
 
   operator low_rank_tensor() const { return {name, out, in, rank, a, b, alpha, embedding}; }
 };
+
+/// What the tensors of an adapter add to a model, as one group. They must outlive the stack.
+inline low_rank_stack stack_of(std::span<const owned_low_rank_tensor> tensors) {
+  low_rank_stack result(1);
+  for (const owned_low_rank_tensor& t : tensors)
+    result.add(t.name, {.a = t.a.data(),
+                        .b = t.b.data(),
+                        .rank = t.rank,
+                        .in = t.in,
+                        .out = t.out,
+                        .scale = static_cast<float>(t.scale)});
+  return result;
+}
 
 /// The transpose of a matrix (rows, columns).
 inline std::vector<float> transposed(std::span<const float> values, std::size_t rows, std::size_t columns) {

@@ -160,14 +160,14 @@ class expression_parser {
     parts.push_back(sum());
     const std::size_t line = current().line;
     while (true) {
-      std::string name;
+      std::string_view name;
       for (const std::string_view symbol : {"==", "!=", "<", "<=", ">", ">="})
         if (at_symbol(symbol)) name = symbol;
       if (at_name("in")) name = "in";
       if (at_name("not") && is(following(), token_kind::name, "in")) take(), name = "not in";
       if (name.empty()) break;
       const std::size_t here = take().line;
-      parts.push_back(make_of(node_kind::part, here, name, sum()));
+      parts.push_back(make_of(node_kind::part, here, std::string(name), sum()));
     }
     if (parts.size() == 1) return std::move(parts[0]);
     return make(node_kind::comparison, line, "", std::move(parts));
@@ -178,12 +178,12 @@ class expression_parser {
   node binary(std::initializer_list<std::string_view> symbols, Operand operand) {
     node left = operand();
     while (true) {
-      std::string name;
+      std::string_view name;
       for (const std::string_view symbol : symbols)
         if (at_symbol(symbol)) name = symbol;
       if (name.empty()) return left;
       const std::size_t line = take().line;
-      left = make_of(node_kind::binary, line, name, std::move(left), operand());
+      left = make_of(node_kind::binary, line, std::string(name), std::move(left), operand());
     }
   }
 

@@ -38,13 +38,18 @@ inline void name_bert_block(nn::config& c, const std::string& model) {
   c.names.pooler = model + "pooler.dense";
 }
 
-inline void read_bert(const config_fields& f, nn::config& c) {
+/// What BERT's config.json says, and RoBERTa's alike.
+inline void read_bert_model(const config_fields& f, nn::config& c, const std::string& model) {
   read_shape(f, c, {}, {.free_head_dim = false, .grouped = false});
   read_encoder_block(f, c);
-  name_bert_block(c, "bert.");
+  name_bert_block(c, model);
   c.norm_epsilon = f.positive("layer_norm_eps", 1e-12);
   c.act = f.activation("hidden_act", "gelu");
   c.token_types = f.extent("type_vocab_size", 2);
+}
+
+inline void read_bert(const config_fields& f, nn::config& c) {
+  read_bert_model(f, c, "bert.");
   c.names.head_dense = "cls.predictions.transform.dense";
   c.names.head_norm = "cls.predictions.transform.LayerNorm";
   c.names.head = "cls.predictions.decoder";

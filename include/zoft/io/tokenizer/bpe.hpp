@@ -135,25 +135,18 @@ class bpe {
   }
 
   void encode_word(std::string_view word, std::vector<std::int32_t>& ids, memory& m) const {
-    const std::uint64_t hash = hash_of(word);
-    if (word.size() <= word_cache::longest)
-      if (const auto known = m.cache.find(word, hash)) {
-        ids.insert(ids.end(), known->begin(), known->end());
+    m.cache.append(word, ids, m.found, [&] {
+      if (const std::int32_t id = how_.ignore_merges ? whole_.find(word) : vocabulary::none; id != vocabulary::none) {
+        m.found.push_back(id);
         return;
       }
-    m.found.clear();
-    if (const std::int32_t id = how_.ignore_merges ? whole_.find(word) : vocabulary::none; id != vocabulary::none) {
-      m.found.push_back(id);
-    } else {
       divide(word, m.symbols);
       if (m.symbols.size() <= 48)
         merge_few(m);
       else
         merge_many(m);
       finish(m);
-    }
-    m.cache.insert(word, hash, m.found);
-    ids.insert(ids.end(), m.found.begin(), m.found.end());
+    });
   }
 
   /// The smallest pieces.

@@ -64,15 +64,13 @@ class unigram {
 
   /// Appends the ids of the piece, which is UTF-8.
   void encode(std::string_view piece, std::vector<std::int32_t>& ids, memory& m) const {
-    const std::uint64_t hash = hash_of(piece);
-    if (piece.size() <= word_cache::longest)
-      if (const auto known = m.cache.find(piece, hash)) {
-        ids.insert(ids.end(), known->begin(), known->end());
-        return;
-      }
+    m.cache.append(piece, ids, m.found, [&] { divide(piece, m); });
+  }
+
+ private:
+  /// Sets m.found to the best path. It is followed from its end, and a run of unknown characters counts as one.
+  void divide(std::string_view piece, memory& m) const {
     search(piece, m);
-    // The best path, from its end. A run of unknown characters counts as one.
-    m.found.clear();
     const auto unknown = [&](std::string_view run) {
       if (how_.finds_unknown)
         if (const std::int32_t id = words_.find(run); id != vocabulary::none) return m.found.push_back(id);
@@ -94,11 +92,8 @@ class unigram {
     }
     if (run_end != 0) unknown(piece.substr(0, run_end));
     std::ranges::reverse(m.found);
-    m.cache.insert(piece, hash, m.found);
-    ids.insert(ids.end(), m.found.begin(), m.found.end());
   }
 
- private:
   double rounded(double score) const {
     return how_.single_precision ? static_cast<double>(static_cast<float>(score)) : score;
   }

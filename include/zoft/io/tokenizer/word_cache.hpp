@@ -51,6 +51,21 @@ class word_cache {
     ++used_;
   }
 
+  /// Appends the word's tokens to `ids`. Unless they are known, make() makes them in `made`.
+  template <class Make>
+  void append(std::string_view word, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& made, Make make) {
+    const std::uint64_t hash = hash_of(word);
+    if (word.size() <= longest)
+      if (const auto known = find(word, hash)) {
+        ids.insert(ids.end(), known->begin(), known->end());
+        return;
+      }
+    made.clear();
+    make();
+    insert(word, hash, made);
+    ids.insert(ids.end(), made.begin(), made.end());
+  }
+
  private:
   struct entry {
     std::uint32_t hash = 0, word = 0, ids = 0;

@@ -42,16 +42,9 @@ class wordpiece {
 
   /// Appends the ids of the piece, which is UTF-8.
   void encode(std::string_view word, std::vector<std::int32_t>& ids, memory& m) const {
-    const std::uint64_t hash = hash_of(word);
-    if (word.size() <= word_cache::longest)
-      if (const auto known = m.cache.find(word, hash)) {
-        ids.insert(ids.end(), known->begin(), known->end());
-        return;
-      }
-    m.found.clear();
-    if (!divide(word, m.found)) m.found.assign(1, how_.unknown);
-    m.cache.insert(word, hash, m.found);
-    ids.insert(ids.end(), m.found.begin(), m.found.end());
+    m.cache.append(word, ids, m.found, [&] {
+      if (!divide(word, m.found)) m.found.assign(1, how_.unknown);
+    });
   }
 
  private:

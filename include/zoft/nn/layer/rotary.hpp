@@ -31,8 +31,11 @@ class rotary {
   /// Rotates the first dims elements of each of n heads, `stride` apart, in place: each pair (a, b) becomes
   /// (a·cos − b·sin, a·sin + b·cos).
   void rotate(float* x, std::size_t position, std::size_t n = 1, std::size_t stride = 0) const {
-    const float *c = cosine_.data() + position * half_, *s = sine_.data() + position * half_;
-    if (position >= table_) {
+    const float *c = nullptr, *s = nullptr;
+    if (position < table_) {
+      c = cosine_.data() + position * half_;
+      s = sine_.data() + position * half_;
+    } else {
       static thread_local std::vector<float> both;
       both.resize(2 * half_);
       compute(position, both.data(), both.data() + half_);

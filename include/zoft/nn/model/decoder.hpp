@@ -131,10 +131,8 @@ class decoder {
     finish_logits(s.logits, w_.head_bias, w.out(), 0);
   }
 
-  /// The stream after the final norm: s.stream (1, rows, dim) -> s.normed (1, rows, dim)
-  void hidden(workspace& s) const { read_norm(w_.final_norm, ends_.final_norm, {0, 1}, s); }
-
-  /// The same for all groups, which it returns the number of, and then tanh(pooler(x)) if `through_pooler`.
+  /// The stream after the final norm -> s.normed (groups, rows, dim), and then tanh(pooler(x)) if `through_pooler`.
+  /// Returns the number of groups.
   std::size_t pool(bool through_pooler, group_range g, workspace& s) const {
     const std::size_t groups = read_norm(w_.final_norm, ends_.final_norm, g, s);
     if (!through_pooler) return groups;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../layer/elementwise.hpp"
@@ -19,10 +20,10 @@ enum class pooling {
            ///< arXiv:1810.04805)
 };
 
-/// The tokens [begin, end) of a sequence whose states are pooled.
-inline std::pair<std::size_t, std::size_t> pooled_tokens(pooling how, std::size_t begin, std::size_t end) {
-  if (how == pooling::last) return {end - 1, end};
-  return {begin, how == pooling::mean ? end : begin + 1};
+/// The tokens [begin, end) whose states are pooled, of a sequence of n.
+inline std::pair<std::size_t, std::size_t> pooled_tokens(pooling how, std::size_t n) {
+  if (how == pooling::last) return {n - 1, n};
+  return {0, how == pooling::mean ? n : 1};
 }
 
 /// The mean of x (rows, width) -> y (width)

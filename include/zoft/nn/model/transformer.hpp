@@ -239,29 +239,17 @@ class transformer {
   /// tokens -> logits (tokens, vocabulary), with one adapter or none.
   std::vector<float> logits(std::span<const std::int32_t> tokens,
                             const adapter_stack& adapter = adapter_stack(1)) const {
-    check_single(adapter);
     check_head();
-    const model_additions additions = prepare(adapter);
-    check(tokens, additions.prefix_length());
     workspace s;
-    std::vector<std::size_t> rows(tokens.size());
-    std::iota(rows.begin(), rows.end(), std::size_t{0});
-    run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
-    run_decoder(additions).logits(s);
+    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.logits(s); });
     return std::move(s.logits);
   }
 
   /// tokens -> the stream behind the last block and norm (tokens, dim), with one adapter or none.
   std::vector<float> hidden(std::span<const std::int32_t> tokens,
                             const adapter_stack& adapter = adapter_stack(1)) const {
-    check_single(adapter);
-    const model_additions additions = prepare(adapter);
-    check(tokens, additions.prefix_length());
     workspace s;
-    std::vector<std::size_t> rows(tokens.size());
-    std::iota(rows.begin(), rows.end(), std::size_t{0});
-    run_decoder(additions).run(tokens, rows, additions.blocks, {0, 1}, s);
-    run_decoder(additions).hidden(s);
+    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.pool(false, {0, 1}, s); });
     return std::move(s.normed);
   }
 
@@ -276,7 +264,7 @@ class transformer {
     std::vector<workspace> spaces(pool_.workers());
     pool_.run(b.size(), [&](std::size_t i, std::size_t worker) {
       workspace& s = spaces[worker];
-      const auto [begin, end] = pooled_tokens(how, 0, b[i].tokens.size());
+      const auto [begin, end] = pooled_tokens(how, b[i].tokens.size());
       std::vector<std::size_t> rows(end - begin);
       std::iota(rows.begin(), rows.end(), begin);
       const decoder<> run = run_decoder(additions);
@@ -330,6 +318,19 @@ class transformer {
 
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
   decoder<> run_decoder(const model_additions& additions) const { return {c_, w_, angles_, additions.ends}; }
+
+  /// Runs all blocks for every token, with one adapter or none, and then finish(decoder).
+  template <class Finish>
+  void run_all(std::span<const std::int32_t> tokens, const adapter_stack& adapter, workspace& s, Finish finish) const {
+    check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    check(tokens, additions.prefix_length());
+    std::vector<std::size_t> rows(tokens.size());
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    const decoder<> run = run_decoder(additions);
+    run.run(tokens, rows, additions.blocks, {0, 1}, s);
+    finish(run);
+  }
 
   template <class Place>
   void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
