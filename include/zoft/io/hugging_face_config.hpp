@@ -28,20 +28,11 @@ namespace zoft::inline ZOFT_ISA::io {
 
 /// The class of transformers that a model of the shape c is.
 inline std::string transformers_class(const nn::config& c) {
-  static constexpr std::pair<std::string_view, std::string_view> known[] = {
-      {"llama", "LlamaForCausalLM"},       {"mistral", "MistralForCausalLM"},
-      {"qwen2", "Qwen2ForCausalLM"},       {"qwen3", "Qwen3ForCausalLM"},
-      {"smollm3", "SmolLM3ForCausalLM"},   {"granite", "GraniteForCausalLM"},
-      {"olmo2", "Olmo2ForCausalLM"},       {"gemma", "GemmaForCausalLM"},
-      {"gemma2", "Gemma2ForCausalLM"},     {"gemma3_text", "Gemma3ForCausalLM"},
-      {"phi", "PhiForCausalLM"},           {"phi3", "Phi3ForCausalLM"},
-      {"gpt2", "GPT2LMHeadModel"},         {"gpt_neox", "GPTNeoXForCausalLM"},
-      {"opt", "OPTForCausalLM"},           {"starcoder2", "Starcoder2ForCausalLM"},
-      {"stablelm", "StableLmForCausalLM"}, {"bert", "BertForMaskedLM"},
-      {"roberta", "RobertaForMaskedLM"},   {"distilbert", "DistilBertForMaskedLM"}};
-  for (const auto& [family, name] : known)
-    if (family == c.family)
-      return std::string(c.has_head ? name : name.substr(0, name.find("For"))) + (c.has_head ? "" : "Model");
+  for (const family& known : families())
+    if (known.name == c.family) {
+      const std::size_t head = std::min(known.model.find("For"), known.model.find("LMHead"));
+      return c.has_head ? std::string(known.model) : std::string(known.model.substr(0, head)) + "Model";
+    }
   fail("the family " + printable(c.family) + " has no class of transformers that is known here");
 }
 

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -112,14 +110,6 @@ class tensors_for_files {
   const nn::config &own_, &files_;
 };
 
-/// A tensor of a safetensors file that is written piece by piece.
-struct declared_tensor {
-  std::string name;
-  storage type = storage::f32;  ///< F32 or BF16, unless its bytes are given
-  std::vector<std::size_t> shape;
-  std::span<const std::byte> bytes{};  ///< a tensor that is copied as it is
-};
-
 /// Zeros for the largest of the biases that a family has only together with others that the model has. Throws if a
 /// tensor is no bias.
 inline std::vector<std::byte> zeros_for(const std::map<std::string, std::vector<std::size_t>>& missing,
@@ -130,22 +120,6 @@ inline std::vector<std::byte> zeros_for(const std::map<std::string, std::vector<
     most = std::max(most, elements(shape));
   }
   return std::vector<std::byte>(4 * most);
-}
-
-/// The bytes of a safetensors file with these tensors, in this order, up to the data.
-inline std::string safetensors_header(std::span<const declared_tensor> tensors) {
-  json header = {{"__metadata__", {{"format", "pt"}}}};
-  std::size_t begin = 0;
-  for (const declared_tensor& t : tensors) {
-    const storage_facts& facts = facts_of(t.type);
-    const std::size_t end = begin + elements(t.shape) / facts.elements * facts.bytes;
-    header[t.name] = {{"dtype", facts.name}, {"shape", t.shape}, {"data_offsets", {begin, end}}};
-    begin = end;
-  }
-  std::string text_of_header = header.dump();
-  text_of_header.append((8 - text_of_header.size() % 8) % 8, ' ');
-  const auto length = std::bit_cast<std::array<char, 8>>(static_cast<std::uint64_t>(text_of_header.size()));
-  return std::string(length.data(), length.size()) + text_of_header;
 }
 
 /// Writes the numbers as that type, F32 or BF16. `where` names them. Throws if one is not finite, or too large for it.

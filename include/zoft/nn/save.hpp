@@ -76,7 +76,7 @@ inline void save(const transformer& model, const std::string& source, const std:
     return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
   io::output_file& weights = open("model.safetensors");
-  weights.write(io::safetensors_header(tensors));
+  weights.write(io::safetensors_header(folder + "/model.safetensors", tensors, {{"format", "pt"}}));
   std::size_t i = 0, written = 0;
   std::vector<float> values;
   model.for_each_weight([&](const std::string&, std::size_t, std::size_t columns, auto read) {

@@ -31,22 +31,33 @@
 namespace zoft::inline ZOFT_ISA::io {
 
 struct family {
-  std::string_view name;  ///< model_type
+  std::string_view name;   ///< model_type
+  std::string_view model;  ///< the class of transformers, with the head of its tokens
   void (*read)(const config_fields&, nn::config&);
 };
 
 inline std::span<const family> families() {
   static constexpr family known[] = {
-      {"llama", read_llama},       {"mistral", read_mistral},
-      {"qwen2", read_qwen2},       {"qwen3", read_qwen3},
-      {"smollm3", read_smollm3},   {"granite", read_granite},
-      {"olmo2", read_olmo2},       {"gemma", read_gemma},
-      {"gemma2", read_gemma2},     {"gemma3_text", read_gemma3_text},
-      {"phi", read_phi},           {"phi3", read_phi3},
-      {"gpt2", read_gpt2},         {"gpt_neox", read_gpt_neox},
-      {"opt", read_opt},           {"starcoder2", read_starcoder2},
-      {"stablelm", read_stablelm}, {"bert", read_bert},
-      {"roberta", read_roberta},   {"distilbert", read_distilbert},
+      {"llama", "LlamaForCausalLM", read_llama},
+      {"mistral", "MistralForCausalLM", read_mistral},
+      {"qwen2", "Qwen2ForCausalLM", read_qwen2},
+      {"qwen3", "Qwen3ForCausalLM", read_qwen3},
+      {"smollm3", "SmolLM3ForCausalLM", read_smollm3},
+      {"granite", "GraniteForCausalLM", read_granite},
+      {"olmo2", "Olmo2ForCausalLM", read_olmo2},
+      {"gemma", "GemmaForCausalLM", read_gemma},
+      {"gemma2", "Gemma2ForCausalLM", read_gemma2},
+      {"gemma3_text", "Gemma3ForCausalLM", read_gemma3_text},
+      {"phi", "PhiForCausalLM", read_phi},
+      {"phi3", "Phi3ForCausalLM", read_phi3},
+      {"gpt2", "GPT2LMHeadModel", read_gpt2},
+      {"gpt_neox", "GPTNeoXForCausalLM", read_gpt_neox},
+      {"opt", "OPTForCausalLM", read_opt},
+      {"starcoder2", "Starcoder2ForCausalLM", read_starcoder2},
+      {"stablelm", "StableLmForCausalLM", read_stablelm},
+      {"bert", "BertForMaskedLM", read_bert},
+      {"roberta", "RobertaForMaskedLM", read_roberta},
+      {"distilbert", "DistilBertForMaskedLM", read_distilbert},
   };
   return known;
 }

@@ -135,6 +135,14 @@ inline tensor_view safetensors::read_entry(const std::string& name, const json& 
   return result;
 }
 
+/// A tensor of a file that is written piece by piece.
+struct declared_tensor {
+  std::string name;
+  storage type = storage::f32;
+  std::vector<std::size_t> shape;
+  std::span<const std::byte> bytes{};  ///< what is copied as it is, if anything is
+};
+
 /// A tensor for write_safetensors, which writes it as F32, row-major.
 struct named_tensor {
   std::string name;
@@ -143,8 +151,8 @@ struct named_tensor {
 };
 
 /// The bytes of a file with these tensors, in this order, up to the data. The header is padded with spaces so that the
-/// data begins at a multiple of 8. Throws, naming path, if a name occurs twice or a shape does not match its values.
-inline std::string safetensors_header(const std::string& path, std::span<const named_tensor> tensors,
+/// data begins at a multiple of 8. Throws, naming path, if a name occurs twice or is not UTF-8.
+inline std::string safetensors_header(const std::string& path, std::span<const declared_tensor> tensors,
                                       const std::map<std::string, std::string>& metadata = {}) {
   const auto checked = [&](const std::string& string) {
     if (!is_utf8(string))
@@ -154,14 +162,12 @@ inline std::string safetensors_header(const std::string& path, std::span<const n
   json header = json::object();
   for (const auto& [key, value] : metadata) header["__metadata__"][checked(key)] = checked(value);
   std::size_t begin = 0;
-  for (const named_tensor& tensor : tensors) {
-    if (elements(tensor.shape) != tensor.values.size())
-      fail(path + ": " + printable(tensor.name) + " has shape " + text_of(tensor.shape) + " and " +
-           text(tensor.values.size()) + " values");
+  for (const declared_tensor& tensor : tensors) {
     if (tensor.name == "__metadata__" || header.contains(checked(tensor.name)))
       fail(path + ": " + printable(tensor.name) + " is the name of two tensors, or of none that may be written");
-    const std::size_t end = begin + tensor.values.size_bytes();
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    const storage_facts& facts = facts_of(tensor.type);
+    const std::size_t end = begin + elements(tensor.shape) / facts.elements * facts.bytes;
+    header[tensor.name] = {{"dtype", facts.name}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string json_text = header.dump();
@@ -170,10 +176,18 @@ inline std::string safetensors_header(const std::string& path, std::span<const n
   return std::string(length.data(), length.size()) + json_text;
 }
 
-/// Writes to an open file and leaves the commit to the caller. `path` is for messages.
+/// Writes to an open file and leaves the commit to the caller. `path` is for messages. Throws, naming it, if a shape
+/// does not match its values, or as safetensors_header does.
 inline void write_safetensors(output_file& file, const std::string& path, std::span<const named_tensor> tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
-  file.write(safetensors_header(path, tensors, metadata));
+  std::vector<declared_tensor> declared;
+  for (const named_tensor& tensor : tensors) {
+    if (elements(tensor.shape) != tensor.values.size())
+      fail(path + ": " + printable(tensor.name) + " has shape " + text_of(tensor.shape) + " and " +
+           text(tensor.values.size()) + " values");
+    declared.push_back({tensor.name, storage::f32, tensor.shape});
+  }
+  file.write(safetensors_header(path, declared, metadata));
   for (const named_tensor& tensor : tensors)
     file.write({reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size_bytes()});
 }
