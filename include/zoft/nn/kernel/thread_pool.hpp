@@ -8,9 +8,11 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <unsupported/Eigen/CXX11/ThreadPool>
 
 #include "../../core/executor.hpp"
+#include "../../simd/lanes.hpp"
+// Eigen comes after lanes.hpp, which includes <immintrin.h> in a way that avoids a false warning from GCC 12.
+#include <unsupported/Eigen/CXX11/ThreadPool>
 
 namespace zoft::inline ZOFT_ISA::nn {
 
