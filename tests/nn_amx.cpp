@@ -122,7 +122,7 @@ TEST_CASE("AMX: what adapters add", "[nn]") {
     amx::expand_w(b.data(), rank, columns, 1.5f, split, 32, panel.data());
     std::vector<float> y = d.numbers(rows * columns);
     const std::vector<float> before = y;
-    amx::add_panel<2>({x.data(), padded}, rows, panel.data(), padded, {y.data(), columns}, columns);
+    amx::multiply_steps<2>({x.data(), padded}, rows, panel.data(), padded, {y.data(), columns}, columns, true);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t c = 0; c < columns; ++c) {
         double sum = before[r * columns + c], size = std::abs(sum);

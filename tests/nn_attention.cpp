@@ -7,11 +7,22 @@ using namespace zoft::nn;
 
 namespace {
 
+/// Keys and values, written in two pieces.
+key_values packed(const spaced& k, const spaced& v, const attention_shape& s, dtype type) {
+  key_values result(s.kv_heads, s.head_dim, type);
+  for (const std::size_t end : {k.rows / 3, k.rows}) {
+    const std::size_t first = result.size();
+    result.resize(end);
+    result.write(first, k.read(first), v.read(first), end - first);
+  }
+  return result;
+}
+
 struct attended {
   attention_shape shape;
   std::size_t rows, first;
   spaced q, k, v, y;
-  std::vector<float> scratch;
+  dtype type = dtype::f32;
 
   attended(const attention_shape& s, std::size_t r, std::size_t f, draws& d, float sharpness = 2)
       : shape(s),
@@ -22,7 +33,8 @@ struct attended {
         v(f + r, s.kv_heads * s.head_dim, d.size(0, 3), d),
         y(r, s.heads * s.head_dim, d.size(0, 3)) {}
 
-  void run() { attention(q.read(), k.read(), v.read(), counted(first, rows), shape, y.write(), scratch); }
+  key_values keys() const { return packed(k, v, shape, type); }
+  void run() { attention(q.read(), keys(), counted(first, rows), shape, y.write()); }
   spaced reference() const {
     spaced result(rows, shape.heads * shape.head_dim, 1);
     attention_reference(q.read(), k.read(), v.read(), counted(first, rows), shape, result.write());
@@ -52,9 +64,14 @@ struct attended {
     for (std::size_t j = 0; j < first + rows; ++j)
       for (std::size_t e = 0; e < v.columns; ++e) value = std::max(value, std::abs(double{v.at(j, e)}));
     const double score = 2 * (static_cast<double>(shape.head_dim) + 5) * largest;
-    return unit * (score + 3 * static_cast<double>(first + rows) + 22 + 8 * shape.cap) * value;
+    const double in_float = unit * (score + 3 * static_cast<double>(first + rows) + 22 + 8 * shape.cap);
+    const double delta = std::ldexp(largest, -8) + std::ldexp(1, -17);
+    const bool rounds = type != dtype::f32 && packed_matrix::in_pairs;
+    return (in_float + (rounds ? std::exp(2 * delta) * (1 + std::ldexp(1, -7)) - 1 : 0)) * value;
   }
 };
+
+constexpr dtype types[] = {dtype::f32, dtype::bf16};
 
 attention_shape random_shape(draws& d, std::size_t trial) {
   const std::size_t kv_heads = d.size(1, 4), times = d.size(1, 3);
@@ -86,6 +103,7 @@ TEST_CASE("attention: as the reference for grouped heads, with and without token
     INFO("heads " << s.heads << " on " << s.kv_heads << ", d " << s.head_dim << ", rows " << rows << ", first "
                   << first);
     attended p(s, rows, first, d, trial % 4 == 0 ? 12.0f : 2.0f);
+    p.type = types[d.size(0, 1)];
     p.run();
     CHECK(p.error() <= p.bound());
     CHECK(p.y.gaps_are_untouched());
@@ -103,6 +121,7 @@ TEST_CASE("attention: as the reference with windows, caps and scales", "[nn]") {
     INFO("d " << s.head_dim << ", rows " << rows << ", first " << first << ", window " << s.window << ", cap "
               << s.cap);
     attended p(s, rows, first, d);
+    p.type = types[d.size(0, 1)];
     p.run();
     CHECK(p.error() <= p.bound());
   }
@@ -112,6 +131,7 @@ TEST_CASE("attention: a window hides keys, exactly, and one as long as all keys 
   draws d(28);
   attention_shape s{2, 1, 8};
   attended p(s, 40, 0, d);
+  p.type = GENERATE(dtype::f32, dtype::bf16);
   p.run();
   attended all = p;
   all.shape.window = 40;
@@ -131,25 +151,24 @@ TEST_CASE("attention: rows that see the same last key see all keys, as in an enc
   draws d(29);
   const attention_shape s{3, 3, 6};
   attended p(s, 21, 0, d);
+  p.type = GENERATE(dtype::f32, dtype::bf16);
   const std::vector<std::size_t> last(21, 20);
   spaced wanted(21, 18, 1);
-  attention(p.q.read(), p.k.read(), p.v.read(), last, s, p.y.write(), p.scratch);
+  attention(p.q.read(), p.keys(), last, s, p.y.write());
   attention_reference(p.q.read(), p.k.read(), p.v.read(), last, s, wanted.write());
   for (std::size_t row = 0; row < 21; ++row) CHECK(distance(p.y.row(row), wanted.row(row)) <= p.bound());
 }
 
-TEST_CASE("attention: as the reference over many blocks of keys, in the same scratch", "[nn]") {
+TEST_CASE("attention: as the reference over many blocks of keys", "[nn]") {
   draws d(25);
   for (const float sharpness : {0.5f, 3.0f, 30.0f})
     for (const std::size_t keys : sizes{63, 64, 65, 700}) {
       INFO("keys " << keys << ", sharpness " << sharpness);
       const attention_shape s{4, 2, 20};
-      attended p(s, std::min<std::size_t>(keys, 90), keys - std::min<std::size_t>(keys, 90), d, sharpness),
-          few(s, 1, 0, d);
+      attended p(s, std::min<std::size_t>(keys, 90), keys - std::min<std::size_t>(keys, 90), d, sharpness);
+      p.type = GENERATE(dtype::f32, dtype::bf16);
       p.run();
-      few.run();
       CHECK(p.error() <= p.bound());
-      CHECK(p.scratch.size() == few.scratch.size());
     }
 }
 
@@ -194,11 +213,12 @@ TEST_CASE("attention: a row's bits are the same alone behind a cache as in a blo
     const attention_shape s = random_shape(d, trial);
     const std::size_t rows = d.size(2, 40);
     attended p(s, rows, 0, d);
+    p.type = types[d.size(0, 1)];
     p.run();
     for (std::size_t first = 0; first < rows; first += d.size(1, 4)) {
       const std::size_t n = std::min(d.size(1, 20), rows - first);
       spaced some(n, s.heads * s.head_dim, 0);
-      attention(p.q.read(first), p.k.read(), p.v.read(), counted(first, n), s, some.write(), p.scratch);
+      attention(p.q.read(first), p.keys(), counted(first, n), s, some.write());
       for (std::size_t row = 0; row < n; ++row) CHECK(same_bits(some.row(row), p.y.row(first + row)));
     }
   }
@@ -210,6 +230,7 @@ TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
     const attention_shape s = random_shape(d, trial);
     const std::size_t rows = d.size(2, 60);
     attended p(s, rows, 0, d);
+    p.type = types[d.size(0, 1)];
     p.run();
     std::vector<std::size_t> some;
     for (std::size_t row = 0; row < rows; ++row)
@@ -217,7 +238,7 @@ TEST_CASE("attention: a row has the same bits among any other rows", "[nn]") {
     spaced q(some.size(), s.heads * s.head_dim, 1), y(some.size(), s.heads * s.head_dim, 2);
     for (std::size_t i = 0; i < some.size(); ++i)
       for (std::size_t e = 0; e < q.columns; ++e) q.at(i, e) = p.q.at(some[i], e);
-    attention(q.read(), p.k.read(), p.v.read(), some, s, y.write(), p.scratch);
+    attention(q.read(), p.keys(), some, s, y.write());
     for (std::size_t i = 0; i < some.size(); ++i) CHECK(same_bits(y.row(i), p.y.row(some[i])));
     CHECK(y.gaps_are_untouched());
   }
@@ -227,6 +248,7 @@ TEST_CASE("attention: what comes later changes no bit of what came before, be it
   draws d(23);
   const attention_shape s{4, 2, 11};
   attended p(s, 70, 0, d);
+  p.type = GENERATE(dtype::f32, dtype::bf16);
   p.run();
   for (const float key : {50.0f, infinity, not_a_number})
     for (const float value : {-70.0f, infinity, not_a_number})
@@ -245,7 +267,8 @@ TEST_CASE("attention: what comes later changes no bit of what came before, be it
 TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN in what sees it only", "[nn]") {
   draws d(27);
   const attention_shape s{4, 2, 5};
-  const attended sound(s, 50, 0, d);
+  attended sound(s, 50, 0, d);
+  sound.type = GENERATE(dtype::f32, dtype::bf16);
   const auto nans = [&](const attended& p, std::size_t row, std::size_t head) {
     std::size_t n = 0;
     for (std::size_t e = 0; e < s.head_dim; ++e)
@@ -271,7 +294,12 @@ TEST_CASE("attention: NaN in a query, or in a key or value that is seen, is NaN 
 
 TEST_CASE("attention: scores beyond what exp can take are a choice of one key", "[nn]") {
   const attention_shape s{1, 1, 2};
-  std::vector<float> q{1e4f, 0, 1e4f, 0}, k{-1e4f, 0, 1e4f, 0}, v{1, 2, 3, 4}, y(4), scratch;
-  attention({q.data(), 2}, {k.data(), 2}, {v.data(), 2}, counted(0, 2), s, {y.data(), 2}, scratch);
-  CHECK(y == std::vector<float>{1, 2, 3, 4});
+  std::vector<float> q{1e4f, 0, 1e4f, 0}, k{-1e4f, 0, 1e4f, 0}, v{1, 2, 3, 4}, y(4);
+  for (const dtype type : types) {
+    key_values keys(1, 2, type);
+    keys.resize(2);
+    keys.write(0, {k.data(), 2}, {v.data(), 2}, 2);
+    attention({q.data(), 2}, keys, counted(0, 2), s, {y.data(), 2});
+    CHECK(y == std::vector<float>{1, 2, 3, 4});
+  }
 }

@@ -252,7 +252,7 @@ TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]")
                                                  std::vector<std::size_t>(rows, 1),
                                                  {7, 1, 1, rows - 9},
                                                  {rows - 1, 1}}) {
-    cache past{std::vector<std::vector<float>>(p.c.layers), std::vector<std::vector<float>>(p.c.layers)};
+    cache past{std::vector(p.c.layers, key_values(p.c.kv_heads, p.c.head_dim, dtype::f32))};
     std::vector<float> joined;
     std::size_t at = 0;
     for (const std::size_t n : pieces) {

@@ -44,6 +44,9 @@ float sum(const floats<Arch>& v) {
 /// The greatest lane.
 template <class Arch>
 float greatest(const floats<Arch>& v) {
+#if defined(ZOFT_HAS_AVX512)
+  if constexpr (sizeof v == 64) return _mm512_reduce_max_ps(v);
+#endif
   alignas(64) float lane[floats<Arch>::size];
   v.store_aligned(lane);
   float result = lane[0];

@@ -113,9 +113,9 @@ struct bf16_amx : pairs {
   }
 
   template <std::size_t Vectors>
-  static void add_panel(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
-                        rows_of<float> y, std::size_t columns) {
-    multiply<Vectors>(x, rows, panel, steps, y, true, columns);
+  static void multiply_steps(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
+                             rows_of<float> y, std::size_t columns, bool accumulate) {
+    multiply<Vectors>(x, rows, panel, steps, y, accumulate, columns);
   }
 
  private:

@@ -72,9 +72,9 @@ struct bf16_dot : pairs {
   }
 
   template <std::size_t Vectors>
-  static void add_panel(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
-                        rows_of<float> y, std::size_t columns) {
-    row_block<bf16_dot, tile_rows, Vectors>(x, rows, pair_panel{panel}, steps, y, true, columns);
+  static void multiply_steps(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
+                             rows_of<float> y, std::size_t columns, bool accumulate) {
+    row_block<bf16_dot, tile_rows, Vectors>(x, rows, pair_panel{panel}, steps, y, accumulate, columns);
   }
 
  private:

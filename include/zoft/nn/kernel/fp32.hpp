@@ -116,9 +116,9 @@ struct fp32 {
       for (std::size_t i = 0; i < rank; ++i) to[i * width + c] = s * b[c * rank + i];
   }
   template <std::size_t Vectors>
-  static void add_panel(rows_of<const float> x, std::size_t rows, const float* panel, std::size_t steps,
-                        rows_of<float> y, std::size_t columns) {
-    row_block<fp32, tile_rows, Vectors>(x, rows, float_panel{panel}, steps, y, true, columns);
+  static void multiply_steps(rows_of<const float> x, std::size_t rows, const float* panel, std::size_t steps,
+                             rows_of<float> y, std::size_t columns, bool accumulate) {
+    row_block<fp32, tile_rows, Vectors>(x, rows, float_panel{panel}, steps, y, accumulate, columns);
   }
 };
 

@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <limits>
-#include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "../kernel/matmul.hpp"
+#include "../kernel/running_softmax.hpp"
+#include "key_values.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -57,240 +55,163 @@ inline void attention_reference(rows_of<const float> q, rows_of<const float> k, 
 
 namespace kernel {
 
-// GCC keeps an array of vectors in registers only if the loops over it are unrolled. At -O2 it unrolls them only when
-// told to.
-
-/// The number of keys whose scores are held at once. Blocks begin at multiples of it, for all rows.
-inline constexpr std::size_t key_block = 32;
-/// The number of keys, or columns of v, whose sums are kept in registers side by side.
-inline constexpr std::size_t together = 8;
-
-/// Transposes a square of as many rows as a vector has lanes.
-template <std::size_t... I>
-[[gnu::always_inline]] inline void transpose(simd::f32 (&rows)[simd::lanes], std::index_sequence<I...>) {
-  // Write the place of an element as the bits of its row, then those of its lane. Interleaving the first half of the
-  // rows with the second rotates these bits by one. After as many rotations as a lane has bits, row and lane have
-  // changed places.
-#pragma GCC unroll 4
-  for (std::size_t turned = 1; turned < simd::lanes; turned *= 2) {
-    simd::f32 next[simd::lanes];
-#pragma GCC unroll 8
-    for (std::size_t i = 0; i < simd::lanes / 2; ++i) {
-      const simd::f32 a = rows[i], b = rows[i + simd::lanes / 2];
-      next[2 * i] = __builtin_shufflevector(a, b, (I / 2 + I % 2 * simd::lanes)...);
-      next[2 * i + 1] = __builtin_shufflevector(a, b, ((I + simd::lanes) / 2 + I % 2 * simd::lanes)...);
-    }
-    std::copy(std::begin(next), std::end(next), rows);
-  }
-}
-inline void transpose(simd::f32 (&rows)[simd::lanes]) { transpose(rows, std::make_index_sequence<simd::lanes>()); }
-
-/// `size` floats of scratch, aligned to a cache line: a vector that crosses a line takes two loads.
-inline float* at_line(std::vector<float>& scratch, std::size_t size) {
-  constexpr std::size_t line = 64;
-  if (scratch.size() < size + line / sizeof(float)) scratch.resize(size + line / sizeof(float));
-  void* at = scratch.data();
-  std::size_t space = scratch.size() * sizeof(float);
-  return static_cast<float*>(std::align(line, size * sizeof(float), at, space));
-}
-
-/// One head for as many query rows as a vector has lanes. Each lane holds one row, so any head width does equally well.
-/// The softmax is a running one (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135):
-/// weights are relative to the greatest score so far, and the sums are rescaled when that changes. Each lane sums over
-/// its keys in order, and keys that it must not see leave it unchanged. So a row's bits do not depend on its place in a
-/// vector.
-template <class Arch>
+/// The query heads that share one head of keys, for as many rows as the unit takes at a time. One product makes the
+/// scores of a block of keys, another adds what they weigh of the values. A row's numbers do not depend on the rows
+/// beside it: blocks begin at multiples of key_block for all rows, and a hidden key adds nothing.
+template <class Unit>
 class attention_rows {
  public:
-  using floats = simd::floats<Arch>;
-  static constexpr std::size_t lanes = floats::size;
-  static_assert(lanes == simd::lanes, "the compile-time instruction set and the kernel's differ in width");
-
-  /// The size of `memory`, in floats.
-  static std::size_t size(std::size_t head_dim) { return (2 * head_dim + 4 + key_block) * lanes; }
-
-  attention_rows(rows_of<const float> q, std::span<const std::size_t> last, const attention_shape& shape, float* memory)
-      : rows_last_(last),
-        shape_(shape),
-        head_dim_(shape.head_dim),
-        columns_(memory),
-        out_(columns_ + head_dim_ * lanes),
-        greatest_(out_ + head_dim_ * lanes),
-        total_(greatest_ + lanes),
-        first_(total_ + lanes),
-        last_(first_ + lanes),
-        scores_(last_ + lanes) {
-    const std::size_t head_dim = head_dim_;
-    const float scale =
-        shape.scale == 0 ? 1 / std::sqrt(static_cast<float>(head_dim)) : static_cast<float>(shape.scale);
-    for (std::size_t first = 0; first < head_dim; first += lanes) {
-      const std::size_t n = std::min(lanes, head_dim - first);
-      simd::f32 block[lanes] = {};
-      for (std::size_t lane = 0; lane < rows(); ++lane) {
-        const float* from = q.data + lane * q.stride + first;
-        if (n == lanes)
-          block[lane] = simd::load<simd::f32>(from);
-        else
-          for (std::size_t i = 0; i < n; ++i) block[lane][i] = from[i];
-      }
-      transpose(block);
-      for (std::size_t i = 0; i < n; ++i) simd::store(columns_ + (first + i) * lanes, block[i] * scale);
-    }
-    std::fill_n(out_, head_dim * lanes, 0.0f);
-    // Not −∞, because −∞ − (−∞) is NaN. This way scores of −∞, such as those of hidden keys, become weights of 0.
-    std::fill_n(greatest_, lanes, std::numeric_limits<float>::lowest());
-    std::fill_n(total_, lanes, 0.0f);
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const std::size_t key = last[std::min(lane, rows() - 1)];
-      first_[lane] = static_cast<float>(shape.first_key(key));
-      last_[lane] = static_cast<float>(key);
+  /// y (rows, shared·d) of query heads [head·shared, (head + 1)·shared).
+  void run(rows_of<const float> q, const key_values& kv, std::size_t head, std::span<const std::size_t> last,
+           const attention_shape& shape, rows_of<float> y) {
+    const std::size_t shared = shape.heads / shape.kv_heads, rows = last.size() * shared;
+    start(q, last, shape, shared);
+    const std::size_t first_block = shape.first_key(last.front()) / key_block;
+    for (std::size_t b = first_block; b * key_block <= last.back(); ++b) see(kv, b, head, last, shape, shared, rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const float* const from = sums_.data() + row * values_width_;
+      float* const to = y.at(row / shared, row % shared * shape.head_dim).data;
+      for (std::size_t i = 0; i < shape.head_dim; ++i) to[i] = from[i] / softmax_[row].total;
     }
   }
 
-  /// Adds keys [first, first + key_block), at least one of which the last row sees. k and v begin at key `first`.
-  void see(std::size_t first, rows_of<const float> k, rows_of<const float> v) {
-    const std::size_t seen = std::min(key_block, rows_last_.back() + 1 - first);
-    const bool none_by_all = rows_last_.front() < first || shape_.first_key(rows_last_.back()) > first;
-    const std::size_t by_all = none_by_all ? 0 : std::min(key_block, rows_last_.front() + 1 - first);
-    const floats before = floats::load_aligned(greatest_);
-    floats greatest = before;
-    score<together>(first, k, 0, seen, greatest);
-    greatest.store_aligned(greatest_);
-    // Exactly 1 where the greatest score did not change, as in lanes that see none of the block.
-    const floats scale = xsimd::select(greatest == before, floats(1.0f), exponential(before - greatest));
-    floats total = floats::load_aligned(total_) * scale;
-    for (std::size_t j = 0; j < seen; ++j) {
-      const floats p = exponential(floats::load_aligned(scores_ + j * lanes) - greatest);
-      total = total + p;
-      p.store_aligned(scores_ + j * lanes);
-    }
-    total.store_aligned(total_);
-    add_values<together>(first, v, 0, by_all, seen, scale);
-  }
-
-  void finish(rows_of<float> y) const {
-    const simd::f32 total = simd::load<simd::f32>(total_);
-    for (std::size_t first = 0; first < head_dim_; first += lanes) {
-      const std::size_t n = std::min(lanes, head_dim_ - first);
-      simd::f32 block[lanes] = {};
-      for (std::size_t i = 0; i < n; ++i) block[i] = simd::load<simd::f32>(out_ + (first + i) * lanes) / total;
-      transpose(block);
-      for (std::size_t lane = 0; lane < rows(); ++lane) {
-        float* to = y.data + lane * y.stride + first;
-        if (n == lanes)
-          simd::store(to, block[lane]);
-        else
-          for (std::size_t i = 0; i < n; ++i) to[i] = block[lane][i];
-      }
-    }
+  /// How many positions run() takes at a time.
+  static std::size_t positions(const attention_shape& shape) {
+    return std::max<std::size_t>(1, Unit::block_rows / (shape.heads / shape.kv_heads));
   }
 
  private:
-  std::size_t rows() const { return rows_last_.size(); }
+  using element = typename Unit::element;
+  using layout = key_block_layout<Unit>;
+  using softmax = softmax_block<Unit, key_block>;
+  static constexpr bool in_place = std::is_same_v<element, float>;  // weights take the place of their scores
+  template <class T>
+  using buffer = std::vector<T, line_allocator<T>>;
 
-  /// eˣ for x ≤ 0 or NaN. Does not rely on xsimd for e^−∞, which differs between versions.
-  static floats exponential(const floats& x) { return xsimd::select(x < floats(-104.0f), floats(0.0f), xsimd::exp(x)); }
-  /// Lanes whose row sees key j.
-  auto sees(std::size_t j) const {
-    const floats key(static_cast<float>(j));
-    return floats::load_aligned(first_) <= key && key <= floats::load_aligned(last_);
-  }
-  floats capped(const floats& score) const {
-    const auto cap = static_cast<float>(shape_.cap);
-    return cap == 0 ? score : floats(cap) * xsimd::tanh(score / floats(cap));
-  }
-
-  /// scores_ = scale·q·k for keys [j, n) of a block, capped, and −∞ for keys that a row must not see.
-  template <std::size_t Keys>
-  void score(std::size_t first, rows_of<const float> k, std::size_t j, std::size_t n, floats& greatest) {
-    for (; j + Keys <= n; j += Keys) {
-      const float* key[Keys];
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < Keys; ++i) key[i] = k.data + (j + i) * k.stride;
-      floats sum[Keys];
-#pragma GCC unroll 8
-      for (floats& s : sum) s = floats(0.0f);
-      for (std::size_t d = 0; d < head_dim_; ++d) {
-        const floats column = floats::load_aligned(columns_ + d * lanes);
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Keys; ++i) sum[i] = simd::fma<Arch>(column, floats(key[i][d]), sum[i]);
-      }
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < Keys; ++i) {
-        const floats s =
-            xsimd::select(sees(first + j + i), capped(sum[i]), floats(-std::numeric_limits<float>::infinity()));
-        greatest = xsimd::max(greatest, s);
-        s.store_aligned(scores_ + (j + i) * lanes);
-      }
+  /// Gathers the rows of q, scaled.
+  void start(rows_of<const float> q, std::span<const std::size_t> last, const attention_shape& shape,
+             std::size_t shared) {
+    const layout is(shape.head_dim);
+    const std::size_t rows = last.size() * shared, read = rows + Unit::least_rows - 1;
+    key_steps_ = is.key_steps;
+    values_width_ = is.value_panels * layout::width;
+    queries_.resize(read * key_steps_);
+    scores_.resize(rows * key_block);
+    if (!in_place) weights_.resize(read * layout::value_steps);
+    sums_.assign(rows * values_width_, 0.0f);
+    softmax_.assign(rows, {});
+    scaled_.resize(shape.head_dim);
+    const float scale =
+        shape.scale == 0 ? 1 / std::sqrt(static_cast<float>(shape.head_dim)) : static_cast<float>(shape.scale);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const float* const from = q.at(row / shared, row % shared * shape.head_dim).data;
+      std::transform(from, from + shape.head_dim, scaled_.begin(), [scale](float x) { return scale * x; });
+      Unit::gather({scaled_.data(), shape.head_dim}, 1, shape.head_dim,
+                   {queries_.data() + row * key_steps_, key_steps_});
     }
-    if constexpr (Keys > 1) score<Keys / 2>(first, k, j, n, greatest);
   }
 
-  /// out_ = out_·scale + Σⱼ p·v for columns [d, head_dim) of v. Every row sees the first `by_all` of the `seen` keys.
-  template <std::size_t Columns>
-  void add_values(std::size_t first, rows_of<const float> v, std::size_t d, std::size_t by_all, std::size_t seen,
-                  const floats& scale) {
-    for (; d + Columns <= head_dim_; d += Columns) {
-      floats sum[Columns];
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < Columns; ++i) sum[i] = floats::load_aligned(out_ + (d + i) * lanes) * scale;
-      for (std::size_t j = 0; j < by_all; ++j) {
-        const floats p = floats::load_aligned(scores_ + j * lanes);
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Columns; ++i)
-          sum[i] = simd::fma<Arch>(p, floats(v.data[j * v.stride + d + i]), sum[i]);
-      }
-      for (std::size_t j = by_all; j < seen; ++j) {
-        const floats p = floats::load_aligned(scores_ + j * lanes);
-        const auto some = sees(first + j);
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Columns; ++i)
-          sum[i] = xsimd::select(some, simd::fma<Arch>(p, floats(v.data[j * v.stride + d + i]), sum[i]), sum[i]);
-      }
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < Columns; ++i) sum[i].store_aligned(out_ + (d + i) * lanes);
+  element* weights() {
+    if constexpr (in_place)
+      return scores_.data();
+    else
+      return weights_.data();
+  }
+
+  /// Adds block b of the keys for the rows that see any of it.
+  void see(const key_values& kv, std::size_t b, std::size_t head, std::span<const std::size_t> last,
+           const attention_shape& shape, std::size_t shared, std::size_t rows) {
+    const std::size_t begin = b * key_block, end = begin + key_block;
+    const auto sees = [&](std::size_t row) {
+      const std::size_t t = last[row / shared], first = shape.first_key(t);
+      return seen_keys{std::clamp(first, begin, end) - begin, std::clamp(t + 1, begin, end) - begin,
+                       static_cast<float>(shape.cap)};
+    };
+    // The last keys ascend, and so do the first ones.
+    std::size_t from = 0, to = rows;
+    while (sees(from).end == 0) from += shared;
+    while (sees(to - 1).first == key_block) to -= shared;
+    if (from >= to) return;
+
+    const element* const keys = kv.keys<Unit>(b, head);
+    const std::size_t panels = (sees(to - 1).end + layout::width - 1) / layout::width;
+    for (std::size_t p = 0; p < panels; ++p)
+      Unit::template multiply_steps<2>({queries_.data() + from * key_steps_, key_steps_}, to - from,
+                                       keys + p * key_steps_ * layout::width, key_steps_,
+                                       {scores_.data() + from * key_block + p * layout::width, key_block},
+                                       layout::width, false);
+    for (std::size_t row = from; row < to; ++row) {
+      const float scale = softmax::add(scores_.data() + row * key_block, weights() + row * layout::value_steps,
+                                       sees(row), softmax_[row]);
+      if (scale != 1)
+        for (std::size_t i = 0; i < values_width_; ++i) sums_[row * values_width_ + i] *= scale;
     }
-    if constexpr (Columns > 1) add_values<Columns / 2>(first, v, d, by_all, seen, scale);
+    const element* const values = kv.values<Unit>(b, head);
+    if (!kv.has_infinite(b)) return add_values(from, to, values);
+    for (std::size_t row = from; row < to; ++row) {
+      const seen_keys seen = sees(row);
+      add_values(row, row + 1, without_hidden(values, seen));
+    }
   }
 
-  std::span<const std::size_t> rows_last_;  // the last key that each row sees
-  attention_shape shape_;
-  std::size_t head_dim_;
-  float* columns_;   // the rows of q, transposed (d, lanes) and scaled
-  float* out_;       // Σ p·v, transposed likewise
-  float* greatest_;  // the greatest score so far
-  float* total_;     // Σ p
-  float* first_;     // the first and the last key that the row of each lane sees
-  float* last_;
-  float* scores_;  // scores of a block of keys (key_block, lanes), and later their weights
+  void add_values(std::size_t from, std::size_t to, const element* values) {
+    for (std::size_t p = 0; p * layout::width < values_width_; ++p)
+      Unit::template multiply_steps<2>({weights() + from * layout::value_steps, layout::value_steps}, to - from,
+                                       values + p * layout::value_steps * layout::width, layout::value_steps,
+                                       {sums_.data() + from * values_width_ + p * layout::width, values_width_},
+                                       layout::width, true);
+  }
+
+  /// A copy of the values with zeros for keys that are not seen.
+  const element* without_hidden(const element* values, const seen_keys& seen) {
+    const std::size_t step = layout::width, panel = layout::value_steps * step, size = values_width_ / step * panel;
+    seen_.assign(values, values + size);
+    for (std::size_t key = 0; key < key_block; ++key) {
+      if (key >= seen.first && key < seen.end) continue;
+      for (std::size_t at = key / Unit::inputs * step; at < size; at += panel)
+        for (std::size_t c = 0; c < step; ++c)
+          if constexpr (Unit::inputs == 1)
+            seen_[at + c] = 0;
+          else
+            seen_[at + c] &= key % 2 == 0 ? 0xffff0000u : 0xffffu;
+    }
+    return seen_.data();
+  }
+
+  std::size_t key_steps_ = 0, values_width_ = 0;
+  buffer<element> queries_, weights_, seen_;
+  buffer<float> scores_, sums_;
+  std::vector<float> scaled_;
+  std::vector<running_softmax> softmax_;
 };
 
 }  // namespace kernel
 
-/// The same as attention_reference, in float. The last keys must be in ascending order: for each vector of rows, blocks
-/// of keys that none of them sees are skipped. With u = 2⁻²⁴ and S = max_j scale·Σᵢ|qᵢk_ji|,
+/// q (rows, heads·d) on keys and values -> y (rows, heads·d): the same as attention_reference. The last keys must be in
+/// ascending order: blocks of keys that no row sees are skipped.
+///
+/// Keys and values of f32 are computed in float. With u = 2⁻²⁴ and S = max_j scale·Σᵢ|qᵢk_ji|,
 ///
 ///     |error| ≤ u·(2(d + 5)·S + 3·keys + 22)·max|v|
 ///
-/// This counts the roundings of the scores, the sums over the keys, and the rescaling of the sums at each block. A cap
-/// adds 8u·cap·max|v|. The size of the scratch memory does not depend on the number of keys.
+/// This counts the roundings of the scores, the sums over the keys, and the rescaling of the sums at each block. Keys
+/// and values in bfloat16 also round q, k, v and the weights, each by 2⁻⁹ at most:
+///
+///     |error| ≤ (e^(2δ)·(1 + 2⁻⁷) − 1)·max|v| + that,    δ = 2⁻⁸·S + 2⁻¹⁷
+///
+/// A cap adds 8u·cap·max|v|. The size of the scratch memory does not depend on the number of keys.
 template <class Arch = simd::arch>
-void attention(rows_of<const float> q, rows_of<const float> k, rows_of<const float> v,
-               std::span<const std::size_t> last, const attention_shape& s, rows_of<float> y,
-               std::vector<float>& scratch) {
-  using row_vector = kernel::attention_rows<Arch>;
-  float* const memory = kernel::at_line(scratch, row_vector::size(s.head_dim));
-  for (std::size_t h = 0; h < s.heads; ++h) {
-    const std::size_t at = h * s.head_dim, kv = h * s.kv_heads / s.heads * s.head_dim;
-    for (std::size_t row = 0; row < last.size(); row += row_vector::lanes) {
-      const auto some = last.subspan(row, std::min(row_vector::lanes, last.size() - row));
-      row_vector rows({q.data + row * q.stride + at, q.stride}, some, s, memory);
-      const std::size_t begin = s.first_key(some.front()) / kernel::key_block * kernel::key_block;
-      for (std::size_t j = begin; j <= some.back(); j += kernel::key_block)
-        rows.see(j, {k.data + j * k.stride + kv, k.stride}, {v.data + j * v.stride + kv, v.stride});
-      rows.finish({y.data + row * y.stride + at, y.stride});
-    }
-  }
+void attention(rows_of<const float> q, const key_values& kv, std::span<const std::size_t> last,
+               const attention_shape& s, rows_of<float> y) {
+  kernel::with_unit<Arch>(kv.type(), [&]<class Unit>(Unit) {
+    [[maybe_unused]] const typename Unit::session use;
+    static thread_local kernel::attention_rows<Unit> rows;
+    const std::size_t shared = s.heads / s.kv_heads * s.head_dim, most = rows.positions(s);
+    for (std::size_t h = 0; h < s.kv_heads; ++h)
+      for (std::size_t row = 0; row < last.size(); row += most)
+        rows.run(q.at(row, h * shared), kv, h, last.subspan(row, std::min(most, last.size() - row)), s,
+                 y.at(row, h * shared));
+  });
 }
 
 }  // namespace zoft::inline ZOFT_ISA::nn

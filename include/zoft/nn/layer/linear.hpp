@@ -82,9 +82,9 @@ class addition {
                      split_, width, panel.data() + (p->step - begin->step) * width + from - first);
     }
     if (width == packed_matrix::lanes)
-      Unit::template add_panel<1>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
+      Unit::template multiply_steps<1>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first, true);
     else
-      Unit::template add_panel<2>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first);
+      Unit::template multiply_steps<2>(expanded.at(0, begin->step), rows, panel.data(), steps, y, end - first, true);
   }
 
  private:

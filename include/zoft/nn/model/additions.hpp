@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../../random/axpy.hpp"
+#include "../layer/key_values.hpp"
 #include "weights.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -34,6 +35,17 @@ class group_gains {
   std::size_t size_ = 0;
   std::vector<float> values_;
 };
+
+/// What keys and values are kept as behind a prefix of that length, if the weights are `type`: a prefix is perturbed, by
+/// less than bfloat16 keeps of it.
+inline dtype key_type(dtype type, std::size_t prefix_length) { return prefix_length > 0 ? dtype::f32 : type; }
+
+/// Puts the group's prefix before the first token.
+inline void put_prefix(const group_prefixes& p, std::size_t group, key_values& to) {
+  if (p.length == 0) return;
+  to.resize(p.length);
+  to.write(0, {p.keys_of(group), p.width}, {p.values_of(group), p.width}, p.length);
+}
 
 /// The additions to one block.
 struct block_additions {

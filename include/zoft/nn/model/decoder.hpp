@@ -278,22 +278,19 @@ class decoder {
       std::size_t begin = 0, done = 0;
       for (const std::size_t end : ends) {
         const float* key = s.projected.data() + (from * rows + begin) * stride + query_width();
-        rows_of<const float> k{key, stride}, v{key + key_width(), stride};
-        if (past != nullptr) {
-          k = behind(past->keys[layer], k, rows);
-          v = behind(past->values[layer], v, rows);
-        } else if (prefixed) {
-          const std::size_t size = extra.prefix.length * key_width();
-          s.keys.assign(extra.prefix.keys_of(g.first + i), extra.prefix.keys_of(g.first + i) + size);
-          s.values.assign(extra.prefix.values_of(g.first + i), extra.prefix.values_of(g.first + i) + size);
-          k = behind(s.keys, k, end - begin);
-          v = behind(s.values, v, end - begin);
+        key_values& keys = past != nullptr ? past->blocks[layer] : s.keys;
+        if (past == nullptr) {
+          keys.reshape(c_.kv_heads, c_.head_dim, key_type(b.qkv.weight.type(), extra.prefix.length));
+          put_prefix(extra.prefix, g.first + i, keys);
         }
+        const std::size_t first = keys.size();
+        keys.resize(first + end - begin);
+        keys.write(first, {key, stride}, {key + key_width(), stride}, end - begin);
         std::size_t n = 0;
         while (done + n < kept && s.kept[done + n] < end) ++n;
-        attention<Arch>(queries.at(from * kept + done), k, v,
-                        std::span<const std::size_t>(s.last_keys).subspan(done, n), shape, attended.at(i * kept + done),
-                        s.scratch);
+        attention<Arch>(queries.at(from * kept + done), keys,
+                        std::span<const std::size_t>(s.last_keys).subspan(done, n), shape,
+                        attended.at(i * kept + done));
         done += n;
         begin = end;
       }
@@ -396,13 +393,6 @@ class decoder {
 
   void norm_stream(const norm& n, const group_gains& own, std::size_t rows, group_range g, workspace& s) const {
     s.groups = norm_in_place(n, own, s.groups, rows, g, s.stream);
-  }
-
-  /// Appends the rows' keys or values to `before` and returns all of them.
-  rows_of<const float> behind(std::vector<float>& before, rows_of<const float> own, std::size_t rows) const {
-    for (std::size_t row = 0; row < rows; ++row)
-      before.insert(before.end(), own.data + row * own.stride, own.data + row * own.stride + key_width());
-    return {before.data(), key_width()};
   }
 
   /// stream += residual_scale·norm(branch), if there is such a norm. If one of the two has fewer groups than the other,

@@ -37,14 +37,12 @@ struct model_additions {
 
   std::size_t prefix_length() const { return blocks.empty() ? 0 : blocks[0].prefix.length; }
 
-  /// A cache for a decoder of `layers` blocks before its first token. It holds the prefix of group 0, if there is one.
-  cache begin(std::size_t layers) const {
-    cache result{std::vector<std::vector<float>>(layers), std::vector<std::vector<float>>(layers), prefix_length()};
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const group_prefixes& p = blocks[i].prefix;
-      result.keys[i].assign(p.keys, p.keys + p.length * p.width);
-      result.values[i].assign(p.values, p.values + p.length * p.width);
-    }
+  /// A cache for a decoder of the shape c, with weights of that type, before its first token. It holds the prefix of
+  /// group 0, if there is one.
+  cache begin(const config& c, dtype weights) const {
+    const key_values none(c.kv_heads, c.head_dim, key_type(weights, prefix_length()));
+    cache result{std::vector(c.layers, none), prefix_length()};
+    for (std::size_t i = 0; i < blocks.size(); ++i) put_prefix(blocks[i].prefix, 0, result.blocks[i]);
     return result;
   }
 

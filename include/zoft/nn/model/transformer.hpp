@@ -65,12 +65,16 @@ class transformer {
   std::vector<attention_state> attention_states(std::span<const std::int32_t> tokens) const {
     check(tokens);
     workspace s;
-    cache made = prepare(adapter_stack(1)).begin(c_.layers);
+    cache made = prepare(adapter_stack(1)).begin(c_, dtype::f32);
     const std::size_t last[] = {tokens.size() - 1};
     run_decoder().run(tokens, last, {}, {}, s, &made);
     std::vector<attention_state> result;
-    for (std::size_t i = 0; i < c_.layers; ++i)
-      result.push_back({w_.blocks[i].attention, std::move(made.keys[i]), std::move(made.values[i])});
+    const std::size_t width = c_.kv_heads * c_.head_dim;
+    for (std::size_t i = 0; i < c_.layers; ++i) {
+      attention_state& one = result.emplace_back(w_.blocks[i].attention, std::vector<float>(tokens.size() * width),
+                                                 std::vector<float>(tokens.size() * width));
+      made.blocks[i].read(0, tokens.size(), {one.keys.data(), width}, {one.values.data(), width});
+    }
     return result;
   }
 
@@ -288,7 +292,7 @@ class transformer {
     check(prompt, additions.prefix_length());
     std::vector<std::int32_t> result(prompt.begin(), prompt.end());
     workspace s;
-    cache past = additions.begin(c_.layers);
+    cache past = additions.begin(c_, w_.blocks[0].qkv.weight.type());
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < how.most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};

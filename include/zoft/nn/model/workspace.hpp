@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "../../core/config.hpp"
+#include "../layer/key_values.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
-/// Keys and values of the tokens so far, for each block: (positions, kv_heads·head_dim), rotated. A prefix counts as
-/// such tokens, so a cache must begin with it.
+/// Keys and values of the tokens so far, for each block, rotated. A prefix counts as such tokens, so a cache must begin
+/// with it.
 struct cache {
-  std::vector<std::vector<float>> keys, values;
+  std::vector<key_values> blocks;
   std::size_t length = 0;
 };
 
@@ -24,7 +25,7 @@ struct workspace {
   std::vector<float> entering;  ///< a stream assembled from cached and new parts, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
   std::vector<float> beside;           ///< what attention adds, in a parallel block
-  std::vector<float> keys, values;     ///< a prefix, followed by one sequence's own
+  key_values keys;                     ///< one sequence's, behind a prefix
   std::vector<std::size_t> positions;  ///< each token's position in its sequence
   std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
   std::vector<std::size_t> kept;       ///< tokens that a block computes in full
