@@ -13,11 +13,12 @@ constexpr std::size_t rows = 19;
 
 /// A decoder whose parts are in the open: what transformer keeps to itself.
 struct parts {
-  config c = odd_shape();
+  config c;
   weights w;
-  model_angles angles{c};
+  model_angles angles;
+  end_additions ends;
 
-  parts() {
+  explicit parts(std::size_t context = odd_shape().context) : c(with_context(context)), angles(c) {
     draws d(31);
     const std::size_t queries = c.heads * c.head_dim, keys = c.kv_heads * c.head_dim;
     const auto make = [&](std::size_t layer, std::size_t in,
@@ -45,7 +46,13 @@ struct parts {
     }
   }
 
-  decoder<> run() const { return {c, w, angles}; }
+  static config with_context(std::size_t context) {
+    config result = odd_shape();
+    result.context = context;
+    return result;
+  }
+
+  decoder<> run(const thread_pool* threads = nullptr) const { return {c, w, angles, ends, threads}; }
   std::vector<block_additions> additions(const low_rank_stack& stack) const {
     std::vector<block_additions> result;
     for (const block& b : w.blocks) result.emplace_back(b, stack);
@@ -260,6 +267,74 @@ TEST_CASE("decoder: with a cache, in any pieces, the bits of the whole", "[nn]")
       joined.insert(joined.end(), s.stream.begin(), s.stream.end());
       at += n;
       CHECK(past.length == at);
+    }
+    CHECK(same_bits(joined, whole.stream));
+  }
+}
+
+TEST_CASE("decoder: a long sequence in segments that threads share, in any number of groups, has the bits of the whole",
+          "[nn]") {
+  constexpr std::size_t length = 500, groups = 5, before = 3;  // as many rows of one group are computed at once
+  const parts p(length + before);
+  draws d(37);
+  const auto ids = d.tokens(length, p.c.vocabulary);
+  const random_stack r(p, groups, true, {"0v", "0down", "1q", "2o"});
+  auto additions = p.additions(r.stack);
+  const std::size_t width = p.c.kv_heads * p.c.head_dim;
+  const std::vector<float> prefix = d.numbers(2 * groups * before * width);
+  std::vector<std::size_t> all = counted(0, length), some;
+  for (const std::size_t row : all)
+    if (d.word() % 7 == 0) some.push_back(row);
+  const std::size_t end[] = {length};
+
+  for (const bool prefixed : {false, true}) {
+    for (block_additions& one : additions)
+      one.prefix = prefixed ? zoft::group_prefixes{prefix.data(), prefix.data() + before * width, 2 * before * width,
+                                                   before, width}
+                            : zoft::group_prefixes{};
+    for (const auto& wanted : {all, some}) {
+      const auto labels = d.tokens(wanted.size(), p.c.vocabulary);
+      std::vector<float> streams, losses;
+      for (std::size_t g = 0; g < groups; ++g) {
+        workspace s;
+        p.run().run(ids, end, wanted, additions, {g, 1}, s);
+        REQUIRE(s.parts.empty());  // nothing was cut
+        streams.insert(streams.end(), s.stream.begin(), s.stream.end());
+        for (const token_score& score : p.run().scores(labels, s, {g, 1}))
+          losses.push_back(static_cast<float>(score.nll));
+      }
+      for (const std::size_t workers : sizes{0, 1, 2, 3}) {
+        INFO("prefix " << prefixed << ", wanted " << wanted.size() << ", threads " << workers);
+        const thread_pool threads(std::max<std::size_t>(workers, 1));
+        const decoder<> run = p.run(workers == 0 ? nullptr : &threads);
+        workspace s;
+        run.run(ids, end, wanted, additions, {0, groups}, s);
+        CHECK(!s.parts.empty());
+        CHECK(same_bits(s.stream, streams));
+        std::vector<float> own;
+        for (const token_score& score : run.scores(labels, s, {0, groups}))
+          own.push_back(static_cast<float>(score.nll));
+        CHECK(same_bits(own, losses));
+      }
+    }
+  }
+}
+
+TEST_CASE("decoder: behind a cache, a long sequence that threads share has the bits of the whole", "[nn]") {
+  constexpr std::size_t length = 400;
+  const parts p(length);
+  draws d(38);
+  const auto ids = d.tokens(length, p.c.vocabulary);
+  workspace whole, s;
+  p.run().run(ids, counted(0, length), {}, {0, 1}, whole);
+  const thread_pool threads(2);
+  for (const std::size_t first : sizes{0, 1, 64, 131}) {
+    cache past{std::vector(p.c.layers, key_values(p.c.kv_heads, p.c.head_dim, dtype::f32))};
+    std::vector<float> joined;
+    for (const auto& [from, n] : {std::pair{std::size_t{0}, first}, std::pair{first, length - first}}) {
+      if (n == 0) continue;
+      p.run(&threads).run(std::span(ids).subspan(from, n), counted(0, n), {}, {0, 1}, s, &past);
+      joined.insert(joined.end(), s.stream.begin(), s.stream.end());
     }
     CHECK(same_bits(joined, whole.stream));
   }

@@ -9,8 +9,8 @@
 
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
-/// The softmax of one row of scores that come in blocks (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022,
-/// arXiv:2205.14135): weights are relative to the greatest score so far, and what was summed is scaled when that
+/// The softmax of one row of scores that come in blocks (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al.
+/// 2022, arXiv:2205.14135): weights are relative to the greatest score so far, and what was summed is scaled when that
 /// changes.
 struct running_softmax {
   // Not −∞, because −∞ − (−∞) is NaN. This way scores of −∞, such as those of hidden keys, become weights of 0.
@@ -18,7 +18,8 @@ struct running_softmax {
   float total = 0;  ///< Σ of the weights
 };
 
-/// The scores of a row that are seen, [first, end) of a block, and the cap of scores s: cap·tanh(s/cap), if it is not 0.
+/// The scores of a row that are seen, [first, end) of a block, and the cap of scores s: cap·tanh(s/cap), if it is not
+/// 0.
 struct seen_keys {
   std::size_t first, end;
   float cap;

@@ -136,10 +136,9 @@ class attention_rows {
     const element* const keys = kv.keys<Unit>(b, head);
     const std::size_t panels = (sees(to - 1).end + layout::width - 1) / layout::width;
     for (std::size_t p = 0; p < panels; ++p)
-      Unit::template multiply_steps<2>({queries_.data() + from * key_steps_, key_steps_}, to - from,
-                                       keys + p * key_steps_ * layout::width, key_steps_,
-                                       {scores_.data() + from * key_block + p * layout::width, key_block},
-                                       layout::width, false);
+      Unit::template multiply_steps<2>(
+          {queries_.data() + from * key_steps_, key_steps_}, to - from, keys + p * key_steps_ * layout::width,
+          key_steps_, {scores_.data() + from * key_block + p * layout::width, key_block}, layout::width, false);
     for (std::size_t row = from; row < to; ++row) {
       const float scale = softmax::add(scores_.data() + row * key_block, weights() + row * layout::value_steps,
                                        sees(row), softmax_[row]);

@@ -19,8 +19,8 @@ namespace kernel {
 /// Keys are packed, and their scores computed, in blocks of this many.
 inline constexpr std::size_t key_block = 64;
 
-/// How a unit reads one block of one head: K (key_block, d) as panels of `width` keys, and V (key_block, d) as panels of
-/// `width` columns. A panel is (steps, width) elements.
+/// How a unit reads one block of one head: K (key_block, d) as panels of `width` keys, and V (key_block, d) as panels
+/// of `width` columns. A panel is (steps, width) elements.
 template <class Unit>
 struct key_block_layout {
   static constexpr std::size_t width = 2 * packed_matrix::lanes, panels = key_block / width,
@@ -94,10 +94,12 @@ class key_values {
         for (std::size_t at = 0; at < kv_heads_ * head_dim_; ++at) {
           const std::size_t token = first + row, b = token / kernel::key_block, place = token % kernel::key_block;
           const std::size_t head = at / head_dim_, i = at % head_dim_;
-          k.at(row).data[at] = number(keys<Unit>(b, head)[(place / is.width * is.key_steps + i / Unit::inputs) *
-                                                              is.width + place % is.width], i % 2);
-          v.at(row).data[at] = number(values<Unit>(b, head)[(i / is.width * is.value_steps + place / Unit::inputs) *
-                                                                is.width + i % is.width], place % 2);
+          k.at(row).data[at] = number(
+              keys<Unit>(b, head)[(place / is.width * is.key_steps + i / Unit::inputs) * is.width + place % is.width],
+              i % 2);
+          v.at(row).data[at] = number(
+              values<Unit>(b, head)[(i / is.width * is.value_steps + place / Unit::inputs) * is.width + i % is.width],
+              place % 2);
         }
     });
   }

@@ -36,8 +36,8 @@ class group_gains {
   std::vector<float> values_;
 };
 
-/// What keys and values are kept as behind a prefix of that length, if the weights are `type`: a prefix is perturbed, by
-/// less than bfloat16 keeps of it.
+/// What keys and values are kept as behind a prefix of that length, if the weights are `type`: a prefix is perturbed,
+/// by less than bfloat16 keeps of it.
 inline dtype key_type(dtype type, std::size_t prefix_length) { return prefix_length > 0 ? dtype::f32 : type; }
 
 /// Puts the group's prefix before the first token.

@@ -11,13 +11,9 @@
 #include <vector>
 
 #include "../../core/model_config.hpp"
-#include "../layer/attention.hpp"
+#include "../kernel/thread_pool.hpp"
 #include "../layer/cross_entropy.hpp"
-#include "../layer/elementwise.hpp"
-#include "../layer/norm.hpp"
-#include "../layer/rotary.hpp"
-#include "additions.hpp"
-#include "workspace.hpp"
+#include "block.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -25,9 +21,10 @@ namespace zoft::inline ZOFT_ISA::nn {
 template <class Arch = simd::arch>
 class decoder {
  public:
+  /// With threads, those share the rows of a long sequence. The numbers do not depend on them.
   decoder(const config& shape, const weights& w, const model_angles& angles,
-          const end_additions& ends = none_at_the_ends())
-      : c_(shape), w_(w), angles_(angles), ends_(ends) {}
+          const end_additions& ends = none_at_the_ends(), const thread_pool* threads = nullptr)
+      : c_(shape), w_(w), runner_(shape, angles), ends_(ends), threads_(threads) {}
 
   /// tokens -> s.stream (s.groups, wanted, dim), before the final norm. The tokens are those of several sequences,
   /// concatenated, each of which ends where `ends` says. `wanted` holds the indices of the tokens whose stream is
@@ -71,11 +68,12 @@ class decoder {
               workspace& s) const {
     place(ends, s, 0);
     s.kept.assign(wanted.begin(), wanted.end());
-    attend(b, layer, {}, ends, {}, s, nullptr);
+    runner_.project(b, layer, {}, {}, s);
+    runner_.attend(b, layer, {}, ends, {}, s);
   }
   void transform(const block& b, workspace& s) const {
     s.groups = 1;
-    transform(b, {}, s.stream.size() / c_.dim, {}, s);
+    runner_.transform(b, {}, s.stream.size() / c_.dim, {}, s);
   }
 
   /// x (rows, dim) ← norm(x), unless there is no such norm.
@@ -134,7 +132,7 @@ class decoder {
   /// The stream after the final norm -> s.normed (groups, rows, dim), and then tanh(pooler(x)) if `through_pooler`.
   /// Returns the number of groups.
   std::size_t pool(bool through_pooler, group_range g, workspace& s) const {
-    const std::size_t groups = read_norm(w_.final_norm, ends_.final_norm, g, s);
+    const std::size_t groups = runner_.read_norm(w_.final_norm, ends_.final_norm, g, s);
     if (!through_pooler) return groups;
     nn::apply<Arch>(w_.pooler, {}, s.normed, groups, s.normed.size() / groups / c_.dim, {0, groups}, s.branch);
     std::transform(s.branch.begin(), s.branch.end(), s.normed.begin(), [](float x) { return std::tanh(x); });
@@ -142,31 +140,22 @@ class decoder {
   }
 
   /// The score of each row of the stream: (s.groups, labels), or (g.count, labels) if the groups first differ after the
-  /// stream. The logits are computed one block of the vocabulary at a time and never exist as a whole.
+  /// stream. The logits are computed for some rows and one block of the vocabulary at a time, and never exist as a
+  /// whole.
   std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, group_range g = {}) const {
-    const std::size_t normed = final_rows(g, s);
-    const packed_matrix& w = w_.output();
-    const std::size_t rows = labels.size(), panels = 1024 / w.width();
-    std::vector<running_cross_entropy> running;
-    for (std::size_t p = 0; p < w.panels(); p += panels) {
-      const panel_range range{p, std::min(panels, w.panels() - p)};
-      const std::size_t groups = nn::apply<Arch>(w, {}, ends_.head, range, s.normed, normed, rows, g, s.logits);
-      for (std::size_t row = running.size(); row < groups * rows; ++row)
-        running.emplace_back(static_cast<std::size_t>(labels[row % rows]));
-      const std::size_t columns = s.logits.size() / running.size();
-      finish_logits(s.logits, w_.head_bias, columns, p * w.width());
-      for (std::size_t row = 0; row < running.size(); ++row)
-        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, p * w.width());
-    }
-    std::vector<token_score> result;
-    for (const running_cross_entropy& r : running) result.push_back(r.result());
+    const std::size_t rows = labels.size();
+    const bool spreads = !ends_.final_norm.empty() || !ends_.head.empty();
+    const std::size_t groups = spreads ? g.count : s.groups;
+    std::vector<token_score> result(groups * rows);
+    for_each_segment(rows, groups, s, [&](std::size_t first, std::size_t n, workspace& part) {
+      load(s, rows, first, n, part);
+      const std::vector<token_score> some = scores_of_all(labels.subspan(first, n), part, g);
+      for (std::size_t i = 0; i < groups; ++i) std::copy_n(some.data() + i * n, n, result.data() + i * rows + first);
+    });
     return result;
   }
 
  private:
-  std::size_t query_width() const { return c_.heads * c_.head_dim; }
-  std::size_t key_width() const { return c_.kv_heads * c_.head_dim; }
-
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
     place(ends, s, past == nullptr ? prefix_length(additions) : past->length);
@@ -181,7 +170,7 @@ class decoder {
 
   /// The input of the head -> s.normed. Returns the number of groups.
   std::size_t final_rows(group_range g, workspace& s) const {
-    const std::size_t groups = read_norm(w_.final_norm, ends_.final_norm, g, s);
+    const std::size_t groups = runner_.read_norm(w_.final_norm, ends_.final_norm, g, s);
     transform_for_head(w_.head_dense, w_.head_norm, w_.project_out, s.normed, s.branch);
     return groups;
   }
@@ -226,8 +215,9 @@ class decoder {
         finish_embedding(w_.positions, w_.token_types, s.positions[t], row(i, t, c_.dim), s.scratch);
     if (w_.embedding_norm.empty()) return;
     for (std::size_t i = 0; i < s.groups; ++i)
-      normalise<Arch>(c_.norm, gain_of(w_.embedding_norm, ends_.embedding_norm, g.first + i), w_.embedding_norm.bias,
-                      c_.norm_epsilon, std::span(s.stream).subspan(i * rows * c_.dim, rows * c_.dim),
+      normalise<Arch>(c_.norm, runner_.gain_of(w_.embedding_norm, ends_.embedding_norm, g.first + i),
+                      w_.embedding_norm.bias, c_.norm_epsilon,
+                      std::span(s.stream).subspan(i * rows * c_.dim, rows * c_.dim),
                       std::span(s.stream).subspan(i * rows * c_.dim, rows * c_.dim));
   }
 
@@ -239,171 +229,149 @@ class decoder {
     for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
       if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      attend(w_.blocks[layer], layer, extra, ends, g, s, past);
-      transform(w_.blocks[layer], extra, s.kept.size(), g, s);
+      const std::size_t groups = extra.empty() ? s.groups : g.count;
+      // In an encoder, a row needs all keys at once.
+      if (c_.causal && ends.size() == 1 && segment_rows(s.positions.size(), groups) < s.positions.size())
+        run_in_segments(layer, extra, groups, g, s, past);
+      else
+        run_whole(layer, extra, ends, g, s, past);
     }
   }
 
-  /// The first half of block b. Drops the tokens that are not in s.kept from the stream.
-  void attend(const block& b, std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends,
-              group_range g, workspace& s, cache* past) const {
-    const std::size_t normed = read_norm(b.attention_norm, extra.attention_norm, g, s), rows = ends.back();
-    const std::size_t projected = nn::apply<Arch>(b.qkv, extra.qkv, s.normed, normed, rows, g, s.projected);
-    const std::size_t stride = query_width() + 2 * key_width(), kept = s.kept.size();
-    for (std::size_t row = 0; row < projected * rows; ++row)
-      prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * stride, stride), s);
-
-    rows_of<const float> queries{s.projected.data(), stride};
-    if (kept < rows) {
-      s.queries.resize(projected * kept * query_width());
-      gather(s.projected.data(), projected, rows, stride, s.kept, query_width(), s.queries.data());
-      queries = {s.queries.data(), query_width()};
+  void run_whole(std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends, group_range g,
+                 workspace& s, cache* past) const {
+    const block& b = w_.blocks[layer];
+    runner_.project(b, layer, extra, g, s);
+    std::span<key_values> keys;
+    if (past != nullptr) {
+      keys = {&past->blocks[layer], 1};
+      const std::size_t before = keys[0].size(), rows = s.positions.size();
+      keys[0].resize(before + rows);
+      runner_.write_keys(0, 0, rows, s, before, keys[0]);
     }
-    gather(s.stream.data(), s.groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
-    s.stream.resize(s.groups * kept * c_.dim);
-    s.last_keys.clear();
-    for (const std::size_t t : s.kept) s.last_keys.push_back(c_.causal ? s.positions[t] : s.lengths[t] - 1);
-
-    const bool prefixed = past == nullptr && extra.prefix.length > 0;
-    const std::size_t groups = prefixed ? g.count : projected;
-    s.attended.resize(groups * kept * query_width());
-    const rows_of<float> attended{s.attended.data(), query_width()};
-    const layer_config own = c_.layer(layer);
-    attention_shape shape{c_.heads, c_.kv_heads, c_.head_dim, c_.attention_scale, c_.attention_cap, own.window};
-    if (own.score_scale != 1)
-      shape.scale = own.score_scale *
-                    (c_.attention_scale == 0 ? 1 / std::sqrt(static_cast<double>(c_.head_dim)) : c_.attention_scale);
-    for (std::size_t i = 0; i < groups; ++i) {
-      const std::size_t from = projected == 1 ? 0 : i;  // groups that differ only in their prefix share queries
-      std::size_t begin = 0, done = 0;
-      for (const std::size_t end : ends) {
-        const float* key = s.projected.data() + (from * rows + begin) * stride + query_width();
-        key_values& keys = past != nullptr ? past->blocks[layer] : s.keys;
-        if (past == nullptr) {
-          keys.reshape(c_.kv_heads, c_.head_dim, key_type(b.qkv.weight.type(), extra.prefix.length));
-          put_prefix(extra.prefix, g.first + i, keys);
-        }
-        const std::size_t first = keys.size();
-        keys.resize(first + end - begin);
-        keys.write(first, {key, stride}, {key + key_width(), stride}, end - begin);
-        std::size_t n = 0;
-        while (done + n < kept && s.kept[done + n] < end) ++n;
-        attention<Arch>(queries.at(from * kept + done), keys,
-                        std::span<const std::size_t>(s.last_keys).subspan(done, n), shape,
-                        attended.at(i * kept + done));
-        done += n;
-        begin = end;
-      }
-    }
-    const std::size_t added = nn::apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch);
-    if (c_.parallel) {
-      s.beside.swap(s.branch);
-      return;
-    }
-    join(b.attention_added_norm, extra.attention_added_norm, added, kept, g, s.branch, s);
-    norm_stream(b.attention_stream_norm, extra.attention_stream_norm, kept, g, s);
+    runner_.attend(b, layer, extra, ends, g, s, keys);
+    runner_.transform(b, extra, s.kept.size(), g, s);
   }
 
-  /// What becomes of a token's row of q, k and v before attention: norms of heads, and the rotation.
-  void prepare_heads(const block& b, std::size_t layer, std::size_t token, std::span<float> row, workspace& s) const {
-    const std::size_t d = c_.head_dim;
-    if (c_.fused == fused_rows::by_head) {
-      s.scratch.assign(row.begin(), row.end());
-      for (std::size_t head = 0; head < c_.heads; ++head)
-        for (std::size_t part = 0; part < 3; ++part)
-          std::copy_n(s.scratch.data() + (3 * head + part) * d, d, row.data() + (part * c_.heads + head) * d);
+  /// The same for a part of one long sequence after another, so that only the stream, and the keys and values of one
+  /// block, exist for all rows. Threads take parts that follow each other: first all make their keys, then each needs
+  /// only those.
+  void run_in_segments(std::size_t layer, const block_additions& extra, std::size_t groups, group_range g, workspace& s,
+                       cache* past) const {
+    const block& b = w_.blocks[layer];
+    const std::size_t rows = s.positions.size(), kept = s.kept.size();
+    const bool own_keys = !extra.qkv.empty() || !extra.attention_norm.empty() || extra.prefix.length > 0;
+    std::span<key_values> keys;
+    if (past != nullptr) {
+      keys = {&past->blocks[layer], 1};
+    } else {
+      s.all_keys.resize(std::max(s.all_keys.size(), own_keys ? g.count : s.groups));
+      keys = std::span(s.all_keys).first(own_keys ? g.count : s.groups);
+      for (std::size_t i = 0; i < keys.size(); ++i) runner_.begin_keys(b, extra, g.first + i, keys[i]);
     }
-    const std::span<float> query = row.first(query_width()), key = row.subspan(query_width(), key_width());
-    norm_heads(b.query_norm, query);
-    norm_heads(b.key_norm, key);
-    if (const rotary* angles = angles_.of(layer, s.lengths[token]))
-      angles->rotate(row.data(), s.positions[token], c_.heads + c_.kv_heads, d);
+    const std::size_t before = keys[0].size();
+    for (key_values& one : keys) one.resize(before + rows);
+
+    const bool in_place = groups == s.groups && kept == rows;
+    std::vector<float>& to = in_place ? s.stream : s.next;
+    to.resize(groups * kept * c_.dim);
+    for_each_wave(rows, groups, s, [&](std::size_t first, std::size_t n, std::size_t size) {
+      const auto each = [&](auto f) {
+        for_each(n, [&](std::size_t i) {
+          const std::size_t begin = first + i * size;
+          f(begin, std::min(size, rows - begin), s.parts[i]);
+        });
+      };
+      each([&](std::size_t begin, std::size_t count, workspace& part) {
+        load(s, rows, begin, count, part);
+        const auto copy = [&](const std::vector<std::size_t>& from, std::vector<std::size_t>& some) {
+          some.assign(from.begin() + static_cast<std::ptrdiff_t>(begin),
+                      from.begin() + static_cast<std::ptrdiff_t>(begin + count));
+        };
+        copy(s.positions, part.positions);
+        copy(s.lengths, part.lengths);
+        runner_.project(b, layer, extra, g, part);
+        for (std::size_t i = 0; i < keys.size(); ++i) runner_.write_keys(i, 0, count, part, before + begin, keys[i]);
+      });
+      each([&](std::size_t begin, std::size_t count, workspace& part) {
+        const auto from = std::lower_bound(s.kept.begin(), s.kept.end(), begin);
+        const auto end = std::lower_bound(from, s.kept.end(), begin + count);
+        if (from == end) return;
+        part.kept.clear();
+        for (auto row = from; row != end; ++row) part.kept.push_back(*row - begin);
+        const std::size_t some = part.kept.size(), at = static_cast<std::size_t>(from - s.kept.begin());
+        runner_.attend(b, layer, extra, {}, g, part, keys);
+        runner_.transform(b, extra, some, g, part);
+        for (std::size_t i = 0; i < groups; ++i)
+          std::copy_n(part.stream.data() + i * some * c_.dim, some * c_.dim, to.data() + (i * kept + at) * c_.dim);
+      });
+    });
+    s.groups = groups;
+    if (!in_place) s.stream.swap(s.next);
   }
 
-  /// x (heads·head_dim) ← norm(x): with gains of each head's own, of all heads alike, or of all heads together.
-  void norm_heads(const norm& n, std::span<float> x) const {
-    if (n.empty()) return;
-    const bool own = c_.query_key_norm == head_norm::own;
-    const std::size_t width = own ? c_.head_dim : x.size();
-    for (std::size_t at = 0; at < x.size(); at += width) {
-      const std::span<float> part = x.subspan(at, width);
-      const std::size_t gain = own ? at : 0, gains = own ? width : n.gain.size();
-      normalise<Arch>(c_.norm, std::span(n.gain).subspan(gain, gains),
-                      std::span(n.bias).subspan(n.bias.empty() ? 0 : gain, n.bias.empty() ? 0 : gains), c_.norm_epsilon,
-                      part, part);
-    }
+  /// How many rows of each group are computed at once, if there are so many.
+  std::size_t segment_rows(std::size_t rows, std::size_t groups) const {
+    constexpr std::size_t most = 512, least = 64;
+    const std::size_t workers = threads_ == nullptr ? 1 : threads_->workers();
+    return std::min(std::max(least, most / groups), std::max(least / 2, (rows + workers - 1) / workers));
   }
 
-  void transform(const block& b, const block_additions& extra, std::size_t rows, group_range g, workspace& s) const {
-    const std::size_t normed = c_.shared_norm ? read_norm(b.attention_norm, extra.attention_norm, g, s)
-                                              : read_norm(b.mlp_norm, extra.mlp_norm, g, s);
-    if (c_.parallel)
-      join(b.attention_added_norm, extra.attention_added_norm, s.beside.size() / (rows * c_.dim), rows, g, s.beside, s);
-    const std::size_t groups = nn::apply<Arch>(b.gate_up, extra.gate_up, s.normed, normed, rows, g, s.projected);
-    s.gated.resize(groups * rows * c_.hidden);
-    if (c_.gated())
-      for (std::size_t row = 0; row < groups * rows; ++row) {
-        const auto both = std::span<const float>(s.projected).subspan(row * 2 * c_.hidden, 2 * c_.hidden);
-        const std::span<float> y = std::span(s.gated).subspan(row * c_.hidden, c_.hidden);
-        if (c_.act == activation::silu) {
-          swiglu<Arch>(both.first(c_.hidden), both.last(c_.hidden), y);
-        } else {
-          activate<Arch>(c_.act, both.first(c_.hidden), y);
-          multiply<Arch>(y, both.last(c_.hidden));
-        }
-      }
+  /// Calls f(first, n, size) for every n segments of `size` rows, from row `first` on, that are computed side by side.
+  template <class F>
+  void for_each_wave(std::size_t rows, std::size_t groups, workspace& s, F f) const {
+    const std::size_t size = segment_rows(rows, groups), segments = (rows + size - 1) / size;
+    const std::size_t together = std::min(segments, threads_ == nullptr ? 1 : threads_->workers());
+    if (s.parts.size() < together) s.parts.resize(together);
+    for (std::size_t i = 0; i < segments; i += together) f(i * size, std::min(together, segments - i), size);
+  }
+
+  /// Calls f(first, n, part) for each segment of the rows.
+  template <class F>
+  void for_each_segment(std::size_t rows, std::size_t groups, workspace& s, F f) const {
+    for_each_wave(rows, groups, s, [&](std::size_t first, std::size_t n, std::size_t size) {
+      for_each(n, [&](std::size_t i) {
+        const std::size_t begin = first + i * size;
+        f(begin, std::min(size, rows - begin), s.parts[i]);
+      });
+    });
+  }
+
+  /// Calls f(i) for i in [0, n), side by side where there are threads.
+  template <class F>
+  void for_each(std::size_t n, F f) const {
+    if (n == 1 || threads_ == nullptr)
+      for (std::size_t i = 0; i < n; ++i) f(i);
     else
-      activate<Arch>(c_.act, s.projected, s.gated);
-    const std::size_t added = nn::apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch);
-    join(b.mlp_added_norm, extra.mlp_added_norm, added, rows, g, s.branch, s);
-    norm_stream(b.mlp_stream_norm, extra.mlp_stream_norm, rows, g, s);
+      threads_->run(n, [&](std::size_t i, std::size_t) { f(i); });
   }
 
-  static std::span<const float> gain_of(const norm& n, const group_gains& own, std::size_t group) {
-    return own.empty() ? std::span<const float>(n.gain) : own.of(group);
+  /// Rows [first, first + n) of the stream (s.groups, rows, dim) -> part.stream
+  void load(const workspace& s, std::size_t rows, std::size_t first, std::size_t n, workspace& part) const {
+    part.groups = s.groups;
+    part.stream.resize(s.groups * n * c_.dim);
+    for (std::size_t i = 0; i < s.groups; ++i)
+      std::copy_n(s.stream.data() + (i * rows + first) * c_.dim, n * c_.dim, part.stream.data() + i * n * c_.dim);
   }
 
-  /// The stream -> s.normed (groups, rows, dim), a copy if there is no norm. Returns the number of groups: g.count if
-  /// these have their own gains, else s.groups.
-  std::size_t read_norm(const norm& n, const group_gains& own, group_range g, workspace& s) const {
-    if (n.empty()) {
-      s.normed = s.stream;
-      return s.groups;
+  std::vector<token_score> scores_of_all(std::span<const std::int32_t> labels, workspace& s, group_range g) const {
+    const std::size_t normed = final_rows(g, s);
+    const packed_matrix& w = w_.output();
+    const std::size_t rows = labels.size(), panels = 1024 / w.width();
+    std::vector<running_cross_entropy> running;
+    for (std::size_t p = 0; p < w.panels(); p += panels) {
+      const panel_range range{p, std::min(panels, w.panels() - p)};
+      const std::size_t groups = nn::apply<Arch>(w, {}, ends_.head, range, s.normed, normed, rows, g, s.logits);
+      for (std::size_t row = running.size(); row < groups * rows; ++row)
+        running.emplace_back(static_cast<std::size_t>(labels[row % rows]));
+      const std::size_t columns = s.logits.size() / running.size();
+      finish_logits(s.logits, w_.head_bias, columns, p * w.width());
+      for (std::size_t row = 0; row < running.size(); ++row)
+        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, p * w.width());
     }
-    const std::size_t groups = own.empty() ? s.groups : g.count, size = s.stream.size() / s.groups;
-    s.normed.resize(groups * size);
-    for (std::size_t i = 0; i < groups; ++i)
-      normalise<Arch>(c_.norm, gain_of(n, own, g.first + i), n.bias, c_.norm_epsilon,
-                      std::span<const float>(s.stream).subspan(s.groups == 1 ? 0 : i * size, size),
-                      std::span(s.normed).subspan(i * size, size));
-    return groups;
-  }
-
-  /// x (groups, rows, dim) ← norm(x) in place, in as many groups as have gains of their own. Returns how many.
-  std::size_t norm_in_place(const norm& n, const group_gains& own, std::size_t groups, std::size_t rows, group_range g,
-                            std::vector<float>& x) const {
-    if (n.empty()) return groups;
-    const std::size_t size = rows * c_.dim, result = spread(groups, own.empty() ? 1 : g.count, size, x);
-    for (std::size_t i = 0; i < result; ++i) {
-      const std::span<float> one = std::span(x).subspan(i * size, size);
-      normalise<Arch>(c_.norm, gain_of(n, own, g.first + i), n.bias, c_.norm_epsilon, one, one);
-    }
+    std::vector<token_score> result;
+    for (const running_cross_entropy& r : running) result.push_back(r.result());
     return result;
-  }
-
-  void norm_stream(const norm& n, const group_gains& own, std::size_t rows, group_range g, workspace& s) const {
-    s.groups = norm_in_place(n, own, s.groups, rows, g, s.stream);
-  }
-
-  /// stream += residual_scale·norm(branch), if there is such a norm. If one of the two has fewer groups than the other,
-  /// it is first copied to as many.
-  void join(const norm& n, const group_gains& own, std::size_t groups, std::size_t rows, group_range g,
-            std::vector<float>& branch, workspace& s) const {
-    groups = norm_in_place(n, own, groups, rows, g, branch);
-    scale<Arch>(branch, static_cast<float>(c_.residual_scale));
-    groups = spread(groups, s.groups, rows * c_.dim, branch);
-    s.groups = spread(s.groups, groups, rows * c_.dim, s.stream);
-    add<Arch>(s.stream, branch);
   }
 
   static const end_additions& none_at_the_ends() {
@@ -413,8 +381,9 @@ class decoder {
 
   const config& c_;
   const weights& w_;
-  const model_angles& angles_;
+  block_runner<Arch> runner_;
   const end_additions& ends_;
+  const thread_pool* threads_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn

@@ -65,9 +65,10 @@ class transformer {
   std::vector<attention_state> attention_states(std::span<const std::int32_t> tokens) const {
     check(tokens);
     workspace s;
-    cache made = prepare(adapter_stack(1)).begin(c_, dtype::f32);
+    const model_additions none = prepare(adapter_stack(1));
+    cache made = none.begin(c_, dtype::f32);
     const std::size_t last[] = {tokens.size() - 1};
-    run_decoder().run(tokens, last, {}, {}, s, &made);
+    run_decoder(none, &pool_).run(tokens, last, {}, {}, s, &made);
     std::vector<attention_state> result;
     const std::size_t width = c_.kv_heads * c_.head_dim;
     for (std::size_t i = 0; i < c_.layers; ++i) {
@@ -212,20 +213,33 @@ class transformer {
     const std::size_t groups = adapters.size();
     const model_additions additions = prepare(adapters);
     check(b, additions.prefix_length());
-    // A task is some sequences in all groups, with enough rows that weights are read seldom. If there are fewer tasks
-    // than threads, each task is cut into slices of some of the groups.
+    // A task is some sequences in all groups, with enough rows that weights are read seldom. Threads share the rows of
+    // a long sequence; otherwise each takes a task. If there are fewer of these than threads, a task is cut into slices
+    // of some of the groups.
     const std::size_t workers = pool_.workers();
     const std::size_t most = std::min(most_rows / groups, (b.tokens() + workers - 1) / workers);
     const std::vector<task> tasks = tasks_of(b, most, c_.causal);
-    const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<token_score> result(groups * b.predicted());
+    const auto score_groups = [&](const task& t, std::size_t from, std::size_t to, workspace& s,
+                                  const thread_pool* threads) {
+      score(
+          t, additions, {from, to - from}, s,
+          [&](std::size_t group, std::size_t label) -> token_score& {
+            return result[(from + group) * b.predicted() + t.first_label + label];
+          },
+          threads);
+    };
+    if (std::any_of(tasks.begin(), tasks.end(), [&](const task& t) { return is_long(t, tasks.size(), groups); })) {
+      workspace s;
+      for (const task& t : tasks) score_groups(t, 0, groups, s, &pool_);
+      return result;
+    }
+    const std::size_t slices = std::min(groups, (workers + tasks.size() - 1) / tasks.size());
     std::vector<workspace> spaces(workers);
     pool_.run(tasks.size() * slices, [&](std::size_t index, std::size_t worker) {
-      const task& t = tasks[index / slices];
-      const std::size_t slice = index % slices, from = slice * groups / slices, to = (slice + 1) * groups / slices;
-      score(t, additions, {from, to - from}, spaces[worker], [&](std::size_t group, std::size_t label) -> token_score& {
-        return result[(from + group) * b.predicted() + t.first_label + label];
-      });
+      const std::size_t slice = index % slices;
+      score_groups(tasks[index / slices], slice * groups / slices, (slice + 1) * groups / slices, spaces[worker],
+                   nullptr);
     });
     return result;
   }
@@ -296,7 +310,7 @@ class transformer {
     std::span<const std::int32_t> next(result);
     for (std::size_t made = 0; made < how.most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
-      run_decoder(additions).run(next, last, additions.blocks, {0, 1}, s, &past);
+      run_decoder(additions, &pool_).run(next, last, additions.blocks, {0, 1}, s, &past);
       run_decoder(additions).logits(s);
       const std::int32_t token = next_token(s.logits, how, static_cast<std::uint32_t>(made));
       if (token < 0 || std::find(how.stops.begin(), how.stops.end(), token) != how.stops.end()) break;
@@ -320,8 +334,18 @@ class transformer {
       values[g] = value_of(of, b, scores.subspan(g * b.predicted(), b.predicted()));
   }
 
+  /// Whether threads share the rows of this task, one of so many, instead of taking whole tasks: a sequence of which
+  /// each thread's share is enough rows, where there are fewer tasks than threads or it would need much memory.
+  bool is_long(const task& t, std::size_t tasks, std::size_t groups) const {
+    const std::size_t rows = t.tokens.size();
+    return c_.causal && t.ends.size() == 1 &&
+           (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers()));
+  }
+
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
-  decoder<> run_decoder(const model_additions& additions) const { return {c_, w_, angles_, additions.ends}; }
+  decoder<> run_decoder(const model_additions& additions, const thread_pool* threads = nullptr) const {
+    return {c_, w_, angles_, additions.ends, threads};
+  }
 
   /// Runs all blocks for every token, with one adapter or none, and then finish(decoder).
   template <class Finish>
@@ -331,26 +355,27 @@ class transformer {
     check(tokens, additions.prefix_length());
     std::vector<std::size_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
-    const decoder<> run = run_decoder(additions);
+    const decoder<> run = run_decoder(additions, &pool_);
     run.run(tokens, rows, additions.blocks, {0, 1}, s);
     finish(run);
   }
 
   template <class Place>
-  void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place) const {
+  void score(const task& t, const model_additions& additions, group_range g, workspace& s, Place place,
+             const thread_pool* threads) const {
     if (t.labels.empty()) return;
     const std::size_t first = c_.causal ? additions.first_adapted() : 0;  // the cache holds beginnings of sequences
     if (first > 0 && kept_.most_bytes() > 0) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
-        run_decoder().run_below(first, tokens, ends, s);
+        run_decoder(additions, threads).run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
       });
       s.stream.swap(s.entering);
-      run_decoder(additions).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
+      run_decoder(additions, threads).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder(additions).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
+      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
     }
-    const std::vector<token_score> scores = run_decoder(additions).scores(t.labels, s, g);
+    const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g);
     const bool shared = scores.size() == t.labels.size();
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t i = 0; i < t.labels.size(); ++i)

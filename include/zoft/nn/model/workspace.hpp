@@ -20,12 +20,16 @@ struct cache {
 
 /// The memory that one thread's forwards work in. It grows as needed.
 struct workspace {
-  std::vector<float> stream;    ///< the residual stream x, (groups, rows, dim)
-  std::size_t groups = 1;       ///< groups of the stream: 1 until the first addition, all of them afterwards
-  std::vector<float> entering;  ///< a stream assembled from cached and new parts, (rows, dim)
+  std::vector<float> stream;         ///< the residual stream x, (groups, rows, dim)
+  std::size_t groups = 1;            ///< groups of the stream: 1 until the first addition, all of them afterwards
+  std::size_t projected_groups = 1;  ///< groups of `projected`
+  std::vector<float> entering;       ///< a stream assembled from cached and new parts, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
   std::vector<float> beside;           ///< what attention adds, in a parallel block
   key_values keys;                     ///< one sequence's, behind a prefix
+  std::vector<key_values> all_keys;    ///< a long sequence's, in each group
+  std::vector<float> next;             ///< the stream after a block, where it does not take the place of the one before
+  std::vector<workspace> parts;        ///< of a long sequence, each in memory of its own
   std::vector<std::size_t> positions;  ///< each token's position in its sequence
   std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
   std::vector<std::size_t> kept;       ///< tokens that a block computes in full
