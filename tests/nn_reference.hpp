@@ -33,10 +33,26 @@ class reference_model {
   /// (tokens, vocabulary)
   std::vector<std::vector<double>> logits(const std::vector<std::int32_t>& tokens, const zoft::adapter_stack& stack,
                                           std::size_t g) const {
+    return logits(tokens, stack, g, nullptr, std::vector<bool>(tokens.size(), true));
+  }
+
+  /// The same with a pattern of tokens, or none; `wanted` are the tokens whose logits are asked for.
+  std::vector<std::vector<double>> logits(const std::vector<std::int32_t>& tokens, const zoft::adapter_stack& stack,
+                                          std::size_t g, const zoft::nn::token_pattern* pattern,
+                                          const std::vector<bool>& wanted) const {
     rows x;
     for (const std::int32_t id : tokens) x.push_back(row_of("model.embed_tokens.weight", static_cast<std::size_t>(id)));
     for (std::size_t layer = 0; layer < c_.layers; ++layer) {
       const std::string name = "model.layers." + std::to_string(layer) + ".";
+      std::vector<bool> full(x.size(), pattern == nullptr), seen(x.size(), true);
+      if (pattern != nullptr)
+        for (const std::uint32_t b : pattern->kept[layer])
+          for (std::size_t t = 64 * b; t < std::min<std::size_t>(64 * b + 64, full.size()); ++t) full[t] = true;
+      if (pattern != nullptr && pattern->dropped == zoft::nn::dropped_tokens::unseen) seen = full;
+      if (layer + 1 == c_.layers) {
+        full = wanted;
+        for (std::size_t t = 0; t < seen.size(); ++t) seen[t] = seen[t] || wanted[t];
+      }
       const rows normed = norm(x, name + "input_layernorm", stack, g);
       rows q = linear(normed, name + "self_attn.q_proj", stack, g),
            k = linear(normed, name + "self_attn.k_proj", stack, g),
@@ -49,13 +65,13 @@ class reference_model {
         k = behind(prefix->second.keys_of(g), before, k);
         v = behind(prefix->second.values_of(g), before, v);
       }
-      add(x, linear(attention(q, k, v), name + "self_attn.o_proj", stack, g));
+      add(x, linear(attention(q, k, v, seen), name + "self_attn.o_proj", stack, g), full);
       const rows again = norm(x, name + "post_attention_layernorm", stack, g);
       rows gate = linear(again, name + "mlp.gate_proj", stack, g);
       const rows up = linear(again, name + "mlp.up_proj", stack, g);
       for (std::size_t t = 0; t < gate.size(); ++t)
         for (std::size_t i = 0; i < gate[t].size(); ++i) gate[t][i] *= up[t][i] / (1 + std::exp(-gate[t][i]));
-      add(x, linear(gate, name + "mlp.down_proj", stack, g));
+      add(x, linear(gate, name + "mlp.down_proj", stack, g), full);
     }
     rows result;
     for (const auto& row : norm(x, "model.norm", stack, g))
@@ -142,16 +158,17 @@ class reference_model {
           b = before * std::sin(angle) + b * std::cos(angle);
         }
   }
-  /// Row t of q sees all of k but what belongs to the rows behind t.
-  rows attention(const rows& q, const rows& k, const rows& v) const {
+  /// Row t of q sees all of k but what belongs to the rows behind t, and to those that nobody sees.
+  rows attention(const rows& q, const rows& k, const rows& v, const std::vector<bool>& is_seen) const {
     rows y(q.size(), std::vector<double>(q[0].size()));
     for (std::size_t t = 0; t < q.size(); ++t)
       for (std::size_t h = 0; h < c_.heads; ++h) {
         const std::size_t at = h * c_.head_dim, kv = h * c_.kv_heads / c_.heads * c_.head_dim;
-        const std::size_t seen = k.size() - q.size() + t + 1;
+        const std::size_t before = k.size() - q.size(), seen = before + t + 1;
         std::vector<double> p(seen);
         double total = 0;
         for (std::size_t j = 0; j < seen; ++j) {
+          if (j >= before && j < seen - 1 && !is_seen[j - before]) continue;
           for (std::size_t d = 0; d < c_.head_dim; ++d) p[j] += q[t][at + d] * k[j][kv + d];
           total += p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(c_.head_dim)));
         }
@@ -160,9 +177,9 @@ class reference_model {
       }
     return y;
   }
-  static void add(rows& x, const rows& y) {
+  static void add(rows& x, const rows& y, const std::vector<bool>& to) {
     for (std::size_t t = 0; t < x.size(); ++t)
-      for (std::size_t i = 0; i < x[t].size(); ++i) x[t][i] += y[t][i];
+      for (std::size_t i = 0; i < x[t].size() && to[t]; ++i) x[t][i] += y[t][i];
   }
 
   zoft::nn::config c_;

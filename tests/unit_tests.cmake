@@ -135,6 +135,7 @@ if(ZOFT_MODEL_TESTS)
     nn_peft
     nn_pooling
     nn_precision
+    nn_token_pattern
     nn_training
     nn_transformer
   )

@@ -38,6 +38,7 @@ enum class stream : std::uint32_t {
   rounding = 8,         ///< how a perturbation is rounded, if that is random
   update_rounding = 9,  ///< how an update is rounded, if that is random
   sampling = 10,        ///< which token comes next, where a text is generated at random
+  tokens = 11,          ///< which tokens of a sequence take part
 };
 
 using philox_key = std::array<std::uint32_t, 2>;

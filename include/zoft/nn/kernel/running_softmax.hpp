@@ -15,7 +15,8 @@ namespace zoft::inline ZOFT_ISA::nn::kernel {
 struct running_softmax {
   // Not −∞, because −∞ − (−∞) is NaN. This way scores of −∞, such as those of hidden keys, become weights of 0.
   float greatest = std::numeric_limits<float>::lowest();
-  float total = 0;  ///< Σ of the weights
+  float total = 0;     ///< Σ of the weights
+  float of_block = 0;  ///< the greatest score of the last block
 };
 
 /// The scores of a row that are seen, [first, end) of a block, and the cap of scores s: cap·tanh(s/cap), if it is not
@@ -44,8 +45,8 @@ struct softmax_block {
     floats greatest = s[0];
 #pragma GCC unroll 16
     for (std::size_t v = 1; v < vectors; ++v) greatest = xsimd::max(greatest, s[v]);
-    const float of_block = simd::greatest<typename Unit::arch>(greatest);
-    row.greatest = of_block > before ? of_block : before;
+    row.of_block = simd::greatest<typename Unit::arch>(greatest);
+    row.greatest = row.of_block > before ? row.of_block : before;
     // Exactly 1 where the greatest score did not change.
     const float scale = row.greatest == before ? 1.0f : exponential(floats(before - row.greatest)).get(0);
     row.total = row.total * scale + simd::sum<typename Unit::arch>(weigh(s, floats(row.greatest), weights));

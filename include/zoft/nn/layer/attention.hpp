@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -53,6 +54,8 @@ inline void attention_reference(rows_of<const float> q, rows_of<const float> k, 
     }
 }
 
+inline constexpr float score_unit = 65536;
+
 namespace kernel {
 
 /// The query heads that share one head of keys, for as many rows as the unit takes at a time. One product makes the
@@ -63,7 +66,8 @@ class attention_rows {
  public:
   /// y (rows, shared·d) of query heads [head·shared, (head + 1)·shared).
   void run(rows_of<const float> q, const key_values& kv, std::size_t head, std::span<const std::size_t> last,
-           const attention_shape& shape, rows_of<float> y) {
+           const attention_shape& shape, rows_of<float> y, std::span<std::int64_t> block_scores) {
+    block_scores_ = block_scores;
     const std::size_t shared = shape.heads / shape.kv_heads, rows = last.size() * shared;
     start(q, last, shape, shared);
     const std::size_t first_block = shape.first_key(last.front()) / key_block;
@@ -144,6 +148,8 @@ class attention_rows {
                                        sees(row), softmax_[row]);
       if (scale != 1)
         for (std::size_t i = 0; i < values_width_; ++i) sums_[row * values_width_ + i] *= scale;
+      if (!block_scores_.empty() && softmax_[row].of_block > 0)
+        block_scores_[b] += static_cast<std::int64_t>(std::min(softmax_[row].of_block, 1e6f) * score_unit);
     }
     const element* const values = kv.values<Unit>(b, head);
     if (!kv.has_infinite(b)) return add_values(from, to, values);
@@ -178,6 +184,7 @@ class attention_rows {
   }
 
   std::size_t key_steps_ = 0, values_width_ = 0;
+  std::span<std::int64_t> block_scores_;
   buffer<element> queries_, weights_, seen_;
   buffer<float> scores_, sums_;
   std::vector<float> scaled_;
@@ -199,9 +206,13 @@ class attention_rows {
 ///     |error| ≤ (e^(2δ)·(1 + 2⁻⁷) − 1)·max|v| + that,    δ = 2⁻⁸·S + 2⁻¹⁷
 ///
 /// A cap adds 8u·cap·max|v|. The size of the scratch memory does not depend on the number of keys.
+///
+/// If block_scores is not empty, element b of it is increased by Σ max(0, maxⱼ s_ij) over rows i and heads, where j
+/// goes over the keys of block b (64 keys) that row i sees: what block b is worth to these rows (Wang et al. 2025,
+/// arXiv:2501.09767). It is counted in units of 1/score_unit, as whole numbers, whose sum depends on no order.
 template <class Arch = simd::arch>
 void attention(rows_of<const float> q, const key_values& kv, std::span<const std::size_t> last,
-               const attention_shape& s, rows_of<float> y) {
+               const attention_shape& s, rows_of<float> y, std::span<std::int64_t> block_scores = {}) {
   kernel::with_unit<Arch>(kv.type(), [&]<class Unit>(Unit) {
     [[maybe_unused]] const typename Unit::session use;
     static thread_local kernel::attention_rows<Unit> rows;
@@ -209,7 +220,7 @@ void attention(rows_of<const float> q, const key_values& kv, std::span<const std
     for (std::size_t h = 0; h < s.kv_heads; ++h)
       for (std::size_t row = 0; row < last.size(); row += most)
         rows.run(q.at(row, h * shared), kv, h, last.subspan(row, std::min(most, last.size() - row)), s,
-                 y.at(row, h * shared));
+                 y.at(row, h * shared), block_scores);
   });
 }
 

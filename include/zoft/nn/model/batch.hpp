@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../core/config.hpp"
+#include "token_pattern.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -21,17 +24,21 @@ class batch {
  public:
   struct sequence {
     std::span<const std::int32_t> tokens, labels;
+    std::shared_ptr<const token_pattern> pattern = {};  ///< which tokens take part in which block; none: all of them
   };
 
-  void add(std::span<const std::int32_t> tokens, std::span<const std::int32_t> labels) {
+  void add(std::span<const std::int32_t> tokens, std::span<const std::int32_t> labels,
+           std::shared_ptr<const token_pattern> pattern = {}) {
     require(!tokens.empty(), "batch: a sequence has no tokens");
     require(tokens.size() == labels.size(), "batch: a sequence has " + text(tokens.size()) + " tokens and " +
                                                 text(labels.size()) + " labels, and must have as many of each");
     tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
     labels_.insert(labels_.end(), labels.begin(), labels.end());
     ends_.push_back(tokens_.size());
+    patterns_.push_back(std::move(pattern));
     for (std::size_t t = 1; t < labels.size(); ++t) predicted_ += labels[t] != ignored;
   }
+  void add(const sequence& one) { add(one.tokens, one.labels, one.pattern); }
   /// All tokens but the first are to be predicted.
   void add(std::span<const std::int32_t> tokens) { add(tokens, tokens); }
 
@@ -41,12 +48,14 @@ class batch {
 
   sequence operator[](std::size_t i) const {
     const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return {std::span(tokens_).subspan(begin, ends_[i] - begin), std::span(labels_).subspan(begin, ends_[i] - begin)};
+    return {std::span(tokens_).subspan(begin, ends_[i] - begin), std::span(labels_).subspan(begin, ends_[i] - begin),
+            patterns_[i]};
   }
 
  private:
   std::vector<std::int32_t> tokens_, labels_;
   std::vector<std::size_t> ends_;
+  std::vector<std::shared_ptr<const token_pattern>> patterns_;
   std::size_t predicted_ = 0;
 };
 

@@ -24,18 +24,26 @@ class block_runner {
  public:
   block_runner(const config& c, const model_angles& angles) : c_(c), angles_(angles) {}
 
-  /// Queries, keys and values of the stream's rows -> s.projected (s.projected_groups, rows, q k v), rotated.
-  void project(const block& b, std::size_t layer, const block_additions& extra, group_range g, workspace& s) const {
-    const std::size_t rows = s.positions.size(), stride = query_width() + 2 * key_width();
+  /// Queries, keys and values of the stream's rows -> s.projected, rotated. With `only_keys`, no queries where those
+  /// can be left out.
+  void project(const block& b, std::size_t layer, const block_additions& extra, group_range g, workspace& s,
+               bool only_keys = false) const {
+    const packed_matrix& w = b.qkv.weight;
+    const bool leave_out = only_keys && c_.fused != fused_rows::by_head && query_width() % w.width() == 0;
+    const std::size_t first = leave_out ? query_width() / w.width() : 0, rows = s.positions.size();
     const std::size_t normed = read_norm(b.attention_norm, extra.attention_norm, g, s);
-    s.projected_groups = nn::apply<Arch>(b.qkv, extra.qkv, s.normed, normed, rows, g, s.projected);
-    for (std::size_t row = 0; row < s.projected_groups * rows; ++row)
-      prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * stride, stride), s);
+    projected_rows& to = s.heads;
+    to.groups =
+        nn::apply<Arch>(w, b.qkv.bias, extra.qkv, {first, w.panels() - first}, s.normed, normed, rows, g, s.projected);
+    to.queries = leave_out ? 0 : query_width();
+    to.stride = to.queries + 2 * key_width();
+    for (std::size_t row = 0; row < to.groups * rows; ++row)
+      prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * to.stride, to.stride), s);
   }
 
   /// How many groups have keys of their own.
   std::size_t key_groups(const block_additions& extra, group_range g, const workspace& s) const {
-    return extra.prefix.length > 0 ? g.count : s.projected_groups;
+    return extra.prefix.length > 0 ? g.count : s.heads.groups;
   }
 
   /// Makes `keys` those of the group's prefix alone.
@@ -47,10 +55,20 @@ class block_runner {
   /// Sets tokens of `keys` from `at` on to rows [first, first + n) of group i. keys[i] must have room for them.
   void write_keys(std::size_t i, std::size_t first, std::size_t n, const workspace& s, std::size_t at,
                   key_values& keys) const {
-    const std::size_t stride = query_width() + 2 * key_width(), rows = s.positions.size();
-    const std::size_t from = s.projected_groups == 1 ? 0 : i;  // groups that differ only in their prefix share queries
-    const float* const key = s.projected.data() + (from * rows + first) * stride + query_width();
-    keys.write(at, {key, stride}, {key + key_width(), stride}, n);
+    const std::size_t rows = s.positions.size();
+    const std::size_t from = s.heads.groups == 1 ? 0 : i;  // groups that differ only in their prefix share queries
+    const float* const key = s.projected.data() + (from * rows + first) * s.heads.stride + s.heads.queries;
+    keys.write(at, {key, s.heads.stride}, {key + key_width(), s.heads.stride}, n);
+  }
+
+  /// Sets the keys of a part of one sequence, in their places, for group i.
+  void write_keys(std::size_t i, const workspace& s, key_values& keys) const {
+    // Runs of places that follow each other.
+    for (std::size_t row = 0, n; row < s.places.size(); row += n) {
+      n = 1;
+      while (row + n < s.places.size() && s.places[row + n] == s.places[row] + n) ++n;
+      write_keys(i, row, n, s, s.places[row], keys);
+    }
   }
 
   /// The rest of the first half, after project(). Drops the rows that are not in s.kept from the stream. The rows are
@@ -58,8 +76,8 @@ class block_runner {
   /// tokens up to here, for each group that has its own.
   void attend(const block& b, std::size_t layer, const block_additions& extra, std::span<const std::size_t> ends,
               group_range g, workspace& s, std::span<const key_values> keys = {}) const {
-    const std::size_t rows = s.positions.size(), stride = query_width() + 2 * key_width(), kept = s.kept.size();
-    const std::size_t projected = s.projected_groups, groups = key_groups(extra, g, s);
+    const std::size_t rows = s.positions.size(), stride = s.heads.stride, kept = s.kept.size();
+    const std::size_t projected = s.heads.groups, groups = key_groups(extra, g, s);
     rows_of<const float> queries{s.projected.data(), stride};
     if (kept < rows) {
       s.queries.resize(projected * kept * query_width());
@@ -69,7 +87,7 @@ class block_runner {
     gather(s.stream.data(), s.groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
     s.stream.resize(s.groups * kept * c_.dim);
     s.last_keys.clear();
-    for (const std::size_t t : s.kept) s.last_keys.push_back(c_.causal ? s.positions[t] : s.lengths[t] - 1);
+    for (const std::size_t t : s.kept) s.last_keys.push_back(c_.causal ? s.places[t] : s.lengths[t] - 1);
 
     s.attended.resize(groups * kept * query_width());
     const rows_of<float> attended{s.attended.data(), query_width()};
@@ -79,7 +97,7 @@ class block_runner {
       const auto attend_some = [&](const key_values& all, std::size_t first, std::size_t n) {
         attention<Arch>(queries.at(from * kept + first), all,
                         std::span<const std::size_t>(s.last_keys).subspan(first, n), shape,
-                        attended.at(i * kept + first));
+                        attended.at(i * kept + first), s.block_scores);
       };
       if (!keys.empty()) {
         attend_some(keys[i], 0, kept);
@@ -175,11 +193,11 @@ class block_runner {
         for (std::size_t part = 0; part < 3; ++part)
           std::copy_n(s.scratch.data() + (3 * head + part) * d, d, row.data() + (part * c_.heads + head) * d);
     }
-    const std::span<float> query = row.first(query_width()), key = row.subspan(query_width(), key_width());
-    norm_heads(b.query_norm, query);
-    norm_heads(b.key_norm, key);
+    const std::size_t queries = s.heads.queries;
+    if (queries > 0) norm_heads(b.query_norm, row.first(queries));
+    norm_heads(b.key_norm, row.subspan(queries, key_width()));
     if (const rotary* angles = angles_.of(layer, s.lengths[token]))
-      angles->rotate(row.data(), s.positions[token], c_.heads + c_.kv_heads, d);
+      angles->rotate(row.data(), s.positions[token], queries / d + c_.kv_heads, d);
   }
 
   /// x (heads·head_dim) ← norm(x): with gains of each head's own, of all heads alike, or of all heads together.

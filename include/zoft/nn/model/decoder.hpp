@@ -14,6 +14,8 @@
 #include "../kernel/thread_pool.hpp"
 #include "../layer/cross_entropy.hpp"
 #include "block.hpp"
+#include "observation.hpp"
+#include "token_pattern.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -21,19 +23,22 @@ namespace zoft::inline ZOFT_ISA::nn {
 template <class Arch = simd::arch>
 class decoder {
  public:
-  /// With threads, those share the rows of a long sequence. The numbers do not depend on them.
+  /// With threads, those share the rows of a long sequence; with an observation, it is told of each block. The numbers
+  /// do not depend on either.
   decoder(const config& shape, const weights& w, const model_angles& angles,
-          const end_additions& ends = none_at_the_ends(), const thread_pool* threads = nullptr)
-      : c_(shape), w_(w), runner_(shape, angles), ends_(ends), threads_(threads) {}
+          const end_additions& ends = none_at_the_ends(), const thread_pool* threads = nullptr,
+          const observation* watch = nullptr)
+      : c_(shape), w_(w), runner_(shape, angles), ends_(ends), threads_(threads), watch_(watch) {}
 
   /// tokens -> s.stream (s.groups, wanted, dim), before the final norm. The tokens are those of several sequences,
   /// concatenated, each of which ends where `ends` says. `wanted` holds the indices of the tokens whose stream is
   /// returned, in ascending order. In the last block, whatever depends on one token alone is computed only for these:
   /// the numbers are the same. Each sequence begins at position 0, or after the prefix. Either all blocks have a
-  /// prefix, of the same length, or none has.
+  /// prefix, of the same length, or none has. A pattern is that of the only sequence.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-           std::span<const block_additions> additions, group_range g, workspace& s) const {
-    run(tokens, ends, wanted, additions, g, s, nullptr);
+           std::span<const block_additions> additions, group_range g, workspace& s,
+           const token_pattern* pattern = nullptr) const {
+    run(tokens, ends, wanted, additions, g, s, nullptr, pattern);
   }
 
   /// The same for one sequence. With a cache, the tokens attend to those in the cache, but to no other prefix, and are
@@ -148,7 +153,10 @@ class decoder {
     const std::size_t groups = spreads ? g.count : s.groups;
     std::vector<token_score> result(groups * rows);
     for_each_segment(rows, groups, s, [&](std::size_t first, std::size_t n, workspace& part) {
-      load(s, rows, first, n, part);
+      part.groups = s.groups;
+      part.stream.resize(s.groups * n * c_.dim);
+      for (std::size_t i = 0; i < s.groups; ++i)
+        std::copy_n(s.stream.data() + (i * rows + first) * c_.dim, n * c_.dim, part.stream.data() + i * n * c_.dim);
       const std::vector<token_score> some = scores_of_all(labels.subspan(first, n), part, g);
       for (std::size_t i = 0; i < groups; ++i) std::copy_n(some.data() + i * n, n, result.data() + i * rows + first);
     });
@@ -157,10 +165,11 @@ class decoder {
 
  private:
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-           std::span<const block_additions> additions, group_range g, workspace& s, cache* past) const {
+           std::span<const block_additions> additions, group_range g, workspace& s, cache* past,
+           const token_pattern* pattern = nullptr) const {
     place(ends, s, past == nullptr ? prefix_length(additions) : past->length);
     embed(tokens, g, s);
-    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past);
+    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past, pattern);
     if (past != nullptr) past->length += tokens.size();
   }
 
@@ -186,8 +195,10 @@ class decoder {
         s.positions[row] = first + row - begin;
         s.lengths[row] = first + ends[i] - begin;
       }
+    s.places = s.positions;
     s.kept.resize(rows);
     std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
+    s.others.clear();
   }
 
   /// tokens -> the stream, in g.count groups if these have their own embedding rows, else in 1.
@@ -224,17 +235,21 @@ class decoder {
   /// Runs blocks [first, end).
   void run_blocks(std::size_t first, std::size_t end, std::span<const std::size_t> ends,
                   std::span<const std::size_t> wanted, std::span<const block_additions> additions, group_range g,
-                  workspace& s, cache* past) const {
+                  workspace& s, cache* past, const token_pattern* pattern = nullptr) const {
     static const block_additions none;
     for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
-      if (layer + 1 == w_.blocks.size()) s.kept.assign(wanted.begin(), wanted.end());
-      const std::size_t groups = extra.empty() ? s.groups : g.count;
+      const bool last = layer + 1 == w_.blocks.size();
       // In an encoder, a row needs all keys at once.
-      if (c_.causal && ends.size() == 1 && segment_rows(s.positions.size(), groups) < s.positions.size())
-        run_in_segments(layer, extra, groups, g, s, past);
-      else
+      const bool one_by_one = c_.causal && ends.size() == 1;
+      const std::size_t rows = s.positions.size(), groups = extra.empty() ? s.groups : g.count;
+      if (one_by_one && (pattern != nullptr || watch_ != nullptr || segment_rows(rows, groups) < rows)) {
+        choose_rows(layer, last, wanted, pattern, s);
+        run_in_segments(layer, extra, groups, last, g, s, past);
+      } else {
+        if (last) s.kept.assign(wanted.begin(), wanted.end());
         run_whole(layer, extra, ends, g, s, past);
+      }
     }
   }
 
@@ -253,13 +268,39 @@ class decoder {
     runner_.transform(b, extra, s.kept.size(), g, s);
   }
 
+  /// Which rows a block computes in full, s.kept, of which others it computes keys and values, s.others, and the places
+  /// of their keys.
+  void choose_rows(std::size_t layer, bool last, std::span<const std::size_t> wanted, const token_pattern* pattern,
+                   workspace& s) const {
+    const std::size_t rows = s.positions.size();
+    std::vector<bool> kept(rows, pattern == nullptr), wants(rows);
+    if (pattern != nullptr)
+      for (const std::size_t b : pattern->kept[layer]) {
+        const std::size_t begin = std::min(rows, b * token_pattern::block);
+        std::fill_n(kept.begin() + static_cast<std::ptrdiff_t>(begin), std::min(token_pattern::block, rows - begin),
+                    true);
+      }
+    for (const std::size_t row : wanted) wants[row] = true;
+    const bool all_keys = pattern == nullptr || pattern->dropped == dropped_tokens::seen;
+    const std::size_t first = s.positions[0];
+    s.kept.clear();
+    s.others.clear();
+    for (std::size_t row = 0; row < rows; ++row) {
+      s.places[row] = first + s.kept.size() + s.others.size();
+      if (last ? wants[row] : kept[row])
+        s.kept.push_back(row);
+      else if (all_keys || kept[row])
+        s.others.push_back(row);
+    }
+  }
+
   /// The same for a part of one long sequence after another, so that only the stream, and the keys and values of one
   /// block, exist for all rows. Threads take parts that follow each other: first all make their keys, then each needs
-  /// only those.
-  void run_in_segments(std::size_t layer, const block_additions& extra, std::size_t groups, group_range g, workspace& s,
-                       cache* past) const {
+  /// only those. After the last block, the stream is that of the kept rows alone.
+  void run_in_segments(std::size_t layer, const block_additions& extra, std::size_t groups, bool last, group_range g,
+                       workspace& s, cache* past) const {
     const block& b = w_.blocks[layer];
-    const std::size_t rows = s.positions.size(), kept = s.kept.size();
+    const std::size_t rows = s.positions.size(), all = s.kept.size() + s.others.size();
     const bool own_keys = !extra.qkv.empty() || !extra.attention_norm.empty() || extra.prefix.length > 0;
     std::span<key_values> keys;
     if (past != nullptr) {
@@ -269,45 +310,53 @@ class decoder {
       keys = std::span(s.all_keys).first(own_keys ? g.count : s.groups);
       for (std::size_t i = 0; i < keys.size(); ++i) runner_.begin_keys(b, extra, g.first + i, keys[i]);
     }
-    const std::size_t before = keys[0].size();
-    for (key_values& one : keys) one.resize(before + rows);
+    for (key_values& one : keys) one.resize(one.size() + all);
 
-    const bool in_place = groups == s.groups && kept == rows;
-    std::vector<float>& to = in_place ? s.stream : s.next;
-    to.resize(groups * kept * c_.dim);
-    for_each_wave(rows, groups, s, [&](std::size_t first, std::size_t n, std::size_t size) {
-      const auto each = [&](auto f) {
-        for_each(n, [&](std::size_t i) {
-          const std::size_t begin = first + i * size;
-          f(begin, std::min(size, rows - begin), s.parts[i]);
-        });
-      };
-      each([&](std::size_t begin, std::size_t count, workspace& part) {
-        load(s, rows, begin, count, part);
-        const auto copy = [&](const std::vector<std::size_t>& from, std::vector<std::size_t>& some) {
-          some.assign(from.begin() + static_cast<std::ptrdiff_t>(begin),
-                      from.begin() + static_cast<std::ptrdiff_t>(begin + count));
-        };
-        copy(s.positions, part.positions);
-        copy(s.lengths, part.lengths);
-        runner_.project(b, layer, extra, g, part);
-        for (std::size_t i = 0; i < keys.size(); ++i) runner_.write_keys(i, 0, count, part, before + begin, keys[i]);
-      });
-      each([&](std::size_t begin, std::size_t count, workspace& part) {
-        const auto from = std::lower_bound(s.kept.begin(), s.kept.end(), begin);
-        const auto end = std::lower_bound(from, s.kept.end(), begin + count);
-        if (from == end) return;
-        part.kept.clear();
-        for (auto row = from; row != end; ++row) part.kept.push_back(*row - begin);
-        const std::size_t some = part.kept.size(), at = static_cast<std::size_t>(from - s.kept.begin());
-        runner_.attend(b, layer, extra, {}, g, part, keys);
-        runner_.transform(b, extra, some, g, part);
+    const auto make_keys = [&](std::span<const std::size_t> which, workspace& part, bool only_keys) {
+      load(s, rows, which, part);
+      runner_.project(b, layer, extra, g, part, only_keys);
+      for (std::size_t i = 0; i < keys.size(); ++i) runner_.write_keys(i, part, keys[i]);
+    };
+    for_each_segment(s.others.size(), groups, s, [&](std::size_t first, std::size_t n, workspace& part) {
+      make_keys(std::span<const std::size_t>(s.others).subspan(first, n), part, true);
+    });
+
+    const bool in_place = groups == s.groups && !last;
+    const std::size_t to_rows = last ? s.kept.size() : rows;
+    if (!in_place) {
+      s.next.resize(groups * to_rows * c_.dim);
+      if (!last && s.kept.size() < rows)  // what is dropped goes on as it is
         for (std::size_t i = 0; i < groups; ++i)
-          std::copy_n(part.stream.data() + i * some * c_.dim, some * c_.dim, to.data() + (i * kept + at) * c_.dim);
+          std::copy_n(s.stream.data() + (s.groups == 1 ? 0 : i) * rows * c_.dim, rows * c_.dim,
+                      s.next.data() + i * rows * c_.dim);
+    }
+    float* const to = in_place ? s.stream.data() : s.next.data();
+    if (watch_ != nullptr) s.block_scores.assign((keys[0].size() + kernel::key_block - 1) / kernel::key_block, 0);
+    for_each_wave(s.kept.size(), groups, s, [&](std::size_t n, auto segment) {
+      for_each(n, [&](std::size_t i) {
+        const auto [first, count] = segment(i);
+        make_keys(std::span<const std::size_t>(s.kept).subspan(first, count), s.parts[i], false);
       });
+      for_each(n, [&](std::size_t i) {
+        const auto [first, count] = segment(i);
+        workspace& part = s.parts[i];
+        part.kept.resize(count);
+        std::iota(part.kept.begin(), part.kept.end(), std::size_t{0});
+        part.block_scores.assign(s.block_scores.size(), 0);
+        runner_.attend(b, layer, extra, {}, g, part, keys);
+        runner_.transform(b, extra, count, g, part);
+        for (std::size_t k = 0; k < groups; ++k)
+          for (std::size_t row = 0; row < count; ++row)
+            std::copy_n(part.stream.data() + (k * count + row) * c_.dim, c_.dim,
+                        to + (k * to_rows + (last ? first + row : s.kept[first + row])) * c_.dim);
+      });
+      for (std::size_t i = 0; i < n; ++i)
+        std::transform(s.block_scores.begin(), s.block_scores.end(), s.parts[i].block_scores.begin(),
+                       s.block_scores.begin(), std::plus{});
     });
     s.groups = groups;
     if (!in_place) s.stream.swap(s.next);
+    if (watch_ != nullptr) watch_->tell(layer, s.block_scores);
   }
 
   /// How many rows of each group are computed at once, if there are so many.
@@ -317,22 +366,27 @@ class decoder {
     return std::min(std::max(least, most / groups), std::max(least / 2, (rows + workers - 1) / workers));
   }
 
-  /// Calls f(first, n, size) for every n segments of `size` rows, from row `first` on, that are computed side by side.
+  /// Calls f(n, segment) for every n segments that are computed side by side; segment(i) is the i-th one's first row
+  /// and its number of rows.
   template <class F>
   void for_each_wave(std::size_t rows, std::size_t groups, workspace& s, F f) const {
     const std::size_t size = segment_rows(rows, groups), segments = (rows + size - 1) / size;
     const std::size_t together = std::min(segments, threads_ == nullptr ? 1 : threads_->workers());
     if (s.parts.size() < together) s.parts.resize(together);
-    for (std::size_t i = 0; i < segments; i += together) f(i * size, std::min(together, segments - i), size);
+    for (std::size_t done = 0; done < segments; done += together)
+      f(std::min(together, segments - done), [=](std::size_t i) {
+        const std::size_t first = (done + i) * size;
+        return std::pair(first, std::min(size, rows - first));
+      });
   }
 
   /// Calls f(first, n, part) for each segment of the rows.
   template <class F>
   void for_each_segment(std::size_t rows, std::size_t groups, workspace& s, F f) const {
-    for_each_wave(rows, groups, s, [&](std::size_t first, std::size_t n, std::size_t size) {
+    for_each_wave(rows, groups, s, [&](std::size_t n, auto segment) {
       for_each(n, [&](std::size_t i) {
-        const std::size_t begin = first + i * size;
-        f(begin, std::min(size, rows - begin), s.parts[i]);
+        const auto [first, count] = segment(i);
+        f(first, count, s.parts[i]);
       });
     });
   }
@@ -346,12 +400,19 @@ class decoder {
       threads_->run(n, [&](std::size_t i, std::size_t) { f(i); });
   }
 
-  /// Rows [first, first + n) of the stream (s.groups, rows, dim) -> part.stream
-  void load(const workspace& s, std::size_t rows, std::size_t first, std::size_t n, workspace& part) const {
+  /// Some rows of the stream (s.groups, rows, dim), and where they stand -> part
+  void load(const workspace& s, std::size_t rows, std::span<const std::size_t> which, workspace& part) const {
     part.groups = s.groups;
-    part.stream.resize(s.groups * n * c_.dim);
-    for (std::size_t i = 0; i < s.groups; ++i)
-      std::copy_n(s.stream.data() + (i * rows + first) * c_.dim, n * c_.dim, part.stream.data() + i * n * c_.dim);
+    part.stream.resize(s.groups * which.size() * c_.dim);
+    gather(s.stream.data(), s.groups, rows, c_.dim, which, c_.dim, part.stream.data());
+    part.positions.clear();
+    part.lengths.clear();
+    part.places.clear();
+    for (const std::size_t row : which) {
+      part.positions.push_back(s.positions[row]);
+      part.lengths.push_back(s.lengths[row]);
+      part.places.push_back(s.places[row]);
+    }
   }
 
   std::vector<token_score> scores_of_all(std::span<const std::int32_t> labels, workspace& s, group_range g) const {
@@ -384,6 +445,7 @@ class decoder {
   block_runner<Arch> runner_;
   const end_additions& ends_;
   const thread_pool* threads_;
+  const observation* watch_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "batch.hpp"
@@ -15,6 +16,7 @@ struct task {
   std::size_t first_label = 0;  // index of the first label, among all labels that count
   std::vector<std::int32_t> tokens, labels;
   std::vector<std::size_t> ends, predicting;  // ends of the sequences, and indices of the tokens that predict a label
+  std::shared_ptr<const token_pattern> pattern;  // of the only sequence
 
   /// Returns the number of labels that it adds.
   std::size_t add(const batch::sequence& one, bool causal) {
@@ -24,6 +26,7 @@ struct task {
         predicting.push_back(begin + t - causal);
         labels.push_back(one.labels[t]);
       }
+    pattern = one.pattern;
     const bool none = predicting.empty() || predicting.back() < begin;
     const std::size_t end = none ? begin : causal ? predicting.back() + 1 : begin + one.tokens.size();
     tokens.insert(tokens.end(), one.tokens.begin(), one.tokens.begin() + static_cast<std::ptrdiff_t>(end - begin));
@@ -32,11 +35,13 @@ struct task {
   }
 };
 
-/// Splits the batch into tasks, in order. Each has at most `most_tokens` tokens, or a single sequence.
+/// Splits the batch into tasks, in order. Each has at most `most_tokens` tokens, or a single sequence, as one with a
+/// pattern is.
 inline std::vector<task> tasks_of(const batch& b, std::size_t most_tokens, bool causal) {
   std::vector<task> result;
   for (std::size_t i = 0, label = 0; i < b.size(); ++i) {
-    if (result.empty() || result.back().ends.back() + b[i].tokens.size() > most_tokens)
+    if (result.empty() || b[i].pattern != nullptr || result.back().pattern != nullptr ||
+        result.back().ends.back() + b[i].tokens.size() > most_tokens)
       result.emplace_back().first_label = label;
     label += result.back().add(b[i], causal);
   }

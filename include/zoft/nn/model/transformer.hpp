@@ -182,7 +182,7 @@ class transformer {
     std::vector<double> own(losses.size() / b.size());
     for (std::size_t i = 0; i < b.size(); ++i) {
       batch one;
-      one.add(b[i].tokens, b[i].labels);
+      one.add(b[i]);
       std::fill(own.begin(), own.end(), 0.0);
       if (one.predicted() > 0) this->losses(one, adapters.every(b.size(), i), own, of);
       const double weight = counted(of, one) * static_cast<double>(b.size()) / all;
@@ -249,6 +249,9 @@ class transformer {
   std::vector<token_score> score(const batch& b, const weight_points<float>& points) const {
     w_.check_trainable();
     check(b, 0);
+    for (std::size_t i = 0; i < b.size(); ++i)
+      if (b[i].pattern != nullptr)
+        fail("transformer: sequence " + text(i) + " has a token pattern, which goes with adapters only");
     const std::size_t workers = pool_.workers();
     return layerwise<>(c_, w_, angles_, pool_, points)
         .score(tasks_of(b, std::min(most_rows, (b.tokens() + workers - 1) / workers), c_.causal), b.predicted());
@@ -269,6 +272,31 @@ class transformer {
     workspace s;
     run_all(tokens, adapter, s, [&](const decoder<>& run) { run.pool(false, {0, 1}, s); });
     return std::move(s.normed);
+  }
+
+  /// Runs all blocks for the tokens, with one adapter or none, and tells what is asked for.
+  void observe(std::span<const std::int32_t> tokens, const observation& watch,
+               const adapter_stack& adapter = adapter_stack(1)) const {
+    if (!c_.causal) fail("transformer: only decoders can be observed, and the model is an encoder");
+    check_single(adapter);
+    const model_additions additions = prepare(adapter);
+    if (additions.prefix_length() > 0) fail("transformer: a model with a prefix cannot be observed");
+    check(tokens);
+    const std::size_t last[] = {tokens.size() - 1};
+    workspace s;
+    const decoder<> run{c_, w_, angles_, additions.ends, &pool_, &watch};
+    run.run(tokens, last, additions.blocks, {0, 1}, s);
+  }
+
+  /// What each block of 64 tokens is worth to the sequence: see observation::key_scores. (layers, blocks)
+  std::vector<double> key_scores(std::span<const std::int32_t> tokens,
+                                 const adapter_stack& adapter = adapter_stack(1)) const {
+    std::vector<double> result;
+    observe(tokens,
+            {.key_scores = [&](std::size_t,
+                               std::span<const double> of) { result.insert(result.end(), of.begin(), of.end()); }},
+            adapter);
+    return result;
   }
 
   /// One vector for each sequence of the batch: (groups, sequences, dim). Labels are not used.
@@ -338,8 +366,9 @@ class transformer {
   /// each thread's share is enough rows, where there are fewer tasks than threads or it would need much memory.
   bool is_long(const task& t, std::size_t tasks, std::size_t groups) const {
     const std::size_t rows = t.tokens.size();
-    return c_.causal && t.ends.size() == 1 &&
-           (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers()));
+    return t.pattern != nullptr ||
+           (c_.causal && t.ends.size() == 1 &&
+            (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers())));
   }
 
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
@@ -365,7 +394,7 @@ class transformer {
              const thread_pool* threads) const {
     if (t.labels.empty()) return;
     const std::size_t first = c_.causal ? additions.first_adapted() : 0;  // the cache holds beginnings of sequences
-    if (first > 0 && kept_.most_bytes() > 0) {
+    if (first > 0 && kept_.most_bytes() > 0 && t.pattern == nullptr) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
         run_decoder(additions, threads).run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
@@ -373,7 +402,7 @@ class transformer {
       s.stream.swap(s.entering);
       run_decoder(additions, threads).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s);
+      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, t.pattern.get());
     }
     const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g);
     const bool shared = scores.size() == t.labels.size();
@@ -401,9 +430,19 @@ class transformer {
           "that is not ignored");
     for (std::size_t i = 0; i < b.size(); ++i) {
       check(b[i].tokens, prefix);
+      if (b[i].pattern != nullptr) check_pattern(*b[i].pattern, b[i].tokens.size());
       for (const std::int32_t label : b[i].labels.subspan(1))
         if (label != ignored) check_token(label);
     }
+  }
+  void check_pattern(const token_pattern& pattern, std::size_t tokens) const {
+    if (!c_.causal) fail("transformer: a token pattern goes with decoders, and the model is an encoder");
+    pattern.check(c_.layers, tokens);
+    for (std::size_t i = 0; i < c_.layers; ++i)
+      if (pattern.dropped == dropped_tokens::unseen && c_.layer(i).window > 0)
+        fail("transformer: layer " + text(i) +
+             " has a sliding window, which counts dropped tokens: take a token pattern " +
+             "whose dropped tokens are seen");
   }
   static void check_single(const adapter_stack& adapter) {
     if (adapter.size() != 1) fail("transformer: there are " + text(adapter.size()) + " adapters, and must be 1");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -18,13 +19,20 @@ struct cache {
   std::size_t length = 0;
 };
 
+/// How queries, keys and values lie in a row of workspace::projected.
+struct projected_rows {
+  std::size_t groups = 1;
+  std::size_t queries = 0;  ///< numbers before the keys; none if there are only keys and values
+  std::size_t stride = 0;   ///< numbers of a row
+};
+
 /// The memory that one thread's forwards work in. It grows as needed.
 struct workspace {
-  std::vector<float> stream;         ///< the residual stream x, (groups, rows, dim)
-  std::size_t groups = 1;            ///< groups of the stream: 1 until the first addition, all of them afterwards
-  std::size_t projected_groups = 1;  ///< groups of `projected`
-  std::vector<float> entering;       ///< a stream assembled from cached and new parts, (rows, dim)
+  std::vector<float> stream;    ///< the residual stream x, (groups, rows, dim)
+  std::size_t groups = 1;       ///< groups of the stream: 1 until the first addition, all of them afterwards
+  std::vector<float> entering;  ///< a stream assembled from cached and new parts, (rows, dim)
   std::vector<float> normed, projected, queries, attended, gated, branch, scratch, logits;
+  projected_rows heads;                ///< of `projected`
   std::vector<float> beside;           ///< what attention adds, in a parallel block
   key_values keys;                     ///< one sequence's, behind a prefix
   std::vector<key_values> all_keys;    ///< a long sequence's, in each group
@@ -32,8 +40,11 @@ struct workspace {
   std::vector<workspace> parts;        ///< of a long sequence, each in memory of its own
   std::vector<std::size_t> positions;  ///< each token's position in its sequence
   std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
+  std::vector<std::size_t> places;     ///< its key's place among the keys; its position, unless some are left out
   std::vector<std::size_t> kept;       ///< tokens that a block computes in full
-  std::vector<std::size_t> last_keys;  ///< the last key that each of these sees
+  std::vector<std::size_t> others;     ///< tokens of which it computes keys and values only
+  std::vector<std::int64_t> block_scores;  ///< what attention() sums, where that is asked for
+  std::vector<std::size_t> last_keys;      ///< the last key that each of these sees
 };
 
 /// Copies the first `width` columns of the rows `which` of each group: from (groups, rows, stride) -> to (groups,

@@ -1,0 +1,122 @@
+// How well slopes along random directions survive if tokens are left out, and what that saves:
+//
+//     token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [WEIGHTS [TOKENIZER [THREADS]]]
+//
+// Trains nothing. For sequences of the text, of which the last LABELS tokens are to be predicted, LoRA-FA of rank 8 on
+// all linears is moved by ±ε along each direction, and (loss(+) − loss(−))/2ε is computed with all tokens, and with
+// patterns that keep a share of them: those of greatest score, some that a seed chooses, the first ones, and the last
+// ones. SHARES are joined by commas. Prints a line of JSON for each pattern: ρ, the cosine of its slopes with the dense
+// ones over all directions, and the time of its forwards beside that of the dense ones. What counts is progress in
+// time, speed-up · ρ².
+#include <zoft/adapter/lora_fa.hpp>
+#include <zoft/io/tokenizer.hpp>
+#include <zoft/sampler/gaussian.hpp>
+
+#include "program.hpp"
+
+namespace {
+
+using zoft::nn::dropped_tokens;
+
+struct pattern_kind {
+  std::string chosen_by;
+  zoft::nn::pattern_options options = {};
+  std::vector<double> slopes = {};
+  double seconds = 0;
+};
+
+constexpr double epsilon = 1e-2;
+
+double cosine(const std::vector<double>& a, const std::vector<double>& b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) ab += a[i] * b[i], aa += a[i] * a[i], bb += b[i] * b[i];
+  return ab / std::sqrt(aa * bb);
+}
+
+int run(const std::vector<std::string>& given) {
+  const std::size_t length = models::number(given[2]), labelled = models::number(given[3]),
+                    directions = models::number(given[4]);
+  const auto weights = models::type_named(given.size() > 6 ? given[6] : "bf16");
+  const auto model = zoft::nn::load(
+      given[0], {.weights = weights, .threads = given.size() > 8 ? models::number(given[8]) : std::size_t{1}});
+  const auto words = zoft::io::load_tokenizer(given.size() > 7 ? given[7] : given[0]);
+  const auto ids = words.encode(models::read(given[1]));
+  auto adapter = zoft::lora_fa{.rank = 8, .alpha = 16}.attach(model.layout(), zoft::seed{1});
+  const std::size_t size = adapter.parameters().size(), layers = model.shape().layers, blocks = (length + 63) / 64;
+
+  std::vector<pattern_kind> kinds{{"all"}};
+  for (const std::string& share : models::split(given[5], ','))
+    for (const char* by : {"scores", "seed", "first", "last"})
+      for (const auto dropped : {dropped_tokens::seen, dropped_tokens::unseen})
+        for (const std::size_t first_layer : {std::size_t{0}, layers / 2})
+          for (const bool same : {false, true})
+            if (by[0] == 's' || same) kinds.push_back({by, {std::stod(share), dropped, first_layer, same}});
+
+  constexpr std::size_t of_a_sequence = 10;  // directions
+  std::vector<float> points(2 * of_a_sequence * size);
+  for (std::size_t done = 0, sequence = 0; done < directions; done += of_a_sequence, ++sequence) {
+    const std::size_t sequences = (directions + of_a_sequence - 1) / of_a_sequence;
+    const std::size_t begin = sequence * (ids.size() - length) / sequences;
+    const std::span<const std::int32_t> tokens(ids.data() + begin, length);
+    std::vector<std::int32_t> labels(tokens.begin(), tokens.end());
+    std::fill(labels.begin(), labels.end() - static_cast<std::ptrdiff_t>(std::min(labelled, length)),
+              zoft::nn::ignored);
+    const std::size_t n = std::min(of_a_sequence, directions - done);
+    for (std::size_t i = 0; i < 2 * n; ++i) {
+      const auto at = std::span(points).subspan(i * size, size);
+      std::copy(adapter.parameters().begin(), adapter.parameters().end(), at.begin());
+      zoft::gaussian{}.axpy(at, static_cast<float>(i % 2 == 0 ? epsilon : -epsilon),
+                            zoft::direction{7, static_cast<std::uint32_t>(done + i / 2), 0});
+    }
+    const std::vector<double> scores = model.key_scores(tokens);
+    const auto pattern_of = [&](const pattern_kind& kind) -> std::shared_ptr<const zoft::nn::token_pattern> {
+      if (kind.chosen_by == "all") return nullptr;
+      if (kind.chosen_by == "seed")
+        return std::make_shared<const zoft::nn::token_pattern>(zoft::nn::pattern_by_seed(
+            3, static_cast<std::uint32_t>(sequence), layers, labels, zoft::nn::ignored, kind.options));
+      std::vector<double> own = scores;
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        const auto place = static_cast<double>(i % blocks);
+        if (kind.chosen_by == "first") own[i] = -place;
+        if (kind.chosen_by == "last") own[i] = place;
+      }
+      return std::make_shared<const zoft::nn::token_pattern>(
+          zoft::nn::pattern_by_scores(own, layers, labels, zoft::nn::ignored, kind.options));
+    };
+    for (pattern_kind& kind : kinds) {
+      zoft::nn::batch b;
+      b.add(tokens, labels, pattern_of(kind));
+      std::vector<double> losses(2 * n);
+      kind.seconds += models::seconds_of([&] {
+        for (std::size_t i = 0; i < n; ++i)
+          model.losses(b, adapter.show(zoft::candidates<float>(points.data() + 2 * i * size, 2, size)),
+                       std::span(losses).subspan(2 * i, 2));
+      });
+      for (std::size_t i = 0; i < n; ++i) kind.slopes.push_back((losses[2 * i] - losses[2 * i + 1]) / (2 * epsilon));
+    }
+  }
+  const pattern_kind& dense = kinds[0];
+  for (const pattern_kind& kind : kinds) {
+    const double rho = cosine(dense.slopes, kind.slopes), faster = dense.seconds / kind.seconds;
+    models::print({{"chosen by", kind.chosen_by},
+                   {"dropped", kind.options.dropped == dropped_tokens::seen ? "seen" : "unseen"},
+                   {"share", kind.options.share},
+                   {"first layer", kind.options.first_layer},
+                   {"same in all layers", kind.options.same},
+                   {"rho", rho},
+                   {"speed-up", faster},
+                   {"progress", faster * rho * rho},
+                   {"seconds", kind.seconds}});
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 7 || count > 10) {
+    std::cerr << "token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [WEIGHTS [TOKENIZER [THREADS]]]\n";
+    return 2;
+  }
+  return models::run([&] { return run({arguments + 1, arguments + count}); });
+}
