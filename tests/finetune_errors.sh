@@ -67,6 +67,10 @@ refused "prefix-length is 255.*leave 2 tokens at least of the 256" --adapter pre
 refused "length is 252.*at most 251, the context of .* behind its prefix" --adapter prefix --length 252
 refused "no norm is named 'q_proj'" --adapter norm_only --targets q_proj
 refused "no linear is named 'norm'" --adapter bias_only --targets norm
+refused "keep is 0.*above 0" --keep 0
+refused "keep is 1.5.*(0, 1\]" --keep 1.5
+refused "keep-by is 'luck'.*scores, seed" --keep-by luck
+refused "keep goes with --adapter lora" --keep 0.5 --adapter full
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64
 refused "adapter full goes with --weights f32 or bf16" --adapter full --weights nf4
@@ -226,6 +230,8 @@ for adapter in prefix bias_only norm_only; do
   grep -q "what was trained is not saved" stdout || complain "$adapter" "does not say that nothing is saved"
   [ ! -e out/adapter_config.json ] || complain "$adapter" "wrote an adapter_config.json"
 done
+works --keep 0.5 --keep-by scores
+works --keep 0.5 --keep-by seed --dropped seen --keep-from 1
 for objective in accuracy exact_match; do
   words="1 - $(echo $objective | tr _ ' ')"
   works --objective $objective

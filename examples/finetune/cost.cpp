@@ -9,6 +9,7 @@
 #include <zoft/io/checkpoint.hpp>
 
 #include "text.hpp"
+#include "token_chooser.hpp"
 #include "trainer.hpp"
 
 namespace finetune {
@@ -91,7 +92,7 @@ double trial_seconds(const options& o, zoft::nn::transformer& model, const task&
   }
   const std::unique_ptr<trainer> trial = make_trainer(o, model);
   const auto start = clock::now();
-  trial->step(t.batch(0));
+  trial->step(token_chooser(o, model).chosen(t.batch(0), 0, trial->current()));
   return seconds_since(start);
 }
 

@@ -11,6 +11,7 @@
 #include "report.hpp"
 #include "results.hpp"
 #include "terminal.hpp"
+#include "token_chooser.hpp"
 
 namespace finetune {
 
@@ -23,10 +24,11 @@ constexpr std::size_t most_rejected = 10;  // steps in a row, after which the ru
 bool train(const options& o, const zoft::nn::transformer& model, const task& t, trainer& tuner, run_log& log,
            outcome& done) {
   progress bar(o.steps, objective_text(o));
+  token_chooser tokens(o, model);
   std::size_t rejected_in_a_row = 0;
   while (done.steps < o.steps && !interrupted()) {
     const auto start = std::chrono::steady_clock::now();
-    const zoft::step_report report = tuner.step(t.batch(done.steps));
+    const zoft::step_report report = tuner.step(tokens.chosen(t.batch(done.steps), done.steps, tuner.current()));
     done.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     done.evaluations += report.evaluations;
     log.step(++done.steps, done.evaluations, done.seconds, report);

@@ -77,6 +77,12 @@ void add_training(command_line& c) {
   c.whole("--rank", &recipe::rank, "of lora and lora_fa *", 1, many);
   c.real("--alpha", &recipe::alpha, "what they add is scaled by alpha / rank *");
   c.add("--targets", &options::targets, "NAMES", "linears, or norms, to adapt, as q_proj,v_proj (all)", comma_list);
+  c.real("--keep", &options::keep, "share of the tokens, in blocks of 64, that layers keep in a step; 1: all (1)");
+  c.choice("--keep-by", &options::keep_by, {"scores", "seed"},
+           "what chooses them: attention's scores, in one forward more, or the seed (scores)");
+  c.whole("--keep-from", &options::keep_from, "layers before this one keep all tokens (0)", 0, many);
+  c.choice("--dropped", &options::dropped, {"unseen", "seen"},
+           "whether kept tokens see the keys and values of dropped ones (unseen)");
   c.whole("--prefix-length", &recipe::prefix_length, "tokens that prefix takes of the context *", 1, many);
   c.whole("--queries", &recipe::queries, "directions a step *", 1, many);
   c.real("--epsilon", &recipe::epsilon, "how far parameters are perturbed along them *");
@@ -177,6 +183,9 @@ void settle(options& o) {
     refuse(
         "--method per-example-lozo goes with --weights f32 where --adapter is full: a sequence's own weights are "
         "made beside those of the model, and what is added to these must not be rounded away");
+  if (!(o.keep > 0 && o.keep <= 1)) refuse("--keep is " + zoft::text(o.keep) + ", and must be in (0, 1]");
+  if (o.keep < 1 && (o.adapter == "full" || o.adapter == "prefix"))
+    refuse("--keep goes with --adapter lora, lora_fa, bias_only or norm_only");
   if (!o.tokenizer.empty() && o.model.empty()) refuse("--tokenizer is given without --model");
 
   const std::string folder = ZOFT_DEFAULT_TASK;

@@ -32,6 +32,9 @@ struct options : recipe {
 
   std::string method = "prge", adapter = "lora_fa", objective = "loss";
   std::vector<std::string> targets;
+  double keep = 1;                                       ///< share of the tokens that layers keep
+  std::string keep_by = "scores", dropped = "unseen";    ///< what chooses them; whether the others are seen
+  std::size_t keep_from = 0;                             ///< layers before this keep all
   std::uint64_t seed = 0;
   std::size_t threads = 0;
   zoft::nn::dtype weights = zoft::nn::dtype::f32;
