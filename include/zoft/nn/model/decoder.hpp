@@ -321,10 +321,9 @@ class decoder {
       make_keys(std::span<const std::size_t>(s.others).subspan(first, n), part, true);
     });
 
-    const bool in_place = groups == s.groups && !last;
-    const std::size_t to_rows = last ? s.kept.size() : rows;
+    const bool in_place = groups == s.groups;
     if (!in_place) {
-      s.next.resize(groups * to_rows * c_.dim);
+      s.next.resize(groups * rows * c_.dim);
       if (!last && s.kept.size() < rows)  // what is dropped goes on as it is
         for (std::size_t i = 0; i < groups; ++i)
           std::copy_n(s.stream.data() + (s.groups == 1 ? 0 : i) * rows * c_.dim, rows * c_.dim,
@@ -348,7 +347,7 @@ class decoder {
         for (std::size_t k = 0; k < groups; ++k)
           for (std::size_t row = 0; row < count; ++row)
             std::copy_n(part.stream.data() + (k * count + row) * c_.dim, c_.dim,
-                        to + (k * to_rows + (last ? first + row : s.kept[first + row])) * c_.dim);
+                        to + (k * rows + s.kept[first + row]) * c_.dim);
       });
       for (std::size_t i = 0; i < n; ++i)
         std::transform(s.block_scores.begin(), s.block_scores.end(), s.parts[i].block_scores.begin(),
@@ -356,6 +355,10 @@ class decoder {
     });
     s.groups = groups;
     if (!in_place) s.stream.swap(s.next);
+    if (last) {
+      gather(s.stream.data(), groups, rows, c_.dim, s.kept, c_.dim, s.stream.data());
+      s.stream.resize(groups * s.kept.size() * c_.dim);
+    }
     if (watch_ != nullptr) watch_->tell(layer, s.block_scores);
   }
 
