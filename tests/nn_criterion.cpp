@@ -1,4 +1,5 @@
 // Criteria that have no gradient: accuracy and exact match.
+#include <zoft/mezo.hpp>
 #include <zoft/nn/model/criterion.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
@@ -125,6 +126,64 @@ TEST_CASE("criterion: a model's accuracy and exact match are those of its logits
     for (std::size_t g = 0; g < 12; ++g) CHECK(same_bits(std::vector{model.loss(b, tuner.ask(g, 1), c)}, {losses[g]}));
   }
   CHECK(between > 12);  // of 24
+}
+
+TEST_CASE("criterion: labels that compete with some tokens alone, for each group and for points around the weights",
+          "[nn]") {
+  for (const std::size_t vocabulary : sizes{51, 2500}) {  // of which the head is made in one block, and in three
+    config shape = odd_shape();
+    shape.vocabulary = vocabulary;
+    transformer model = random_model(shape, {true, false, true}, 95, {.threads = 2});
+    const ids words{3, 40, static_cast<std::int32_t>(vocabulary) - 1};
+    draws d(96);
+    batch b;
+    for (int i = 0; i < 5; ++i) {
+      ids tokens = d.tokens(d.size(3, 9), vocabulary), labels(tokens.size(), ignored);
+      labels.back() = words[d.size(0, 2)];
+      b.add(tokens, labels);
+    }
+    b.among({words[2], words[0], words[1]});
+    const auto by_hand = [&](const auto& logits_of) {
+      double sum = 0;
+      for (std::size_t i = 0; i < b.size(); ++i) {
+        const auto logits = logits_of(ids(b[i].tokens.begin(), b[i].tokens.end()));
+        const auto logit = [&](std::int32_t id) {
+          return logits[(b[i].tokens.size() - 2) * vocabulary + static_cast<std::size_t>(id)];
+        };
+        double total = 0;
+        for (const std::int32_t id : words) total += std::exp(logit(id));
+        sum += std::log(total) - logit(b[i].labels.back());
+      }
+      return sum / static_cast<double>(b.size());
+    };
+    auto tuner = zoft::prge({.queries = 2, .epsilon = 0.1, .seed = 97}, zoft::lora{.rank = 2});
+    tuner.attach(model);
+    const auto groups = tuner.ask();
+    std::vector<double> losses(groups.size()), of_each(groups.size() * b.size());
+    model.losses(b, groups, losses);
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const auto own = groups.every(groups.size(), g);
+      CHECK(losses[g] == Approx(by_hand([&](const ids& tokens) { return model.logits(tokens, own); })).epsilon(1e-5));
+      for (const token_score& score : model.score(b, own))
+        CHECK(std::find(words.begin(), words.end(), score.best) != words.end());
+    }
+    const double plain = model.loss(b);
+    auto whole = zoft::mezo({.epsilon = 1e-2, .learning_rate = 0, .seed = 98}, model.weights_layout());
+    std::vector<double> seen;
+    whole.step(model, [&](const auto& points, std::span<double> values) {
+      model.losses(b, points, values);
+      seen.assign(values.begin(), values.end());
+    });
+    REQUIRE(seen.size() > 0);
+    CHECK(std::abs(seen[0] - plain) < 1);
+    CHECK(plain == Approx(by_hand([&](const ids& tokens) { return model.logits(tokens); })).epsilon(1e-5));
+
+    batch other = b;
+    other.among({3, 40});
+    io_test::check_refused([&] { model.loss(other); }, {"label", "is not among the 2 tokens"});
+    other.among({3, static_cast<std::int32_t>(vocabulary)});
+    io_test::check_refused([&] { model.loss(other); }, {"is not in the vocabulary"});
+  }
 }
 
 TEST_CASE("criterion: training on accuracy and on exact match", "[nn]") {

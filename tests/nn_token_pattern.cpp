@@ -1,5 +1,4 @@
 #include <array>
-#include <zoft/io/hugging_face.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 
@@ -15,32 +14,13 @@ using ids = std::vector<std::int32_t>;
 
 constexpr std::size_t length = 300;  // 5 blocks, of which the last is not full
 
-/// A Llama of 4 blocks with random weights, whose context is long enough for some blocks of tokens.
-transformer random_model(const zoft::nn::load_options& o = {}, std::size_t window = 0) {
-  const io_test::scratch folder;
-  zoft::io::json fields{{"model_type", window > 0 ? "mistral" : "llama"},
-                        {"hidden_size", 32},
-                        {"intermediate_size", 40},
-                        {"num_hidden_layers", 4},
-                        {"num_attention_heads", 4},
-                        {"num_key_value_heads", 2},
-                        {"vocab_size", 50},
-                        {"max_position_embeddings", 400},
-                        {"rms_norm_eps", 1e-5},
-                        {"tie_word_embeddings", true}};
-  if (window > 0) fields["sliding_window"] = window;
-  folder.write("config.json", fields.dump());
-  draws d(91);
-  std::vector<std::vector<float>> kept;
-  std::vector<zoft::io::named_tensor> tensors;
-  zoft::io::for_each_tensor(zoft::io::read_model_config(zoft::io::json::parse(fields.dump()), "config.json"),
-                            [&](const std::string& name, const auto& shape) {
-                              kept.push_back(d.numbers(zoft::io::elements(shape), shape.size() == 1 ? 1.0f : 0.3f));
-                              tensors.push_back({name, shape, {}});
-                            });
-  for (std::size_t i = 0; i < kept.size(); ++i) tensors[i].values = kept[i];
-  zoft::io::write_safetensors(folder.path("model.safetensors"), tensors);
-  return zoft::nn::load(folder.path(), o);
+/// A model of 4 blocks, whose context is long enough for some blocks of tokens.
+transformer long_model(const zoft::nn::load_options& o = {}, std::size_t window = 0) {
+  config shape = odd_shape();
+  shape.layers = 4;
+  shape.context = 400;
+  if (window > 0) shape.pattern.assign(shape.layers, {.window = window});
+  return random_model(shape, {true, false, true}, 91, o);
 }
 
 /// Labels of every token, of some here and there, or of the last ones.
@@ -70,8 +50,8 @@ batch one(const ids& tokens, const ids& labels, token_pattern pattern) {
 }  // namespace
 
 TEST_CASE("token patterns: the losses of a forward in double that leaves out the same tokens, in each group", "[nn]") {
-  const transformer model = random_model({.threads = 1});
-  const ids tokens = draws(92).tokens(length, 50);
+  const transformer model = long_model({.threads = 1});
+  const ids tokens = draws(92).tokens(length, 51);
   auto tuner = zoft::prge({.queries = 2, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5}, zoft::lora{.rank = 2});
   tuner.attach(model);
   tuner.ask();
@@ -104,8 +84,8 @@ TEST_CASE("token patterns: the losses of a forward in double that leaves out the
 
 TEST_CASE("token patterns: the same bits on any number of threads, alone and in a stack, and from a copy", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16}) {
-    const transformer model = random_model({.weights = type, .threads = 1});
-    const ids tokens = draws(92).tokens(length, 50), labels = labels_of(tokens, 1);
+    const transformer model = long_model({.weights = type, .threads = 1});
+    const ids tokens = draws(92).tokens(length, 51), labels = labels_of(tokens, 1);
     auto tuner = zoft::prge({.queries = 3, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5}, zoft::lora_fa{.rank = 2});
     tuner.attach(model);
     const auto groups = tuner.ask();
@@ -115,7 +95,7 @@ TEST_CASE("token patterns: the same bits on any number of threads, alone and in 
       model.losses(b, groups, stacked);
       for (const std::size_t threads : sizes{2, 3}) {
         std::vector<double> shared(groups.size());
-        random_model({.weights = type, .threads = threads}).losses(b, groups, shared);
+        long_model({.weights = type, .threads = threads}).losses(b, groups, shared);
         CHECK(same_bits(shared, stacked));
       }
       for (std::size_t g = 0; g < groups.size(); ++g)
@@ -126,8 +106,8 @@ TEST_CASE("token patterns: the same bits on any number of threads, alone and in 
 
 TEST_CASE("token patterns: all tokens kept are the bits of none", "[nn]") {
   for (const std::size_t kind : sizes{0, 1, 2}) {
-    const transformer model = random_model({.weights = dtype::bf16, .threads = 2});
-    const ids tokens = draws(92).tokens(length, 50), labels = labels_of(tokens, kind);
+    const transformer model = long_model({.weights = dtype::bf16, .threads = 2});
+    const ids tokens = draws(92).tokens(length, 51), labels = labels_of(tokens, kind);
     batch dense;
     dense.add(tokens, labels);
     for (const dropped_tokens dropped : {dropped_tokens::seen, dropped_tokens::unseen})
@@ -139,8 +119,8 @@ TEST_CASE("token patterns: all tokens kept are the bits of none", "[nn]") {
 TEST_CASE("token patterns: two candidates of a direction are computed on the same tokens", "[nn]") {
   // The pattern is a part of the batch, so what depends on the weights is the loss alone: without a perturbation, the
   // two are the same bits, and with one of opposite signs the slope changes its sign.
-  const transformer model = random_model();
-  const ids tokens = draws(92).tokens(length, 50);
+  const transformer model = long_model();
+  const ids tokens = draws(92).tokens(length, 51);
   const batch b = one(tokens, tokens, some_pattern(4, dropped_tokens::unseen));
   auto tuner = zoft::prge({.queries = 1, .epsilon = 0.1, .learning_rate = 0.1, .seed = 5}, zoft::lora_fa{.rank = 2});
   tuner.attach(model);
@@ -211,15 +191,15 @@ TEST_CASE("key scores: what attention's scores are by hand, on any number of thr
       CHECK(static_cast<double>(counted_scores[b]) / score_unit ==
             Approx(wanted[b]).epsilon(type == dtype::f32 ? 1e-4 : 1e-2));
   }
-  const ids tokens = draws(92).tokens(length, 50);
-  const std::vector<double> scores = random_model({.threads = 1}).key_scores(tokens);
+  const ids tokens = draws(92).tokens(length, 51);
+  const std::vector<double> scores = long_model({.threads = 1}).key_scores(tokens);
   CHECK(scores.size() == 4 * 5);
-  CHECK(scores == random_model({.threads = 3}).key_scores(tokens));
+  CHECK(scores == long_model({.threads = 3}).key_scores(tokens));
 }
 
 TEST_CASE("token patterns: what does not fit is refused by name", "[nn]") {
-  const transformer model = random_model();
-  const ids tokens = draws(92).tokens(length, 50);
+  const transformer model = long_model();
+  const ids tokens = draws(92).tokens(length, 51);
   const auto losses = [&](token_pattern pattern) {
     return [&model, b = one(tokens, tokens, std::move(pattern))] { model.loss(b); };
   };
@@ -238,7 +218,7 @@ TEST_CASE("token patterns: what does not fit is refused by name", "[nn]") {
                   {"token pattern", "share", "(0, 1]"});
   check_refused([&] { pattern_by_scores(std::vector<double>(19), 4, tokens, ignored, {}); }, {"19 scores", "4 by 5"});
 
-  const transformer windows = random_model({}, 16);
+  const transformer windows = long_model({}, 16);
   const auto of_windows = [&](dropped_tokens dropped) {
     return [&windows, b = one(tokens, tokens, some_pattern(4, dropped))] { windows.loss(b); };
   };

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <variant>
 #include <zoft/io/data.hpp>
 #include <zoft/io/data/tasks.hpp>
@@ -154,6 +155,37 @@ item_data read_examples_of(const options& o, const item_maker& make) {
   return result;
 }
 
+/// The tokens of all choices. Throws unless each choice is one token, and all questions have the same.
+std::vector<std::int32_t> tokens_of_choices(const options& o, const item_data& data) {
+  std::set<std::int32_t> first;
+  for (const question& q : data.heldout) {
+    std::set<std::int32_t> own;
+    for (const item& choice : q.choices) {
+      if (choice.learned() != 1)
+        refuse("--objective choice goes with choices of one token, and '" + zoft::io::printable(q.wanted, 40) +
+               "' competes with one of " + zoft::text(choice.learned()));
+      own.insert(*std::find_if(choice.labels.begin() + 1, choice.labels.end(),
+                               [](std::int32_t label) { return label != zoft::nn::ignored; }));
+    }
+    if (first.empty()) first = own;
+    if (own != first) refuse("--objective choice goes with choices that are the same for all questions of " + o.data);
+  }
+  return {first.begin(), first.end()};
+}
+
+item_data read_kind(const options& o, const item_maker& make) {
+  switch (o.kind) {
+    case data_kind::labelled:
+      return read_labelled_of(o, make);
+    case data_kind::task:
+      return read_task_of(o, make);
+    case data_kind::examples:
+      return read_examples_of(o, make);
+    default:
+      return read_pairs_of(o, make);
+  }
+}
+
 }  // namespace
 
 zoft::io::chat_options chat_options_of(const zoft::io::tokenizer& tokens) {
@@ -172,16 +204,9 @@ zoft::io::chat_template chat_template_of(const options& o, const zoft::io::token
 item_data read_items(const options& o, const item_maker& make, const zoft::nn::config& shape) {
   if (!shape.causal && o.kind != data_kind::labelled && o.kind != data_kind::task)
     refuse(o.model + ": is an encoder, which answers with a word in place of its mask: give --labelled or --task");
-  switch (o.kind) {
-    case data_kind::labelled:
-      return read_labelled_of(o, make);
-    case data_kind::task:
-      return read_task_of(o, make);
-    case data_kind::examples:
-      return read_examples_of(o, make);
-    default:
-      return read_pairs_of(o, make);
-  }
+  item_data result = read_kind(o, make);
+  if (o.objective == "choice") result.among = tokens_of_choices(o, result);
+  return result;
 }
 
 }  // namespace finetune

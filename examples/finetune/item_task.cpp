@@ -25,6 +25,7 @@ class item_task : public task {
   /// Each epoch goes through all items in an order of its own.
   zoft::nn::batch batch(std::uint32_t step) const override {
     zoft::nn::batch result;
+    result.among(data_.among);
     for (std::size_t i = 0; i < o_.batch; ++i) {
       const std::uint64_t at = std::uint64_t{step} * o_.batch + i;
       shuffle(at / data_.train.size());
@@ -43,6 +44,7 @@ class item_task : public task {
     for (std::size_t from = 0; from < all.size(); from += o_.batch) {
       const std::size_t to = std::min(all.size(), from + o_.batch);
       zoft::nn::batch some;
+      some.among(data_.among);
       for (std::size_t i = from; i < to; ++i) some.add(all[i]->tokens, all[i]->labels);
       const auto scores = model.score(some, adapter);
       for (std::size_t i = from, at = 0; i < to; ++i) {

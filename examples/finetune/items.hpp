@@ -31,10 +31,11 @@ struct question {
 struct item_data {
   std::vector<item> train = {};
   std::vector<question> heldout = {};
-  std::string name = {};        ///< of the train items: "pairs", "labelled lines"
-  std::string share_name = {};  ///< of the questions that are answered right; empty if that is not looked at
-  bool by_choice = false;       ///< the answer is the choice of least loss; otherwise what would be written
-  bool per_token = false;       ///< the loss of a choice is the mean over its tokens, not the sum
+  std::string name = {};                 ///< of the train items: "pairs", "labelled lines"
+  std::string share_name = {};           ///< of the questions that are answered right; empty if that is not looked at
+  std::vector<std::int32_t> among = {};  ///< with --objective choice: the tokens that labels compete with
+  bool by_choice = false;                ///< the answer is the choice of least loss; otherwise what would be written
+  bool per_token = false;                ///< the loss of a choice is the mean over its tokens, not the sum
   std::size_t shortened = 0, unknown = 0, tokens = 0;
 };
 

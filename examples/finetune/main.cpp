@@ -73,7 +73,8 @@ int run(int argc, char** argv) {
 
   check_memory(o);
   const zoft::io::tokenizer tokens = zoft::io::load_tokenizer(o.tokenizer);
-  zoft::nn::transformer model = zoft::nn::load(o.model, {.weights = o.weights, .threads = o.threads});
+  zoft::nn::transformer model = zoft::nn::load(
+      o.model, {.weights = o.weights, .threads = o.threads, .activation_cache = o.activation_cache * 1'000'000});
   if (tokens.size() > model.shape().vocabulary)
     refuse(o.tokenizer + ": has " + zoft::text(tokens.size()) + " tokens, and " + o.model + " knows " +
            zoft::text(model.shape().vocabulary));

@@ -41,6 +41,10 @@ void add_model(command_line& c) {
           return types[std::find(names.begin(), names.end(), name) - names.begin()];
         });
   c.whole("--threads", &options::threads, "of the forwards; 0: as many as the machine has (0)", 0, 1024);
+  c.whole("--activation-cache", &options::activation_cache,
+          "MB that keep what enters the first adapted block, for each sequence: with --targets layers.28,layers.29\n"
+          "the blocks below are computed once (0)",
+          0, 1u << 20);
 }
 
 void add_data(command_line& c) {
@@ -70,9 +74,9 @@ void add_training(command_line& c) {
   c.group("Training");
   c.choice("--method", &options::method, method_names(), method_help() + "(prge)");
   c.choice(
-      "--objective", &options::objective, {"loss", "accuracy", "exact_match"},
-      "what is minimised: loss; accuracy: 1 - the share of the data's tokens, or exact_match: of its answers, that\n"
-      "the model would write (loss)");
+      "--objective", &options::objective, {"loss", "choice", "accuracy", "exact_match"},
+      "what is minimised: loss; choice: the loss among the words of the labels alone; accuracy: 1 - the share of the\n"
+      "data's tokens, or exact_match: of its answers, that the model would write (loss)");
   c.choice("--adapter", &options::adapter, adapter_names(), adapter_help() + "(lora_fa)");
   c.whole("--rank", &recipe::rank, "of lora and lora_fa *", 1, many);
   c.real("--alpha", &recipe::alpha, "what they add is scaled by alpha / rank *");
@@ -171,6 +175,8 @@ void settle(options& o) {
     refuse("--targets goes with --adapter lora, lora_fa, bias_only or norm_only");
   if (o.objective == "exact_match" && o.kind == data_kind::text)
     refuse("--objective exact_match goes with answers: a text has none to be right as a whole");
+  if (o.objective == "choice" && o.kind != data_kind::task && o.kind != data_kind::labelled)
+    refuse("--objective choice goes with --task or --labelled: other answers are no choice among words");
   if (!o.adapter_from.empty() && o.adapter != "lora" && o.adapter != "lora_fa" && !o.evaluate_only)
     refuse("--adapter-from goes with --adapter lora or lora_fa");
   if (!o.adapter_from.empty() && !o.targets.empty())

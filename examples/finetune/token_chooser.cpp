@@ -31,6 +31,7 @@ zoft::nn::batch token_chooser::chosen(const zoft::nn::batch& b, std::uint32_t st
                                       const zoft::adapter_stack& current) {
   if (o_.keep == 1) return b;
   zoft::nn::batch result;
+  result.among({b.among().begin(), b.among().end()});
   for (std::size_t i = 0; i < b.size(); ++i) {
     const auto one = b[i];
     const std::uint64_t own_seed = o_.seed + (std::uint64_t{i} << 32);

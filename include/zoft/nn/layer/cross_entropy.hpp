@@ -82,6 +82,18 @@ class running_cross_entropy {
   bool nan_ = false;
 };
 
+/// The logits of tokens from `first` on become −∞, but for those of `among`, which is in ascending order; empty means
+/// all.
+inline void leave_only(std::span<const std::int32_t> among, std::span<float> logits, std::size_t first) {
+  if (among.empty()) return;
+  auto next = std::lower_bound(among.begin(), among.end(), static_cast<std::int32_t>(first));
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const bool is_next = next != among.end() && static_cast<std::size_t>(*next) == first + i;
+    if (!is_next) logits[i] = -std::numeric_limits<float>::infinity();
+    while (next != among.end() && static_cast<std::size_t>(*next) == first + i) ++next;
+  }
+}
+
 /// logits (vocabulary)
 template <class Arch = simd::arch>
 token_score cross_entropy(std::span<const float> logits, std::size_t label) {

@@ -1,6 +1,7 @@
 /// A batch of sequences with labels, of any lengths, concatenated without padding.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,14 @@ class batch {
   /// All tokens but the first are to be predicted.
   void add(std::span<const std::int32_t> tokens) { add(tokens, tokens); }
 
+  /// Labels compete with these tokens alone, in place of all of the vocabulary: the loss of a label is −ln p(label)/Σ p
+  /// over them, as where a text is classified by a word.
+  void among(std::vector<std::int32_t> tokens) {
+    std::sort(tokens.begin(), tokens.end());
+    among_ = std::move(tokens);
+  }
+  std::span<const std::int32_t> among() const { return among_; }  ///< in ascending order; none: all tokens
+
   std::size_t size() const { return ends_.size(); }      ///< sequences
   std::size_t tokens() const { return tokens_.size(); }  ///< of all sequences
   std::size_t predicted() const { return predicted_; }   ///< labels that count, of all sequences
@@ -53,7 +62,7 @@ class batch {
   }
 
  private:
-  std::vector<std::int32_t> tokens_, labels_;
+  std::vector<std::int32_t> tokens_, labels_, among_;
   std::vector<std::size_t> ends_;
   std::vector<std::shared_ptr<const token_pattern>> patterns_;
   std::size_t predicted_ = 0;

@@ -147,7 +147,9 @@ class decoder {
   /// The score of each row of the stream: (s.groups, labels), or (g.count, labels) if the groups first differ after the
   /// stream. The logits are computed for some rows and one block of the vocabulary at a time, and never exist as a
   /// whole.
-  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, group_range g = {}) const {
+  /// `among`: see batch.
+  std::vector<token_score> scores(std::span<const std::int32_t> labels, workspace& s, group_range g = {},
+                                  std::span<const std::int32_t> among = {}) const {
     const std::size_t rows = labels.size();
     const bool spreads = !ends_.final_norm.empty() || !ends_.head.empty();
     const std::size_t groups = spreads ? g.count : s.groups;
@@ -157,7 +159,7 @@ class decoder {
       part.stream.resize(s.groups * n * c_.dim);
       for (std::size_t i = 0; i < s.groups; ++i)
         std::copy_n(s.stream.data() + (i * rows + first) * c_.dim, n * c_.dim, part.stream.data() + i * n * c_.dim);
-      const std::vector<token_score> some = scores_of_all(labels.subspan(first, n), part, g);
+      const std::vector<token_score> some = scores_of_all(labels.subspan(first, n), among, part, g);
       for (std::size_t i = 0; i < groups; ++i) std::copy_n(some.data() + i * n, n, result.data() + i * rows + first);
     });
     return result;
@@ -418,20 +420,28 @@ class decoder {
     }
   }
 
-  std::vector<token_score> scores_of_all(std::span<const std::int32_t> labels, workspace& s, group_range g) const {
+  std::vector<token_score> scores_of_all(std::span<const std::int32_t> labels, std::span<const std::int32_t> among,
+                                         workspace& s, group_range g) const {
     const std::size_t normed = final_rows(g, s);
     const packed_matrix& w = w_.output();
     const std::size_t rows = labels.size(), panels = 1024 / w.width();
     std::vector<running_cross_entropy> running;
     for (std::size_t p = 0; p < w.panels(); p += panels) {
       const panel_range range{p, std::min(panels, w.panels() - p)};
+      const auto first_asked = std::lower_bound(among.begin(), among.end(), static_cast<std::int32_t>(p * w.width()));
+      if (!among.empty() && !running.empty() &&
+          (first_asked == among.end() || static_cast<std::size_t>(*first_asked) >= (p + range.count) * w.width()))
+        continue;
       const std::size_t groups = nn::apply<Arch>(w, {}, ends_.head, range, s.normed, normed, rows, g, s.logits);
       for (std::size_t row = running.size(); row < groups * rows; ++row)
         running.emplace_back(static_cast<std::size_t>(labels[row % rows]));
       const std::size_t columns = s.logits.size() / running.size();
       finish_logits(s.logits, w_.head_bias, columns, p * w.width());
-      for (std::size_t row = 0; row < running.size(); ++row)
-        running[row].template add<Arch>({s.logits.data() + row * columns, columns}, p * w.width());
+      for (std::size_t row = 0; row < running.size(); ++row) {
+        const std::span<float> own(s.logits.data() + row * columns, columns);
+        leave_only(among, own, p * w.width());
+        running[row].template add<Arch>(own, p * w.width());
+      }
     }
     std::vector<token_score> result;
     for (const running_cross_entropy& r : running) result.push_back(r.result());

@@ -179,8 +179,11 @@ class layerwise {
         run_.finish_logits(s.logits, c.head_bias, n, first);
         const std::size_t index = static_cast<std::size_t>(&c - candidates_.data()) * tasks.size() +
                                   static_cast<std::size_t>(&t - tasks.data());
-        for (std::size_t row = 0; row < t.labels.size(); ++row)
-          running[index][row].template add<Arch>({s.logits.data() + row * n, n}, first);
+        for (std::size_t row = 0; row < t.labels.size(); ++row) {
+          const std::span<float> own(s.logits.data() + row * n, n);
+          leave_only(t.among, own, first);
+          running[index][row].template add<Arch>(own, first);
+        }
       });
     }
     for (std::size_t i = 0; i < candidates_.size(); ++i)

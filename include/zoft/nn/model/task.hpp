@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "batch.hpp"
@@ -17,6 +18,7 @@ struct task {
   std::vector<std::int32_t> tokens, labels;
   std::vector<std::size_t> ends, predicting;  // ends of the sequences, and indices of the tokens that predict a label
   std::shared_ptr<const token_pattern> pattern;  // of the only sequence
+  std::span<const std::int32_t> among;           // the batch's
 
   /// Returns the number of labels that it adds.
   std::size_t add(const batch::sequence& one, bool causal) {
@@ -41,8 +43,10 @@ inline std::vector<task> tasks_of(const batch& b, std::size_t most_tokens, bool 
   std::vector<task> result;
   for (std::size_t i = 0, label = 0; i < b.size(); ++i) {
     if (result.empty() || b[i].pattern != nullptr || result.back().pattern != nullptr ||
-        result.back().ends.back() + b[i].tokens.size() > most_tokens)
+        result.back().ends.back() + b[i].tokens.size() > most_tokens) {
       result.emplace_back().first_label = label;
+      result.back().among = b.among();
+    }
     label += result.back().add(b[i], causal);
   }
   return result;

@@ -183,6 +183,7 @@ class transformer {
     for (std::size_t i = 0; i < b.size(); ++i) {
       batch one;
       one.add(b[i]);
+      one.among({b.among().begin(), b.among().end()});
       std::fill(own.begin(), own.end(), 0.0);
       if (one.predicted() > 0) this->losses(one, adapters.every(b.size(), i), own, of);
       const double weight = counted(of, one) * static_cast<double>(b.size()) / all;
@@ -404,7 +405,7 @@ class transformer {
     } else {
       run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, t.pattern.get());
     }
-    const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g);
+    const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g, t.among);
     const bool shared = scores.size() == t.labels.size();
     for (std::size_t group = 0; group < g.count; ++group)
       for (std::size_t i = 0; i < t.labels.size(); ++i)
@@ -428,11 +429,12 @@ class transformer {
       fail(
           "transformer: the batch has no labels, and must have at least one "
           "that is not ignored");
+    for (const std::int32_t token : b.among()) check_token(token);
     for (std::size_t i = 0; i < b.size(); ++i) {
       check(b[i].tokens, prefix);
       if (b[i].pattern != nullptr) check_pattern(*b[i].pattern, b[i].tokens.size());
       for (const std::int32_t label : b[i].labels.subspan(1))
-        if (label != ignored) check_token(label);
+        if (label != ignored) check_label(label, b.among());
     }
   }
   void check_pattern(const token_pattern& pattern, std::size_t tokens) const {
@@ -446,6 +448,12 @@ class transformer {
   }
   static void check_single(const adapter_stack& adapter) {
     if (adapter.size() != 1) fail("transformer: there are " + text(adapter.size()) + " adapters, and must be 1");
+  }
+  void check_label(std::int32_t label, std::span<const std::int32_t> among) const {
+    check_token(label);
+    if (!among.empty() && !std::binary_search(among.begin(), among.end(), label))
+      fail("transformer: label " + text(label) + " is not among the " + text(among.size()) +
+           " tokens that labels compete with");
   }
   void check_token(std::int32_t token) const {
     if (token < 0 || static_cast<std::size_t>(token) >= c_.vocabulary)
