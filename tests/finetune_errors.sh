@@ -61,7 +61,8 @@ refused "no linear is named 'z_proj'" --targets q_proj,z_proj
 refused "targets is 'q_proj,'" --targets q_proj,
 refused "method is 'sgd'.*prge, " --method sgd
 refused "adapter is 'dora'.*lora_fa, " --adapter dora
-refused "objective is 'f1'.*loss, accuracy, exact_match" --objective f1
+refused "objective is 'f1'.*loss, choice, accuracy, exact_match" --objective f1
+refused "objective choice goes with --task or --labelled" --objective choice
 refused "prefix-length is '0'.*from 1 to" --prefix-length 0
 refused "prefix-length is 255.*leave 2 tokens at least of the 256" --adapter prefix --prefix-length 255
 refused "length is 252.*at most 251, the context of .* behind its prefix" --adapter prefix --length 252
