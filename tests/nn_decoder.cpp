@@ -234,7 +234,7 @@ TEST_CASE("decoder: scores of a vocabulary of several blocks are those of all it
     workspace s;
     p.run().run(tokens(), wanted, p.additions(r.stack), {0, 3}, s);
     const std::vector<token_score> scores = p.run().scores(labels, s);
-    p.run().logits(s);
+    p.run().head().logits(s);
     REQUIRE(scores.size() == 3 * labels.size());
     for (std::size_t row = 0; row < scores.size(); ++row) {
       const std::span<const float> of_row(s.logits.data() + row * vocabulary, vocabulary);

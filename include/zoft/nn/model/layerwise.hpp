@@ -131,7 +131,8 @@ class layerwise {
     if (n.empty()) return;
     make(
         n, [](candidate & c) -> auto& { return c.other_norm; });
-    for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) { run_.apply_norm(c.other_norm, s.stream); });
+    for_each_stream(tasks,
+                    [&](const task&, candidate& c, workspace& s) { run_.head().apply_norm(c.other_norm, s.stream); });
   }
 
   /// The two halves of a block use the same memory for their matrices.
@@ -155,7 +156,7 @@ class layerwise {
     make(
         w_.head_norm, [](candidate & c) -> auto& { return c.other_norm; });
     for_each_stream(tasks, [&](const task&, candidate& c, workspace& s) {
-      run_.transform_for_head(c.head_dense, c.other_norm, c.project_out, s.stream, s.branch);
+      run_.head().transform_for_head(c.head_dense, c.other_norm, c.project_out, s.stream, s.branch);
     });
     if (!w_.head_bias.empty())
       make(
@@ -176,7 +177,7 @@ class layerwise {
         s.logits.resize(t.labels.size() * n);
         matmul<Arch>(rows_of<const float>{s.stream.data(), w.in()}, t.labels.size(), c.b.qkv.weight,
                      rows_of<float>{s.logits.data(), n});
-        run_.finish_logits(s.logits, c.head_bias, n, first);
+        run_.head().finish_logits(s.logits, c.head_bias, n, first);
         const std::size_t index = static_cast<std::size_t>(&c - candidates_.data()) * tasks.size() +
                                   static_cast<std::size_t>(&t - tasks.data());
         for (std::size_t row = 0; row < t.labels.size(); ++row) {

@@ -1,7 +1,6 @@
 /// A decoder of the Llama family that evaluates many adapters in one forward.
 #pragma once
 
-#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -9,8 +8,6 @@
 #include "../../core/weight_points.hpp"
 #include "../../io/checkpoint.hpp"
 #include "../kernel/start.hpp"
-#include "../kernel/thread_pool.hpp"
-#include "activation_cache.hpp"
 #include "batch.hpp"
 #include "criterion.hpp"
 #include "decoder.hpp"
@@ -18,28 +15,20 @@
 #include "layerwise.hpp"
 #include "loaded_weights.hpp"
 #include "model_additions.hpp"
+#include "model_weights.hpp"
 #include "pooling.hpp"
 #include "task.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
-
-struct load_options {
-  dtype weights = dtype::f32;  ///< what matrices are kept as in memory. Norms and biases are always f32. With i4 and
-                               ///< nf4, the embedding and the head are i8: they suffer most from few bits.
-  std::size_t threads = 0;     ///< number of threads for forwards; 0 means as many as the machine has
-  std::size_t activation_cache = 0;  ///< bytes of memory for caching the input of the first adapted block, for the
-                                     ///< next scores or losses of the same sequence; 0 means no cache
-};
 
 /// RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or own head; biases if the checkpoint has them.
 /// Forwards do not change the weights, so any number of threads may run them on one transformer.
 ///
 /// A loss is the mean of −ln p(label) over all labels of a batch, in nats, or whatever else the criterion says. A
 /// batch's loss is the same to the last bit, however many groups are evaluated beside it and on however many threads.
-class transformer {
+class transformer : public model_weights {
  public:
-  transformer(const io::checkpoint& from, const load_options& o)
-      : c_(from.shape()), angles_(c_), pool_(o.threads), kept_(o.activation_cache) {
+  transformer(const io::checkpoint& from, const load_options& o) : model_weights(o), c_(from.shape()), angles_(c_) {
     loaded_weights all = load_weights(from, c_, o.weights);
     w_ = std::move(all.values);
     linears_ = std::move(all.linears);
@@ -77,88 +66,6 @@ class transformer {
       made.blocks[i].read(0, tokens.size(), {one.keys.data(), width}, {one.values.data(), width});
     }
     return result;
-  }
-
-  /// All weights as one buffer, row-major, by Hugging Face's names, for training all of them.
-  zoft::layout weights_layout() const { return w_.layout(); }
-  std::vector<dtype> weight_types() const { return w_.types(); }  ///< what each of these tensors is kept as
-  std::vector<float> weights() const {
-    std::vector<float> result;
-    w_.for_each([&](const std::string&, const auto& at, std::size_t first, std::size_t rows) {
-      const std::size_t size = rows * nn::weights::columns(at);
-      result.resize(result.size() + size);
-      nn::weights::read(at, first, std::span(result).last(size));
-    });
-    return result;
-  }
-  /// Calls f(name, rows, columns, read) for each tensor of weights_layout(), in its order. read(first, to) widens its
-  /// rows from `first` on, as many as `to` has room for. So they can be written without a copy of all of them.
-  template <class F>
-  void for_each_weight(F f) const {
-    w_.for_each([&](const std::string& name, const auto& at, std::size_t first, std::size_t rows) {
-      f(name, rows, nn::weights::columns(at),
-        [&](std::size_t row, std::span<float> to) { nn::weights::read(at, first + row, to); });
-    });
-  }
-  /// Sets all weights from the buffer. No forward may be running.
-  void assign(std::span<const float> all) {
-    const std::size_t size = weights_layout().size();
-    require(all.size() == size, "transformer: " + text(all.size()) + " weights were given, and it has " + text(size));
-    kept_.clear();
-    w_.for_each([&](const std::string&, auto& at, std::size_t first, std::size_t rows) {
-      const std::size_t n = rows * nn::weights::columns(at);
-      nn::weights::write(at, first, all.first(n));
-      all = all.subspan(n);
-    });
-  }
-
-  /// The matrices of a model that is kept as i8, as zoft::quantised trains them: their names and shapes, their codes
-  /// one after another, and the scale of each row. Norms and biases are f32 and not among them.
-  zoft::layout codes_layout() const {
-    zoft::layout result;
-    nn::weights::for_each_coded(w_, [&](const std::string& name, const packed_matrix& m, std::size_t,
-                                        std::size_t rows) { result.add(name, rows, m.in()); });
-    return result;
-  }
-  std::vector<std::int8_t> codes() const {
-    std::vector<std::int8_t> result;
-    nn::weights::for_each_coded(w_,
-                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
-                                  result.resize(result.size() + rows * m.in());
-                                  m.read_codes(first, std::span(result).last(rows * m.in()));
-                                });
-    return result;
-  }
-  std::vector<float> scales() const {
-    std::vector<float> result;
-    nn::weights::for_each_coded(w_,
-                                [&](const std::string&, const packed_matrix& m, std::size_t first, std::size_t rows) {
-                                  for (std::size_t o = first; o < first + rows; ++o)
-                                    result.push_back(m.scale_of_row(o));
-                                });
-    return result;
-  }
-  /// Sets the codes. The scales stay. No forward may be running.
-  void assign(std::span<const std::int8_t> codes) {
-    const std::size_t size = codes_layout().size();
-    require(codes.size() == size, "transformer: " + text(codes.size()) + " codes were given, and it has " + text(size));
-    kept_.clear();
-    nn::weights::for_each_coded(w_, [&](const std::string&, packed_matrix& m, std::size_t first, std::size_t rows) {
-      m.assign_codes(codes.first(rows * m.in()), first);
-      codes = codes.subspan(rows * m.in());
-    });
-  }
-
-  /// Changes the weights in place, one piece at a time: see weighted_model. No forward may be running.
-  using weight_type = float;
-  template <class F>
-  void update_weights(const std::vector<bool>& moves, F f, bool together = false) {
-    kept_.clear();
-    const weights::change any = std::ref(f);
-    if (together)
-      w_.update(pool_, moves, any);
-    else
-      w_.update(serial{}, moves, any);
   }
 
   /// The loss of each group of adapters on the batch, which all groups share: losses (adapters.size()).
@@ -263,7 +170,7 @@ class transformer {
                             const adapter_stack& adapter = adapter_stack(1)) const {
     check_head();
     workspace s;
-    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.logits(s); });
+    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.head().logits(s); });
     return std::move(s.logits);
   }
 
@@ -271,7 +178,7 @@ class transformer {
   std::vector<float> hidden(std::span<const std::int32_t> tokens,
                             const adapter_stack& adapter = adapter_stack(1)) const {
     workspace s;
-    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.pool(false, {0, 1}, s); });
+    run_all(tokens, adapter, s, [&](const decoder<>& run) { run.head().pool(false, {0, 1}, s); });
     return std::move(s.normed);
   }
 
@@ -316,7 +223,7 @@ class transformer {
       std::iota(rows.begin(), rows.end(), begin);
       const decoder<> run = run_decoder(additions);
       run.run(b[i].tokens, rows, additions.blocks, {0, groups}, s);
-      const std::size_t made = run.pool(how == pooling::pooler, {0, groups}, s), size = rows.size() * dim;
+      const std::size_t made = run.head().pool(how == pooling::pooler, {0, groups}, s), size = rows.size() * dim;
       for (std::size_t g = 0; g < groups; ++g)
         mean_of_rows(std::span<const float>(s.normed).subspan(made == 1 ? 0 : g * size, size),
                      std::span(result).subspan((g * b.size() + i) * dim, dim));
@@ -340,7 +247,7 @@ class transformer {
     for (std::size_t made = 0; made < how.most && past.length + next.size() < c_.context; ++made) {
       const std::size_t last[] = {next.size() - 1};
       run_decoder(additions, &pool_).run(next, last, additions.blocks, {0, 1}, s, &past);
-      run_decoder(additions).logits(s);
+      run_decoder(additions).head().logits(s);
       const std::int32_t token = next_token(s.logits, how, static_cast<std::uint32_t>(made));
       if (token < 0 || std::find(how.stops.begin(), how.stops.end(), token) != how.stops.end()) break;
       result.push_back(token);
@@ -464,10 +371,7 @@ class transformer {
 
   config c_;
   model_angles angles_;
-  thread_pool pool_;
-  nn::weights w_;
   zoft::layout linears_, norms_;
-  mutable activation_cache kept_;  // its own lock makes it safe to share
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn
