@@ -68,7 +68,7 @@ refused "prefix-length is 255.*leave 2 tokens at least of the 256" --adapter pre
 refused "length is 252.*at most 251, the context of .* behind its prefix" --adapter prefix --length 252
 refused "no norm is named 'q_proj'" --adapter norm_only --targets q_proj
 refused "no linear is named 'norm'" --adapter bias_only --targets norm
-refused "keep is 0.*above 0" --keep 0
+refused "keep is '0'.*above 0" --keep 0
 refused "keep is 1.5.*(0, 1\]" --keep 1.5
 refused "keep-by is 'luck'.*scores, seed" --keep-by luck
 refused "keep goes with --adapter lora" --keep 0.5 --adapter full
