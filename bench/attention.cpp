@@ -36,15 +36,14 @@ void attend(benchmark::State& state, zoft::nn::dtype type, std::size_t heads, st
 
 const bool registered = [] {
   using zoft::nn::dtype;
+  using shape = std::pair<std::size_t, std::size_t>;
   for (const auto& [name, type] : {std::pair{"bf16", dtype::bf16}, std::pair{"f32", dtype::f32}})
-    for (const auto& [heads, kv_heads] : {std::pair{9, 3}, std::pair{4, 4}})
-      for (const std::size_t rows : {512, 2048, 8192})
-        benchmark::RegisterBenchmark((std::string("attention/") + name + "/" + std::to_string(heads) + "x" +
-                                      std::to_string(kv_heads) + "/" + std::to_string(rows))
-                                         .c_str(),
-                                     attend, type, static_cast<std::size_t>(heads), static_cast<std::size_t>(kv_heads),
-                                     rows)
-            ->Unit(benchmark::kMillisecond);
+    for (const auto& [heads, kv_heads] : {shape{9, 3}, shape{4, 4}})
+      for (const std::size_t rows : {std::size_t{512}, std::size_t{2048}, std::size_t{8192}}) {
+        const std::string row = std::string("attention/") + name + "/" + std::to_string(heads) + "x" +
+                                std::to_string(kv_heads) + "/" + std::to_string(rows);
+        benchmark::RegisterBenchmark(row.c_str(), attend, type, heads, kv_heads, rows)->Unit(benchmark::kMillisecond);
+      }
   return true;
 }();
 
