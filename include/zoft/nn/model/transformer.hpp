@@ -61,8 +61,9 @@ class transformer : public model_weights {
     std::vector<attention_state> result;
     const std::size_t width = c_.kv_heads * c_.head_dim;
     for (std::size_t i = 0; i < c_.layers; ++i) {
-      attention_state& one = result.emplace_back(w_.blocks[i].attention, std::vector<float>(tokens.size() * width),
-                                                 std::vector<float>(tokens.size() * width));
+      result.push_back({w_.blocks[i].attention, std::vector<float>(tokens.size() * width),
+                        std::vector<float>(tokens.size() * width)});
+      attention_state& one = result.back();
       made.blocks[i].read(0, tokens.size(), {one.keys.data(), width}, {one.values.data(), width});
     }
     return result;
