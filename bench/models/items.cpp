@@ -4,9 +4,9 @@
 //
 // Prints a line of JSON for each. {"tokens", "labels"} is one to train on; {"right", "choices"} is a question, where
 // choices has the same of each answer. labels[t] is what is to be predicted for place t, or -100 if nothing is.
-#include <finetune/items.hpp>
-#include <finetune/task.hpp>
+#include "finetune/items.hpp"
 
+#include "finetune/task.hpp"
 #include "program.hpp"
 
 namespace {
