@@ -152,6 +152,11 @@ TEST_CASE("token patterns: the blocks of greatest score, and those that must be 
   CHECK(kept({.share = 0.5, .dropped = unseen, .first_layer = 1}) == std::vector{blocks{0, 1, 2, 3, 4, 5}, {0, 2, 5}});
   labels.assign(labels.size(), 3);  // of every token: they decide nothing
   CHECK(kept({.share = 0.5, .dropped = unseen, .same = false}) == std::vector{blocks{0, 3, 5}, {0, 4, 5}});
+  // Sums of the same numbers in another order differ in their last bit.
+  const std::vector<double> alike{0, 0.3, 0.1, 0, 0, 0, /**/ 0, 0.2, 0.2, 0, 0, 0, /**/ 0, 0.1, 0.3, 0, 0, 0};
+  const auto the_same = pattern_by_scores(alike, 3, labels, ignored, {.share = 0.5}).kept;
+  CHECK(the_same[1] == the_same[0]);
+  CHECK(the_same[2] == the_same[0]);
   const auto by_seed = [&](std::uint64_t seed, std::uint32_t step) {
     return pattern_by_seed(seed, step, 40, labels, ignored, {.share = 0.5, .same = false});
   };

@@ -54,6 +54,7 @@ inline void attention_reference(rows_of<const float> q, rows_of<const float> k, 
     }
 }
 
+/// Block scores are counted in units of 1/score_unit.
 inline constexpr float score_unit = 65536;
 
 namespace kernel {

@@ -41,9 +41,9 @@ class block_runner {
       prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * to.stride, to.stride), s);
   }
 
-  /// How many groups have keys of their own.
-  std::size_t key_groups(const block_additions& extra, group_range g, const workspace& s) const {
-    return extra.prefix.length > 0 ? g.count : s.heads.groups;
+  /// How many groups have keys of their own, where the stream has s.groups.
+  static std::size_t key_groups(const block_additions& extra, group_range g, const workspace& s) {
+    return extra.qkv.empty() && extra.attention_norm.empty() && extra.prefix.length == 0 ? s.groups : g.count;
   }
 
   /// Makes `keys` those of the group's prefix alone.

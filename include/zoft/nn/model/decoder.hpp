@@ -228,6 +228,7 @@ class decoder {
   /// of their keys.
   void choose_rows(std::size_t layer, bool last, std::span<const std::size_t> wanted, const token_pattern* pattern,
                    workspace& s) const {
+    static_assert(token_pattern::block == kernel::key_block, "key scores are of the blocks that patterns are made of");
     const std::size_t rows = s.positions.size();
     std::vector<bool> kept(rows, pattern == nullptr), wants(rows);
     if (pattern != nullptr)
@@ -250,20 +251,20 @@ class decoder {
     }
   }
 
-  /// The same for a part of one long sequence after another, so that only the stream, and the keys and values of one
-  /// block, exist for all rows. Threads take parts that follow each other: first all make their keys, then each needs
-  /// only those. After the last block, the stream is that of the kept rows alone.
+  /// Runs a block for a part of one long sequence after another, so that only the stream, and the keys and values of
+  /// one block, exist for all rows. Threads take parts that follow each other: first all make their keys, then each
+  /// needs only those. After the last block, the stream is that of the kept rows alone.
   void run_in_segments(std::size_t layer, const block_additions& extra, std::size_t groups, bool last, group_range g,
                        workspace& s, cache* past) const {
     const block& b = w_.blocks[layer];
     const std::size_t rows = s.positions.size(), all = s.kept.size() + s.others.size();
-    const bool own_keys = !extra.qkv.empty() || !extra.attention_norm.empty() || extra.prefix.length > 0;
     std::span<key_values> keys;
     if (past != nullptr) {
       keys = {&past->blocks[layer], 1};
     } else {
-      s.all_keys.resize(std::max(s.all_keys.size(), own_keys ? g.count : s.groups));
-      keys = std::span(s.all_keys).first(own_keys ? g.count : s.groups);
+      const std::size_t own = runner_.key_groups(extra, g, s);
+      s.all_keys.resize(std::max(s.all_keys.size(), own));
+      keys = std::span(s.all_keys).first(own);
       for (std::size_t i = 0; i < keys.size(); ++i) runner_.begin_keys(b, extra, g.first + i, keys[i]);
     }
     for (key_values& one : keys) one.resize(one.size() + all);

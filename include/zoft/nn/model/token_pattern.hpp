@@ -97,18 +97,16 @@ inline token_pattern pattern_by_scores(std::span<const double> scores, std::size
   const std::vector<bool> always = detail::always_kept(labels, ignored, most);
   token_pattern result{.dropped = o.dropped, .kept = {}};
   std::vector<std::uint32_t> order(blocks);
-  std::vector<double> own(blocks);
+  // Added up once: a sum in another order might rank blocks otherwise.
+  std::vector<double> all(blocks);
+  for (std::size_t i = std::min(o.first_layer, layers) * blocks; i < scores.size(); ++i) all[i % blocks] += scores[i];
   for (std::size_t layer = 0; layer < layers; ++layer) {
     std::iota(order.begin(), order.end(), 0u);
     if (layer < o.first_layer) {
       result.kept.push_back(order);
       continue;
     }
-    for (std::size_t b = 0; b < blocks; ++b) {
-      own[b] = scores[layer * blocks + b];
-      for (std::size_t other = o.first_layer; o.same && other < layers; ++other)
-        if (other != layer) own[b] += scores[other * blocks + b];
-    }
+    const std::span<const double> own = o.same ? std::span<const double>(all) : scores.subspan(layer * blocks, blocks);
     std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
       return always[a] != always[b] ? always[a] : own[a] > own[b];
     });
@@ -118,8 +116,8 @@ inline token_pattern pattern_by_scores(std::span<const double> scores, std::size
   return result;
 }
 
-/// Blocks that a seed chooses, for each layer anew: random layerwise token dropping (Yao et al. 2022,
-/// arXiv:2211.11586), the control for whatever else chooses them. Throws as pattern_by_scores does.
+/// Blocks that a seed chooses, for each layer anew unless all keep the same: random layerwise token dropping (Yao et
+/// al. 2022, arXiv:2211.11586), the control for whatever else chooses them. Throws as pattern_by_scores does.
 inline token_pattern pattern_by_seed(std::uint64_t seed, std::uint32_t step, std::size_t layers,
                                      std::span<const std::int32_t> labels, std::int32_t ignored,
                                      const pattern_options& o) {
