@@ -24,6 +24,7 @@
 #include "core/extent.hpp"
 #include "core/layout.hpp"
 #include "core/number.hpp"
+#include "core/observations.hpp"
 #include "core/piece.hpp"
 #include "core/step_view.hpp"
 
@@ -106,6 +107,27 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
   { s.at(d).rank() } -> std::convertible_to<std::size_t>;
   s.at(d).left(i, to);
   { s.at(d).right(i) } -> std::convertible_to<std::span<const float>>;
+};
+
+/// A sampler whose z is made from what the functor shows of the model at θ: see zoft::observations. Its estimator must
+/// evaluate θ before all other points, and its functor must take a third argument: f(shown, losses, observations&). z is
+/// then a pure function of (d, index) and of the batch at θ.
+///
+///     rows()            how many rows of each linear a direction needs
+///     observe(seen)     called in each step, once the losses at θ are known
+///     forget()          called when the step has ended
+///
+/// Its at(d) has rank(), left(i) (m, r) and right(i) (r, k) of matrix i, as spans that lie side by side for queries
+/// 0, 1, …; empty for what rests.
+template <class S>
+concept observing_sampler = sampler<S, float> && requires(S s, const S read, observations seen, direction d,
+                                                           std::size_t i) {
+  { read.rows() } -> std::convertible_to<std::size_t>;
+  s.observe(std::move(seen));
+  s.forget();
+  { read.at(d).rank() } -> std::convertible_to<std::size_t>;
+  { read.at(d).left(i) } -> std::convertible_to<std::span<const float>>;
+  { read.at(d).right(i) } -> std::convertible_to<std::span<const float>>;
 };
 
 /// Which points are evaluated, and how their losses become one coefficient a direction: ĝ = Σ cᵢzᵢ, which is then
@@ -213,6 +235,8 @@ concept optimizer = std::copyable<O> &&
 ///     trains(layout, d)   std::vector<bool>, one for each tensor: which of them step d.step moves. If there is one, it
 ///                         is asked instead of the other; without either, all tensors move
 ///     restore, rounding   data: see zoft::restore and zoft::rounding
+///     observed(seen)      of what is attached: what was shown of the model's linears -> what that shows of its own
+///                         parameters, by their names. Without it, these have the names of the linears
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
@@ -281,6 +305,10 @@ concept tangent_objective = requires(F& f, std::span<const typename E::template 
 /// A functor that is shown candidates and writes a loss for each, in the same order.
 template <class F, class Shown>
 concept batch_objective = std::invocable<F&, const Shown&, std::span<double>>;
+
+/// The same for an observing sampler: it also fills in the observations where they are asked for.
+template <class F, class Shown>
+concept observing_objective = std::invocable<F&, const Shown&, std::span<double>, observations&>;
 
 /// A functor that is shown one point and returns its loss.
 template <class F, class Shown>

@@ -29,8 +29,8 @@ template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimiz
 requires sampler<Sampler, float>
 class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   using base = stepper<Sampler, Estimator, Adapter, Optimizer>;
-  using base::all_points, base::begin, base::owning, base::places, base::shown, base::stacked_step, base::tangent_step,
-      base::trained, base::update, base::view, base::walk;
+  using base::all_points, base::begin, base::owning, base::places, base::ready, base::shown, base::stacked_step,
+      base::tangent_step, base::trained, base::update, base::walk;
   using base::estimator_, base::optimizer_, base::sampler_, base::step_;
   using typename base::own;
   template <class X>
@@ -72,7 +72,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   auto ask(X&& x, std::size_t first = 0, std::size_t count = all_points) {
     const auto all = trained(x);
     begin(all);
-    const std::size_t known = estimation::ready(estimator_, view({}));
+    const std::size_t known = ready({});
     checks::candidate(first, known);
     return shown(all, places(all, first, std::min(count, known - first), {}));
   }
@@ -84,9 +84,12 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
     const auto all = trained(x);
     begin(all);
     checks::losses(told.size() <= evaluations(), told.size(), evaluations());
-    const std::size_t end = estimation::ready(estimator_, view(told));
+    const std::size_t end = ready(told);
     return shown(all, places(all, told.size(), end - told.size(), told));
   }
+
+  /// With an observing sampler: what the functor shows between ask, whose candidates are all at θ, and ask(told).
+  observations& seen() requires base::observes { return base::seen_; }
 
   /// Updates x from the losses of all points of the step, in the order of the points.
   template <class X>
@@ -106,6 +109,8 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   ///     void(const Candidates&, std::span<double>)    sees candidates (see ask) and writes a loss for each
   ///     double(const Candidate&)                      sees one candidate and returns its loss
   ///     dual<T>(std::span<const dual<T>>)             sees numbers with a derivative; for estimators of exact slopes
+  ///
+  /// With an observing sampler it is void(const Candidates&, std::span<double>, observations&).
   template <class X, class F>
   requires requires { typename parameters_of<X>; }
   step_report step(X&& x, F&& functor) {

@@ -64,6 +64,9 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   /// The name of the direction of a step and query.
   zoft::direction direction(std::uint32_t step, std::uint32_t query) const { return {seed_.value, step, query}; }
 
+  /// Whether directions are made from what the functor shows at θ.
+  static constexpr bool observes = observing_sampler<Sampler>;
+
   template <class X>
   using parameters_of = decltype(std::declval<base&>().trained(std::declval<std::remove_reference_t<X>&>()));
 
@@ -71,7 +74,9 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   template <class X, class F>
   static constexpr bool walks = [] {
     using V = typename X::value_type;
-    if constexpr (parameters::is_codes<X>)
+    if constexpr (observes)
+      return false;
+    else if constexpr (parameters::is_codes<X>)
       return true;
     else if constexpr (parameters::is_buffer<X> && !owning)
       return objective<F, std::span<const V>> && !batch_objective<F, candidates<V>>;
@@ -134,10 +139,51 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return result;
   }
 
+  /// How many points can be evaluated, given the losses so far: an observing sampler has only those at θ at first.
+  std::size_t ready(std::span<const double> losses) const {
+    if constexpr (observes)
+      if (losses.empty()) return points_at_theta();
+    return estimation::ready(estimator_, view(losses));
+  }
+
+  std::size_t points_at_theta() const {
+    std::size_t count = 0;
+    while (count < estimator_.evaluations() && estimation::at(estimator_, count, view({})).scale == 0) ++count;
+    require(count > 0 && estimator_.queries % count == 0,
+            "engine: the sampler looks at the model at θ, and the estimator evaluates " + text(count) +
+                " points there first, and must 1, or 1 for each example: take one_sided, or per_example of it");
+    return count;
+  }
+
+  /// Before points at θ: asks for what the sampler wants to see there. Before others: gives it that.
+  void look(const std::vector<point>& points) {
+    const bool at_theta = std::all_of(points.begin(), points.end(), [](const point& p) { return p.scale == 0; });
+    if (at_theta && !seen_.asked()) {
+      const std::size_t examples = points_at_theta();
+      const std::vector<bool> moves = zoft::trained(policy_, shape(), direction(step_, 0));
+      std::vector<std::string> names;
+      for (std::size_t i = 0; i < moves.size(); ++i)
+        if (moves[i]) names.push_back(shape().tensors()[i].name);
+      seen_.ask(direction(step_, 0), examples, estimator_.queries / examples, sampler_.rows(), std::move(names));
+    } else if (!at_theta && seen_.asked()) {
+      require(!seen_.entries().empty(), "engine: the functor showed nothing of the model at θ, where it was asked to");
+      if constexpr (owning) {
+        if constexpr (requires { adapter_->observed(std::move(seen_)); })
+          sampler_.observe(adapter_->observed(std::move(seen_)));
+        else
+          sampler_.observe(std::move(seen_));
+      } else {
+        sampler_.observe(std::move(seen_));
+      }
+      seen_ = {};
+    }
+  }
+
   /// The points in the form that a functor is shown.
   template <parameters::trained X>
   auto shown(const X& x, const std::vector<point>& points) {
     using T = typename X::value_type;
+    if constexpr (observes) look(points);
     static_assert(!parameters::is_codes<X>,
                   "codes are moved to one point at a time: use step with a functor of one span");
     if constexpr (parameters::is_buffer<X>) {
@@ -180,17 +226,22 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   template <parameters::trained X, class F>
   step_report stacked_step(const X& x, F& functor) {
     using shown_type = decltype(shown(x, {}));
-    constexpr bool batches = batch_objective<F, shown_type>;
+    constexpr bool batches = observes || batch_objective<F, shown_type>;
+    static_assert(!observes || observing_objective<F, shown_type>,
+                  "the sampler observes: the functor must take (shown, std::span<double>, zoft::observations&)");
     static_assert(batches || objective<F, shown_type>,
                   "the functor must take (shown, std::span<double>), or (shown) and return its loss");
     const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t first = 0; first < losses.size();) {
-      const std::size_t end = estimation::ready(estimator_, view(std::span(losses).first(first)));
+      const std::size_t end = ready(std::span(losses).first(first));
       for (; first < end; first += std::min(most, end - first)) {
         const auto points = places(x, first, std::min(most, end - first), std::span(losses).first(first));
         if (points.empty()) return update(x, losses);
-        if constexpr (batches)
+        if constexpr (observes) {
+          const auto at_points = shown(x, points);
+          functor(at_points, std::span(losses).subspan(first, points.size()), seen_);
+        } else if constexpr (batches)
           functor(shown(x, points), std::span(losses).subspan(first, points.size()));
         else
           losses[first] = static_cast<double>(functor(shown(x, points)));
@@ -234,6 +285,10 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
         sampler_.template learn<T>(x.values, parts, now, estimation::curvatures(estimator_, view(losses)));
     }
     directions_.clear();
+    if constexpr (observes) {
+      sampler_.forget();
+      seen_ = {};
+    }
     ++step_;
     return report;
   }
@@ -260,6 +315,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   [[no_unique_address]] std::conditional_t<replaying_optimizer<Optimizer>, past_steps, nothing> past_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;
+  observations seen_;  // of the step in progress, until the sampler has it
 };
 
 }  // namespace zoft::inline ZOFT_ISA

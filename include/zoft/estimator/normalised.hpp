@@ -13,6 +13,8 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     cᵢ ← cᵢ / (qσ + s)        σ² = Σ (cᵢ − c̄)²/q, over its q coefficients        no more forwards
 ///
+/// or, if `uncentred`, σ² = Σ cᵢ²/q.
+///
 /// With cᵢ = (zᵢᵀg)/q, qσ is the standard deviation of the slopes, which is |g| for z of unit variance. Steps are then
 /// those of normalised descent: neither the losses' scale nor their curvature makes them longer. Steps do not shrink by
 /// themselves, so the learning rate should fall over the run.
@@ -25,6 +27,8 @@ struct normalised {
 
   Of of = {};
   double stabiliser = 1e-8;          ///< s > 0, in units of slopes
+  bool uncentred = false;            ///< for slopes that share a sign: their deviation may be far less than they are,
+                                     ///< and a step divided by it far too long
   std::size_t queries = of.queries;  ///< directions a step, q ≥ 2: as many as `of` has
 
   void check() const {
@@ -44,7 +48,8 @@ struct normalised {
   /// losses (evaluations) in the order of the points -> coefficients (q)
   void coefficients(const step_view& view, std::span<double> c) const {
     of.coefficients(view, c);
-    const double unit = estimation::spread(c).of_population() * static_cast<double>(queries) + stabiliser;
+    const double spread = uncentred ? estimation::root_mean_square(c) : estimation::spread(c).of_population();
+    const double unit = spread * static_cast<double>(queries) + stabiliser;
     for (double& value : c) value /= unit;
   }
 };

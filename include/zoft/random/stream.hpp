@@ -39,6 +39,7 @@ enum class stream : std::uint32_t {
   update_rounding = 9,  ///< how an update is rounded, if that is random
   sampling = 10,        ///< which token comes next, where a text is generated at random
   tokens = 11,          ///< which tokens of a sequence take part
+  rows = 12,            ///< which rows of a linear's input a direction is made of
 };
 
 using philox_key = std::array<std::uint32_t, 2>;

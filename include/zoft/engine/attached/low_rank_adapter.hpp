@@ -10,6 +10,8 @@
 #include "../../core/candidates.hpp"
 #include "../../core/layout.hpp"
 #include "../../core/low_rank.hpp"
+#include "../../core/observations.hpp"
+#include "../../random/orthonormal.hpp"
 #include "../../random/symmetric.hpp"
 #include "targets.hpp"
 
@@ -85,6 +87,34 @@ class low_rank_adapter {
     return result;
   }
 
+  /// What a forward showed of the model's linears -> what that shows of B: its input is s·xAᵀ, and its output is the
+  /// linear's. Of A it shows nothing.
+  observations observed(observations seen) const {
+    seen.measure();
+    observations result = seen;
+    result.entries().clear();
+    const std::vector<pair> all = pairs();
+    for (std::size_t l = 0; l < all.size(); ++l) {
+      const observations::found linear = seen.find(all[l].linear);
+      if (!linear) continue;
+      const observations::part& p = *linear.which;
+      observations::entry of_b{rank_, p.out, {{trained_name_of_b(l), 0, p.out, p.square}}, {}, {}, {}};
+      of_b.inputs.resize(seen.slots() * rank_);
+      const float s = static_cast<float>(alpha_ / static_cast<double>(rank_));
+      for (std::size_t slot = 0; slot < seen.slots(); ++slot)
+        for (std::size_t r = 0; r < rank_; ++r)
+          of_b.input(slot)[r] = s * static_cast<float>(random::dot(linear.of->inputs.data() + slot * linear.of->in,
+                                                                   all[l].a.data() + r * all[l].in, all[l].in));
+      if (!linear.of->gradients.empty())
+        for (std::size_t slot = 0; slot < seen.slots(); ++slot) {
+          const float* const from = linear.of->gradients.data() + slot * linear.of->out + p.first;
+          of_b.gradients.insert(of_b.gradients.end(), from, from + p.out);
+        }
+      result.entries().push_back(std::move(of_b));
+    }
+    return result;
+  }
+
   /// The adapted linears and their matrices.
   std::vector<pair> pairs() const {
     std::vector<pair> result;
@@ -95,6 +125,8 @@ class low_rank_adapter {
   }
 
  private:
+  std::string trained_name_of_b(std::size_t l) const { return linears_[l].name + ".lora_B"; }
+
   struct linear {
     std::string name;
     std::size_t out, in;

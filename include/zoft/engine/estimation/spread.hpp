@@ -29,4 +29,11 @@ struct spread {
   double of_population() const { return std::sqrt(squares / static_cast<double>(count)); }
 };
 
+/// √(Σ v²/n)
+inline double root_mean_square(std::span<const double> values) {
+  double squares = 0;
+  for (const double v : values) squares = simd::multiply_add(v, v, squares);
+  return std::sqrt(squares / static_cast<double>(values.size()));
+}
+
 }  // namespace zoft::inline ZOFT_ISA::estimation

@@ -23,6 +23,11 @@ namespace zoft::inline ZOFT_ISA {
 /// q·r·m numbers for each matrix, and r·k, or q·r·k if queries differ in R; for each point, a copy of each vector.
 class low_rank_points {
  public:
+  /// The name of the linear or norm that a tensor belongs to.
+  static std::string stem(const std::string& name, const std::string& suffix) {
+    return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
+  }
+
   /// The step's points as a stack with a group for each point, valid until the next call. z are the directions of the
   /// step's queries. Tensors that do not move have no entry. Factors are made once a step.
   template <class Z>
@@ -66,10 +71,6 @@ class low_rank_points {
   }
 
  private:
-  static std::string stem(const std::string& name, const std::string& suffix) {
-    return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
-  }
-
   template <class Z>
   void make(const layout& shape, const std::vector<bool>& moves, const std::vector<Z>& z, bool shares_right) {
     left_size_ = right_size_ = vector_size_ = 0;
@@ -100,6 +101,35 @@ class low_rank_points {
   std::size_t queries_ = 0;
   std::size_t left_size_ = 0, right_size_ = 0, vector_size_ = 0;  // factors: of a query; vectors: of a point
   std::vector<float> left_, right_, vectors_;
+  std::vector<point> points_;
+};
+
+/// The same for directions whose factors already lie side by side, for query after query: they are not copied. What has
+/// no factors rests.
+class viewed_points {
+ public:
+  template <class Z>
+  adapter_stack show(const layout& shape, const std::vector<bool>& moves, const std::vector<Z>& z,
+                     const std::vector<point>& points) {
+    points_ = points;
+    adapter_stack result(points.size());
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+      const tensor& t = shape.tensors()[i];
+      const std::span<const float> left = z[0].left(i);
+      if (!moves[i] || left.empty()) continue;
+      result.linears.add(low_rank_points::stem(t.name, ".weight"), {.a = z[0].right(i).data(),
+                                                                    .b = left.data(),
+                                                                    .a_stride = z[0].rank() * t.columns,
+                                                                    .b_stride = z[0].rank() * t.rows,
+                                                                    .rank = z[0].rank(),
+                                                                    .in = t.columns,
+                                                                    .out = t.rows,
+                                                                    .points = points_.data()});
+    }
+    return result;
+  }
+
+ private:
   std::vector<point> points_;
 };
 

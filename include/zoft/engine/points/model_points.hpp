@@ -1,6 +1,7 @@
 /// Points around a model's weights, in the form that the model is shown.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -19,7 +20,11 @@ class model_points {
   template <number T>
   auto show(const Sampler& sampler, step_directions<Sampler>& directions, direction step, std::size_t queries,
             const layout& shape, const std::vector<bool>& moves, const std::vector<point>& points) {
-    if constexpr (low_rank_sampler<Sampler>) {
+    if constexpr (observing_sampler<Sampler>) {
+      const auto at_theta = [](const point& p) { return p.scale == 0; };
+      if (std::all_of(points.begin(), points.end(), at_theta)) return adapter_stack(points.size());
+      return low_rank_.show(shape, moves, directions.of(sampler, step, queries), points);
+    } else if constexpr (low_rank_sampler<Sampler>) {
       return low_rank_.show(shape, moves, directions.of(sampler, step, queries), factored_sampler<Sampler>, step,
                             points);
     } else {
@@ -33,7 +38,8 @@ class model_points {
 
  private:
   struct nothing {};
-  [[no_unique_address]] std::conditional_t<low_rank_sampler<Sampler>, low_rank_points, nothing> low_rank_;
+  [[no_unique_address]] std::conditional_t<low_rank_sampler<Sampler>, low_rank_points,
+                                           std::conditional_t<observing_sampler<Sampler>, viewed_points, nothing>> low_rank_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -37,6 +37,9 @@ class block_runner {
         nn::apply<Arch>(w, b.qkv.bias, extra.qkv, {first, w.panels() - first}, s.normed, normed, rows, g, s.projected);
     to.queries = leave_out ? 0 : query_width();
     to.stride = to.queries + 2 * key_width();
+    if (s.shown != nullptr)
+      s.shown->show(s.shown->qkv, s.tokens, {s.normed.data(), w.in()}, {s.projected.data(), to.stride},
+                    query_width() - to.queries);
     for (std::size_t row = 0; row < to.groups * rows; ++row)
       prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * to.stride, to.stride), s);
   }
@@ -117,6 +120,8 @@ class block_runner {
       }
     }
     const std::size_t added = nn::apply<Arch>(b.output, extra.output, s.attended, groups, kept, g, s.branch);
+    if (s.shown != nullptr)
+      s.shown->show(s.shown->output, s.tokens, {s.attended.data(), query_width()}, {s.branch.data(), c_.dim});
     if (c_.parallel) {
       s.beside.swap(s.branch);
       return;
@@ -132,6 +137,10 @@ class block_runner {
     if (c_.parallel)
       join(b.attention_added_norm, extra.attention_added_norm, s.beside.size() / (rows * c_.dim), rows, g, s.beside, s);
     const std::size_t groups = nn::apply<Arch>(b.gate_up, extra.gate_up, s.normed, normed, rows, g, s.projected);
+    if (s.shown != nullptr) {
+      const std::size_t width = b.gate_up.weight.out();
+      s.shown->show(s.shown->gate_up, s.tokens, {s.normed.data(), c_.dim}, {s.projected.data(), width});
+    }
     s.gated.resize(groups * rows * c_.hidden);
     if (c_.gated())
       for (std::size_t row = 0; row < groups * rows; ++row) {
@@ -147,6 +156,8 @@ class block_runner {
     else
       activate<Arch>(c_.act, s.projected, s.gated);
     const std::size_t added = nn::apply<Arch>(b.down, extra.down, s.gated, groups, rows, g, s.branch);
+    if (s.shown != nullptr)
+      s.shown->show(s.shown->down, s.tokens, {s.gated.data(), c_.hidden}, {s.branch.data(), c_.dim});
     join(b.mlp_added_norm, extra.mlp_added_norm, added, rows, g, s.branch, s);
     norm_stream(b.mlp_stream_norm, extra.mlp_stream_norm, rows, g, s);
   }

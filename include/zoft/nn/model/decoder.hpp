@@ -271,6 +271,7 @@ class decoder {
 
     const auto make_keys = [&](std::span<const std::size_t> which, workspace& part, bool only_keys) {
       load(s, rows, which, part);
+      part.shown = watch_ == nullptr || watch_->blocks.empty() ? nullptr : &watch_->blocks[layer];
       runner_.project(b, layer, extra, g, part, only_keys);
       for (std::size_t i = 0; i < keys.size(); ++i) runner_.write_keys(i, part, keys[i]);
     };
@@ -287,7 +288,8 @@ class decoder {
                       s.next.data() + i * rows * c_.dim);
     }
     float* const to = in_place ? s.stream.data() : s.next.data();
-    if (watch_ != nullptr) s.block_scores.assign((keys[0].size() + kernel::key_block - 1) / kernel::key_block, 0);
+    const bool scores_keys = watch_ != nullptr && watch_->key_scores;
+    s.block_scores.assign(scores_keys ? (keys[0].size() + kernel::key_block - 1) / kernel::key_block : 0, 0);
     for_each_wave(s.kept.size(), groups, s, [&](std::size_t n, auto segment) {
       for_each(n, [&](std::size_t i) {
         const auto [first, count] = segment(i);
@@ -365,6 +367,7 @@ class decoder {
     part.groups = s.groups;
     part.stream.resize(s.groups * which.size() * c_.dim);
     gather(s.stream.data(), s.groups, rows, c_.dim, which, c_.dim, part.stream.data());
+    part.tokens.assign(which.begin(), which.end());
     part.positions.clear();
     part.lengths.clear();
     part.places.clear();

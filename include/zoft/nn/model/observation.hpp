@@ -8,9 +8,30 @@
 #include <span>
 #include <vector>
 
+#include "../../core/observations.hpp"
 #include "../layer/attention.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
+
+/// Where rows of what a block's linears are given and give are written to. A part without an entry is not shown.
+struct shown_block {
+  static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+
+  observations::entry *qkv = nullptr, *output = nullptr, *gate_up = nullptr, *down = nullptr;
+  std::span<const std::size_t> slots = {};  ///< of each token: its place in the entries, or nowhere
+
+  /// Rows x and y of these tokens; y begins with output `first`.
+  void show(observations::entry* to, std::span<const std::size_t> tokens, rows_of<const float> x,
+            rows_of<const float> y, std::size_t first = 0) const {
+    if (to == nullptr) return;
+    for (std::size_t row = 0; row < tokens.size(); ++row) {
+      const std::size_t slot = slots[tokens[row]];
+      if (slot == nowhere) continue;
+      std::copy_n(x.at(row).data, to->in, to->input(slot).data());
+      std::copy_n(y.at(row).data, to->out - first, to->output(slot).data() + first);
+    }
+  }
+};
 
 /// What is called as the blocks of a model are computed for one sequence. Whatever is empty is not made.
 struct observation {
@@ -18,6 +39,9 @@ struct observation {
   /// and heads, where j goes over its keys that row i sees, and s are the scores before the softmax (LeMo: Wang et al.
   /// 2025, arXiv:2501.09767; here causal, and with rotated queries and keys).
   std::function<void(std::size_t layer, std::span<const double> scores)> key_scores = {};
+
+  /// Of each block; none: nothing is shown.
+  std::span<const shown_block> blocks = {};
 
   void tell(std::size_t layer, std::span<const std::int64_t> block_scores) const {
     if (!key_scores) return;

@@ -16,6 +16,7 @@
 #include "loaded_weights.hpp"
 #include "model_additions.hpp"
 #include "model_weights.hpp"
+#include "observed_linears.hpp"
 #include "pooling.hpp"
 #include "task.hpp"
 
@@ -86,17 +87,36 @@ class transformer : public model_weights {
             "transformer: there are " + text(losses.size()) + " losses of " + text(adapters.size()) + " adapters on " +
                 text(b.size()) + " sequences, and must be as many of each sequence");
     check(b, 0);
-    const double all = counted(of, b);
     std::vector<double> own(losses.size() / b.size());
-    for (std::size_t i = 0; i < b.size(); ++i) {
-      batch one;
-      one.add(b[i]);
-      one.among({b.among().begin(), b.among().end()});
+    for_each_example(b, of, [&](std::size_t i, const batch& one, double weight) {
       std::fill(own.begin(), own.end(), 0.0);
       if (one.predicted() > 0) this->losses(one, adapters.every(b.size(), i), own, of);
-      const double weight = counted(of, one) * static_cast<double>(b.size()) / all;
       for (std::size_t g = 0; g < own.size(); ++g) losses[g * b.size() + i] = own[g] * weight;
-    }
+    });
+  }
+
+  /// The same for an observing sampler: where it asks, all groups are the same, and their linears are shown too (see
+  /// linear_observer). In example_losses, each sequence is an example; in losses, all of the batch is one.
+  void example_losses(const batch& b, const adapter_stack& adapters, std::span<double> losses, observations& seen,
+                      criterion of = criterion::loss) const {
+    if (!seen.asked()) return example_losses(b, adapters, losses, of);
+    require(losses.size() == b.size() && adapters.size() == b.size() && seen.examples() == b.size(),
+            "transformer: " + text(losses.size()) + " losses of " + text(adapters.size()) + " adapters are to show " +
+                text(seen.examples()) + " examples, and there are " + text(b.size()) + " sequences");
+    const std::vector<std::vector<token_score>> scores = show(b, adapters, seen);
+    for_each_example(b, of, [&](std::size_t i, const batch& one, double weight) {
+      losses[i] = one.predicted() > 0 ? value_of(of, one, scores[i]) * weight : 0.0;
+    });
+  }
+  void losses(const batch& b, const adapter_stack& adapters, std::span<double> losses, observations& seen,
+              criterion of = criterion::loss) const {
+    if (!seen.asked()) return this->losses(b, adapters, losses, of);
+    require(losses.size() == 1 && adapters.size() == 1 && seen.examples() == 1,
+            "transformer: " + text(losses.size()) + " losses of " + text(adapters.size()) + " adapters are to show " +
+                text(seen.examples()) + " examples, and the batch is one");
+    std::vector<token_score> all;
+    for (const std::vector<token_score>& one : show(b, adapters, seen)) all.insert(all.end(), one.begin(), one.end());
+    losses[0] = value_of(of, b, all);
   }
   double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
     double result = 0;
@@ -264,6 +284,47 @@ class transformer : public model_weights {
 
  private:
   static constexpr std::size_t most_rows = 512;  // of a task, in all groups
+
+  /// Calls f(i, one, weight) for each sequence: a batch of it alone, and its loss's weight, so that the mean over the
+  /// sequences is the batch's loss.
+  template <class F>
+  static void for_each_example(const batch& b, criterion of, F f) {
+    const double all = counted(of, b);
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      batch one;
+      one.add(b[i]);
+      one.among({b.among().begin(), b.among().end()});
+      f(i, one, counted(of, one) * static_cast<double>(b.size()) / all);
+    }
+  }
+
+  /// The scores of each sequence in group 0, and what is seen of it.
+  std::vector<std::vector<token_score>> show(const batch& b, const adapter_stack& adapters, observations& seen) const {
+    const model_additions additions = prepare(adapters.every(adapters.size(), 0));
+    check(b, additions.prefix_length());
+    if (!c_.causal) fail("transformer: only decoders show their linears, and the model is an encoder");
+    if (additions.prefix_length() > 0) fail("transformer: a model with a prefix does not show its linears");
+    std::vector<task> tasks;
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      tasks.emplace_back().among = b.among();
+      tasks.back().add(b[i], true);
+    }
+    linear_observer<> observer(c_, w_, linears_, seen);
+    const auto slots = observer.choose(tasks);
+    std::vector<std::vector<token_score>> result(b.size());
+    workspace s;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const task& t = tasks[i];
+      if (t.labels.empty()) continue;
+      const observation watch = observer.watch(slots[i]);
+      const decoder<> run{c_, w_, angles_, additions.ends, &pool_, &watch};
+      run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, t.pattern.get());
+      observer.finish(t, slots[i], s.stream, run);
+      result[i] = run.scores(t.labels, s, {0, 1}, t.among);
+    }
+    observer.finish();
+    return result;
+  }
 
   static void write_values(criterion of, const batch& b, std::span<const token_score> scores,
                            std::span<double> values) {

@@ -9,6 +9,7 @@
 
 #include "../../core/config.hpp"
 #include "../layer/key_values.hpp"
+#include "observation.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -39,6 +40,8 @@ struct workspace {
   std::vector<float> next;             ///< the stream after a block, where it does not take the place of the one before
   std::vector<workspace> parts;        ///< of a long sequence, each in memory of its own
   std::vector<std::size_t> positions;  ///< each token's position in its sequence
+  std::vector<std::size_t> tokens;     ///< which tokens of a long sequence the rows are
+  const shown_block* shown = nullptr;  ///< what is shown of the block at hand
   std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
   std::vector<std::size_t> places;     ///< its key's place among the keys; its position, unless some are left out
   std::vector<std::size_t> kept;       ///< tokens that a block computes in full

@@ -1,0 +1,132 @@
+/// What a forward at θ showed of a model's linears: some rows of what each was given and gave, and how the loss would
+/// have these change.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+#include "direction.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// For each of B examples, n rows (tokens, say) of each linear y = xWᵀ. Row i of example b has the place slot(b, i), so
+/// that rows i = k·n/q … (k + 1)·n/q − 1, which direction k of the example is made of, lie side by side.
+///
+/// Whoever evaluates the candidates fills it in the call at θ, where asked() holds. An example that has fewer rows
+/// leaves the others 0.
+class observations {
+ public:
+  /// One of the linears that read the same input: outputs first … first + out − 1.
+  struct part {
+    std::string name;  ///< as the model's layout() has it: its weight's name without ".weight"
+    std::size_t first = 0, out = 0;
+    double square = 0;  ///< mean of y² over all rows, once measure() was called
+  };
+  /// Linears that read the same input.
+  struct entry {
+    std::size_t in = 0, out = 0;
+    std::vector<part> parts;
+    std::vector<float> inputs;         ///< x (B·n, in)
+    std::vector<float> outputs;        ///< y (B·n, out), until measure()
+    std::vector<float> gradients = {};  ///< ∂L/∂y or what stands for it (B·n, out), of any length; empty: not known
+
+    std::span<float> input(std::size_t slot) { return std::span(inputs).subspan(slot * in, in); }
+    std::span<float> output(std::size_t slot) { return std::span(outputs).subspan(slot * out, out); }
+    std::span<float> gradient(std::size_t slot) { return std::span(gradients).subspan(slot * out, out); }
+  };
+  /// A linear by its name.
+  struct found {
+    const entry* of = nullptr;
+    const part* which = nullptr;
+    explicit operator bool() const { return of != nullptr; }
+  };
+
+  /// Asks for n = queries·rows rows of each of so many examples. `wanted` names the tensors that a step moves.
+  void ask(direction step, std::size_t examples, std::size_t queries, std::size_t rows,
+           std::vector<std::string> wanted) {
+    *this = {};
+    asked_ = true;
+    step_ = step;
+    examples_ = examples;
+    queries_ = queries;
+    rows_ = rows;
+    wanted_ = std::move(wanted);
+  }
+
+  bool asked() const { return asked_; }                  ///< whether this call is to show anything
+  direction step() const { return step_; }               ///< names the step: seed and step
+  std::size_t examples() const { return examples_; }     ///< B; 1: all of the batch is one example
+  std::size_t queries() const { return queries_; }       ///< q, directions of an example
+  std::size_t rows() const { return queries_ * rows_; }  ///< n, of an example
+  std::size_t rows_of_query() const { return rows_; }    ///< n/q
+  std::size_t slots() const { return examples_ * rows(); }
+  std::size_t slot(std::size_t example, std::size_t row) const {
+    return (row / rows_ * examples_ + example) * rows_ + row % rows_;
+  }
+
+  /// Whether the step moves the linear, or what is added to it.
+  bool wants(std::string_view linear) const {
+    return std::any_of(wanted_.begin(), wanted_.end(), [&](const std::string& name) {
+      return name.starts_with(linear) && (name.size() == linear.size() || name[linear.size()] == '.');
+    });
+  }
+
+  /// A place for linears that read the same input, all 0, to be filled in. `with_gradients` makes room for these.
+  entry& add(std::size_t in, std::vector<part> parts, bool with_gradients = false) {
+    entry one{in, 0, std::move(parts), std::vector<float>(slots() * in), {}};
+    for (const part& p : one.parts) one.out = std::max(one.out, p.first + p.out);
+    one.outputs.resize(slots() * one.out);
+    if (with_gradients) one.gradients.resize(slots() * one.out);
+    entries_.push_back(std::move(one));
+    return entries_.back();
+  }
+  /// The same for one linear.
+  entry& add(std::string name, std::size_t in, std::size_t out, bool with_gradients = false) {
+    return add(in, {{std::move(name), 0, out}}, with_gradients);
+  }
+
+  /// Takes the mean squares of outputs, and drops the outputs.
+  void measure() {
+    for (entry& e : entries_) {
+      if (e.outputs.empty()) continue;
+      for (part& p : e.parts) {
+        p.square = 0;
+        for (std::size_t s = 0; s < slots(); ++s)
+          for (const float y : e.output(s).subspan(p.first, p.out)) p.square += double{y} * double{y};
+        p.square /= static_cast<double>(slots() * p.out);
+      }
+      e.outputs = {};
+    }
+  }
+
+  std::vector<entry>& entries() { return entries_; }
+  const std::vector<entry>& entries() const { return entries_; }
+
+  /// The linear of that name, or of a weight of that name.
+  found find(std::string_view name) const {
+    for (const std::string_view suffix : {std::string_view{}, std::string_view{".weight"}}) {
+      if (!name.ends_with(suffix)) continue;
+      const std::string_view linear = name.substr(0, name.size() - suffix.size());
+      for (const entry& e : entries_)
+        for (const part& p : e.parts)
+          if (p.name == linear) return {&e, &p};
+    }
+    return {};
+  }
+
+ private:
+  bool asked_ = false;
+  direction step_{};
+  std::size_t examples_ = 0, queries_ = 0, rows_ = 0;
+  std::vector<std::string> wanted_;
+  std::vector<entry> entries_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,175 @@
+/// The factors of a step's directions, made from what a forward at θ showed.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "../../core/layout.hpp"
+#include "../../core/observations.hpp"
+#include "../../random/axpy.hpp"
+#include "../../random/normal.hpp"
+#include "../../random/orthonormal.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// For the matrix (m, k) of a linear and query i: z = left·right with right (r, k), rows of the linear's input, and left
+/// (m, r). What the forward did not show has z = 0.
+class observed_factors {
+ public:
+  /// left is made from the gradients of outputs where they are known and `guided` holds; otherwise it is gaussian.
+  observed_factors(const layout& shape, observations seen, bool guided) : seen_(std::move(seen)), size_(shape.size()) {
+    seen_.measure();
+    std::uint64_t words = 0;
+    for (const tensor& t : shape) {
+      if (!t.is_matrix()) continue;
+      const observations::found linear = seen_.find(t.name);
+      if (!linear || linear.of->in != t.columns || linear.which->out != t.rows) continue;
+      matrices_.push_back({&t - shape.tensors().data(), t.offset, t.rows, t.columns, linear.of->inputs.data(), {}});
+      make_left(matrices_.back(), linear, guided, words);
+      words += t.rows * rank();
+    }
+    for (observations::entry& e : seen_.entries()) e.gradients = {};
+  }
+
+  std::uint64_t elements() const { return size_; }
+  std::size_t rank() const { return seen_.rows_of_query(); }
+  std::size_t queries() const { return seen_.examples() * seen_.queries(); }
+
+  /// left (m, r) and right (r, k) of matrix `index` of the layout; empty if it was not shown.
+  std::span<const float> left(std::size_t index, std::size_t query) const {
+    const matrix* const m = find(index);
+    if (m == nullptr) return {};
+    return std::span(m->left).subspan(query * m->rows * rank(), m->rows * rank());
+  }
+  std::span<const float> right(std::size_t index, std::size_t query) const {
+    const matrix* const m = find(index);
+    if (m == nullptr) return {};
+    return {m->right + query * rank() * m->columns, rank() * m->columns};
+  }
+
+  /// x[i] += a · z(query)[first + i]
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::size_t query, std::uint64_t first) const {
+    const std::uint64_t end = first + x.size();
+    for (const matrix& m : matrices_) {
+      const std::uint64_t from = std::max<std::uint64_t>(first, m.offset);
+      const std::uint64_t to = std::min<std::uint64_t>(end, m.offset + m.rows * m.columns);
+      for (std::uint64_t at = from; at < to;) {
+        const std::size_t row = (at - m.offset) / m.columns, column = (at - m.offset) % m.columns;
+        const std::size_t n = std::min<std::size_t>({chunk, m.columns - column, static_cast<std::size_t>(to - at)});
+        add_row(m, query, row, column, a, x.subspan(static_cast<std::size_t>(at - first), n));
+        at += n;
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t chunk = 1024;
+
+  struct matrix {
+    std::ptrdiff_t index;
+    std::size_t offset, rows, columns;
+    const float* right;
+    std::vector<float> left;  // (queries, m, r)
+  };
+
+  const matrix* find(std::size_t index) const {
+    const auto found = std::lower_bound(matrices_.begin(), matrices_.end(), static_cast<std::ptrdiff_t>(index),
+                                        [](const matrix& m, std::ptrdiff_t i) { return m.index < i; });
+    return found != matrices_.end() && found->index == static_cast<std::ptrdiff_t>(index) ? &*found : nullptr;
+  }
+
+  template <number T>
+  void add_row(const matrix& m, std::size_t query, std::size_t row, std::size_t column, arithmetic_t<T> a,
+               std::span<T> x) const {
+    using A = arithmetic_t<T>;
+    A z[chunk];
+    std::fill_n(z, x.size(), A{0});
+    const float* const left = m.left.data() + (query * m.rows + row) * rank();
+    const float* const right = m.right + query * rank() * m.columns + column;
+    for (std::size_t j = 0; j < rank(); ++j)
+      random::axpy<A>(std::span<A>(z, x.size()), static_cast<A>(left[j]), right + j * m.columns);
+    random::axpy<T>(x, a, z);
+  }
+
+  void make_left(matrix& m, const observations::found& linear, bool guided, std::uint64_t words) const {
+    const std::size_t r = rank(), all = queries();
+    m.left.assign(all * m.rows * r, 0.0f);
+    const bool has_gradients = guided && !linear.of->gradients.empty();
+    for (std::size_t query = 0; query < all; ++query) {
+      const std::span<float> left = std::span(m.left).subspan(query * m.rows * r, m.rows * r);
+      if (has_gradients) {
+        for (std::size_t j = 0; j < r; ++j) {
+          const float* const d = linear.of->gradients.data() + (query * r + j) * linear.of->out + linear.which->first;
+          for (std::size_t row = 0; row < m.rows; ++row) left[row * r + j] = d[row];
+        }
+      } else {
+        direction d = seen_.step();
+        d.query = static_cast<std::uint32_t>(query);
+        random::drawn<random::normal>(d, random::stream::left_factor).axpy(left, 1.0f, words);
+      }
+      scale(m, query, left, linear.which->square);
+    }
+  }
+
+  /// Scales left so that z changes y, over all rows of the query's example, by as much as y is: rms(xzᵀ) = rms(y).
+  void scale(const matrix& m, std::size_t query, std::span<float> left, double square) const {
+    const std::size_t r = rank(), n = seen_.rows(), example = query % seen_.examples();
+    const float* const own = m.right + query * r * m.columns;
+    std::vector<double> between(r * r), across(r);  // Σ over outputs of left's columns' products
+    for (std::size_t row = 0; row < m.rows; ++row)
+      for (std::size_t i = 0; i < r; ++i)
+        for (std::size_t j = 0; j < r; ++j)
+          between[i * r + j] = simd::multiply_add(double{left[row * r + i]}, double{left[row * r + j]}, between[i * r + j]);
+    double change = 0;
+    for (std::size_t t = 0; t < n; ++t) {
+      const float* const x = m.right + seen_.slot(example, t) * m.columns;
+      for (std::size_t j = 0; j < r; ++j) across[j] = random::dot(own + j * m.columns, x, m.columns);
+      for (std::size_t i = 0; i < r; ++i)
+        for (std::size_t j = 0; j < r; ++j)
+          change = simd::multiply_add(simd::rounded<double>(across[i] * across[j]), between[i * r + j], change);
+    }
+    change /= static_cast<double>(n * m.rows);
+    const float s = change > 0 && square > 0 ? static_cast<float>(std::sqrt(square / change)) : 0.0f;
+    for (float& value : left) value = simd::rounded<float>(is_finite(double{s}) ? s * value : 0.0f);
+  }
+
+  observations seen_;
+  std::size_t size_;
+  std::vector<matrix> matrices_;
+};
+
+/// z of one query of the step. With nothing shown yet it is 0.
+class observed_direction {
+ public:
+  observed_direction(std::shared_ptr<const observed_factors> of, std::size_t query, std::uint64_t elements)
+      : of_(std::move(of)), query_(query), elements_(elements) {}
+
+  std::uint64_t elements() const { return elements_; }
+  std::size_t rank() const { return of_ == nullptr ? 0 : of_->rank(); }
+  std::span<const float> left(std::size_t index) const {
+    return of_ == nullptr ? std::span<const float>() : of_->left(index, query_);
+  }
+  std::span<const float> right(std::size_t index) const {
+    return of_ == nullptr ? std::span<const float>() : of_->right(index, query_);
+  }
+
+  /// x[i] += a · z[first + i]; a = 0 and errors as in random::drawn::axpy.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
+    random::check_axpy(x.size(), a, first, elements_);
+    if (a != 0 && of_ != nullptr) of_->axpy(x, a, query_, first);
+  }
+
+ private:
+  std::shared_ptr<const observed_factors> of_;
+  std::size_t query_;
+  std::uint64_t elements_;
+};
+
+}  // namespace zoft::inline ZOFT_ISA

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "../engine/directions/low_rank_parts.hpp"
+#include "../engine/directions/observed_factors.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// z = s·Σⱼ uⱼxⱼᵀ for each linear y = xWᵀ that the functor shows, over r rows xⱼ of what the linear was given at θ. The
+/// gradient of W is Σ δₜxₜᵀ over all rows t, with δ = ∂L/∂y, so no direction outside the span of x is ever of use.
+///
+///     uⱼ  is what the functor knows of δⱼ (guided); where it knows nothing, or with guided = false, gaussian
+///     s   makes rms(xzᵀ) = rms(y) over the rows of the query's example: η and ε are relative changes of outputs
+///
+/// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest.
+///
+/// z is a pure function of the seed, the step, the query, and of the batch at θ: to make it again, show the same again.
+/// Whatever u is, its slope is measured. A wrong u costs variance, and never sends a step uphill on average.
+///
+/// Inputs as right factors: Lin et al. 2026, arXiv:2601.17261 (AGZO), which takes a basis of the batch's inputs.
+/// Surrogate gradients as directions: Maheswaranathan et al. 2018, arXiv:1806.10230.
+struct observed_rows {
+  zoft::layout layout = {};
+  std::size_t rank = 16;  ///< r ≥ 1
+  bool guided = true;
+  std::shared_ptr<const observed_factors> seen = {};  ///< of the step in progress: the engine has it made
+
+  void check() const { require(rank >= 1, "observed_rows", "rank", 0, "at least 1"); }
+
+  /// Called before the first step.
+  void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("observed_rows", layout, size, shape); }
+
+  std::size_t rows() const { return rank; }  ///< how many rows of the functor's a direction needs
+
+  /// Called in each step, once the losses at θ are known.
+  void observe(observations shown) {
+    seen = std::make_shared<const observed_factors>(layout, std::move(shown), guided);
+  }
+  /// Called when the step has ended.
+  void forget() { seen = nullptr; }
+
+  /// z(d) of the step that was observed. Before that, it is 0.
+  observed_direction at(direction d) const { return {seen, d.query, layout.size()}; }
+
+  /// x[i] += a · z(d)[first + i]; a = 0 and errors as in random::drawn::axpy.
+  template <number T>
+  void axpy(std::span<T> x, arithmetic_t<T> a, direction d, std::uint64_t first = 0) const {
+    at(d).axpy(x, a, first);
+  }
+};
+
+}  // namespace zoft::inline ZOFT_ISA
