@@ -65,7 +65,9 @@ zoft_test(
   simd_storage
 )
 
-foreach(name IN ITEMS adapters_vectors dense_samplers low_rank_samplers optimizers_dense quantised rounding)
+foreach(name IN ITEMS
+  adapters_vectors dense_samplers low_rank_samplers observed_rows optimizers_dense quantised rounding
+)
   zoft_test(${name})
 endforeach()
 
@@ -91,6 +93,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
     methods_of_examples
     muon
     noise_level
+    observed_steps
     optimizers_anchored
     optimizers_replayed
     traps
@@ -132,6 +135,8 @@ if(ZOFT_MODEL_TESTS)
     nn_golden
     nn_families
     nn_groups
+    nn_observed
+    nn_observed_gradients
     nn_peft
     nn_pooling
     nn_precision

@@ -17,7 +17,9 @@ class tuner_of : public tuner {
   explicit tuner_of(Engine engine) : engine_(std::move(engine)) {}
 
   zoft::step_report step(std::span<double> x, const objective& f) override {
-    if constexpr (exact_slopes)
+    if constexpr (observes)
+      throw std::logic_error("a function shows no linears");
+    else if constexpr (exact_slopes)
       return engine_.step(x, [&](std::span<const number> at) { return f.slope(at); });
     else
       return engine_.step(x, [&](std::span<const double> at) { return f.value(at); });
@@ -25,10 +27,19 @@ class tuner_of : public tuner {
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if constexpr (exact_slopes)
       throw std::logic_error("a model gives no exact slopes");
+    else if constexpr (observes)
+      return engine_.step(x, f.of_examples);
+    else if constexpr (of_examples)
+      return engine_.step(x, [&](zoft::candidates<float> c, std::span<double> losses) {
+        zoft::observations none;
+        f.of_examples(c, losses, none);
+      });
     else
-      return engine_.step(x, of_examples ? f.of_examples : f.of_all);
+      return engine_.step(x, f.of_all);
   }
 
+  static constexpr bool observes =
+      zoft::observing_sampler<std::remove_cvref_t<decltype(std::declval<const Engine&>().sampler())>>;
   using estimator = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
   static constexpr bool exact_slopes = requires { typename estimator::template argument<double>; };
   static constexpr bool of_examples = requires(const estimator& e) { e.forwards(); }
@@ -154,6 +165,20 @@ const std::vector<method>& catalogue() {
              auto o = given<per_example_lozo_options>(s, {.examples = s.examples});
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return per_example_lozo(o, whole(s));
+           }),
+      line("observed",
+           [](const S& s) {
+             auto o = given<observed_options>(s, {.examples = s.examples});
+             o.epsilon = observed_options{}.epsilon;  // in units of its own
+             o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
+             return observed(o, whole(s));
+           }),
+      line("observed, not guided",
+           [](const S& s) {
+             auto o = given<observed_options>(s, {.examples = s.examples, .queries = 3, .guided = false});
+             o.epsilon = observed_options{}.epsilon;
+             o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
+             return observed(o, whole(s));
            }),
       line("per_example+adam",
            [](const S& s) {

@@ -11,6 +11,7 @@
 #include <zoft/core/candidates.hpp>
 #include <zoft/core/dual.hpp>
 #include <zoft/core/layout.hpp>
+#include <zoft/core/observations.hpp>
 #include <zoft/core/report.hpp>
 
 namespace estimators {
@@ -34,9 +35,10 @@ struct objective {
 };
 
 /// Losses of candidates: a model's, with a batch of the step; of all its examples, or candidate i's of example i mod B.
-using losses = std::function<void(zoft::candidates<float>, std::span<double>)>;
+/// The latter also show what is asked for of the model at θ.
 struct batch_losses {
-  losses of_all, of_examples;
+  std::function<void(zoft::candidates<float>, std::span<double>)> of_all;
+  std::function<void(zoft::candidates<float>, std::span<double>, zoft::observations&)> of_examples;
   std::function<void(std::uint32_t)> take_batch;  ///< the step's another: batch i of the data
 };
 

@@ -38,13 +38,16 @@ class adapter_problem : public problem {
   double loss() override { return task_->evaluate(model_, adapter_.stack()).loss; }
   zoft::step_report step(tuner& t) override {
     zoft::nn::batch batch = task_->batch(step_++);
-    return t.step(
-        adapter_.parameters(),
-        {.of_all = [&](zoft::candidates<float> c,
-                       std::span<double> losses) { model_.losses(batch, adapter_.show(c), losses); },
-         .of_examples = [&](zoft::candidates<float> c,
-                            std::span<double> losses) { model_.example_losses(batch, adapter_.show(c), losses); },
-         .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
+    return t.step(adapter_.parameters(),
+                  {.of_all = [&](zoft::candidates<float> c,
+                                 std::span<double> losses) { model_.losses(batch, adapter_.show(c), losses); },
+                   .of_examples =
+                       [&](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) {
+                         const bool shows = seen.asked();
+                         model_.example_losses(batch, adapter_.show(c), losses, seen);
+                         if (shows) seen = adapter_.observed(std::move(seen));
+                       },
+                   .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
   }
 
  private:
@@ -71,21 +74,27 @@ class weights_problem : public problem {
   }
   zoft::step_report step(tuner& t) override {
     zoft::nn::batch batch = task_->batch(step_++);
-    return t.step(std::span(weights_), {.of_all =
-                                            [&](zoft::candidates<float> c, std::span<double> losses) {
-                                              for (std::size_t i = 0; i < c.size(); ++i) {
-                                                model_.assign(c[i]);
-                                                losses[i] = model_.loss(batch);
-                                              }
-                                            },
-                                        .of_examples =
-                                            [&](zoft::candidates<float> c, std::span<double> losses) {
-                                              for (std::size_t i = 0; i < c.size(); ++i) {
-                                                model_.assign(c[i]);
-                                                losses[i] = example_loss(model_, batch, i % batch.size());
-                                              }
-                                            },
-                                        .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
+    return t.step(std::span(weights_),
+                  {.of_all =
+                       [&](zoft::candidates<float> c, std::span<double> losses) {
+                         for (std::size_t i = 0; i < c.size(); ++i) {
+                           model_.assign(c[i]);
+                           losses[i] = model_.loss(batch);
+                         }
+                       },
+                   .of_examples =
+                       [&](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) {
+                         if (seen.asked()) {
+                           model_.assign(c[0]);
+                           model_.example_losses(batch, zoft::adapter_stack(c.size()), losses, seen);
+                           return;
+                         }
+                         for (std::size_t i = 0; i < c.size(); ++i) {
+                           model_.assign(c[i]);
+                           losses[i] = example_loss(model_, batch, i % batch.size());
+                         }
+                       },
+                   .take_batch = [&](std::uint32_t i) { batch = task_->batch(i); }});
   }
 
  private:

@@ -84,6 +84,8 @@ void add_training(command_line& c) {
   c.real("--keep", &options::keep, "share of the tokens, in blocks of 64, that layers keep in a step; 1: all (1)");
   c.choice("--keep-by", &options::keep_by, {"scores", "seed"},
            "what chooses them: attention's scores, in one forward more, or the seed (scores)");
+  c.whole("--rows", &options::rows,
+          "tokens that a direction of --method observed is made of; memory grows with it (16)", 1, many);
   c.whole("--keep-from", &options::keep_from, "layers before this one keep all tokens (0)", 0, many);
   c.choice("--dropped", &options::dropped, {"unseen", "seen"},
            "whether kept tokens see the keys and values of dropped ones (unseen)");
@@ -189,6 +191,8 @@ void settle(options& o) {
     refuse(
         "--method per-example-lozo goes with --weights f32 where --adapter is full: a sequence's own weights are "
         "made beside those of the model, and what is added to these must not be rounded away");
+  if (o.method == "observed" && o.adapter != "full" && o.adapter != "lora" && o.adapter != "lora_fa")
+    refuse("--method observed goes with --adapter lora_fa, lora or full, whose linears a forward shows");
   if (!(o.keep > 0 && o.keep <= 1)) refuse("--keep is " + zoft::text(o.keep) + ", and must be in (0, 1]");
   if (o.keep < 1 && (o.adapter == "full" || o.adapter == "prefix"))
     refuse("--keep goes with --adapter lora, lora_fa, bias_only or norm_only");

@@ -34,6 +34,7 @@ struct options : recipe {
   std::vector<std::string> targets;
   double keep = 1;                                     ///< share of the tokens that layers keep
   std::string keep_by = "scores", dropped = "unseen";  ///< what chooses them; whether the others are seen
+  std::size_t rows = 16;                               ///< of an observed direction
   std::size_t keep_from = 0;                           ///< layers before this keep all
   std::uint64_t seed = 0;
   std::size_t threads = 0;

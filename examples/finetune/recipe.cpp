@@ -24,10 +24,18 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.schedule = "linear";
     r.warmup = 0;
   }
+  if (method == "observed") {  // relative to what linears give, for any adapter and model
+    r.learning_rate = kind == data_kind::labelled || kind == data_kind::task ? 0.2 : 1;
+    r.epsilon = 0.1;
+    r.queries = 1;
+    r.schedule = "linear";
+    r.warmup = 0;
+  }
   if (method == "fzoo") r.learning_rate /= 100;  // slopes are relative to losses' spread
   if (adapter == "bias_only") r.learning_rate *= 3;
   if (adapter == "norm_only") r.learning_rate *= 10;  // few parameters, and far from 0
   if (adapter == "prefix") r.learning_rate *= 30;
+  if (method == "observed") return r;
   if (adapter == "full") {  // many more parameters, which are not zero at the start
     r.epsilon = 1e-3;
     if (method != "per-example-lozo") r.learning_rate = 1e-5;

@@ -8,6 +8,7 @@
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
 #include <zoft/io/tokenizer/save.hpp>
+#include <zoft/method/observed.hpp>
 #include <zoft/method/per_example_lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/nn/save.hpp>
@@ -106,6 +107,19 @@ const std::tuple methods{
                                             .seed = o.seed},
                                            a);
            }},
+    choice{"observed",
+           "directions made from what a forward shows; with lora_fa and full; rates are relative to outputs",
+           [](const auto& o, auto a) {
+             return zoft::observed({.examples = o.batch,
+                                    .queries = o.queries,
+                                    .rank = o.rows,
+                                    .epsilon = o.epsilon,
+                                    .learning_rate = o.learning_rate,
+                                    .decay = o.decay,
+                                    .schedule = schedule_of(o),
+                                    .seed = o.seed},
+                                   a);
+           }},
     choice{"lozo", "as prge, along directions of rank 2, from bases that 50 steps share",
            [](const auto& o, auto a) {
              return zoft::engine{zoft::low_rank_gaussian{.rank = 2, .interval = 50}, two_point_of(o), a, sgd_of(o),
@@ -143,6 +157,27 @@ constexpr bool of_examples = requires(const Engine& e) {
   e.estimator().forwards();
 };
 
+/// Whether directions are made from what the model shows.
+template <class Engine>
+constexpr bool observes = zoft::observing_sampler<std::remove_cvref_t<decltype(std::declval<Engine&>().sampler())>>;
+
+/// One step of a run, on what the engine trains.
+template <class Engine, class... X>
+zoft::step_report step_of(Engine& engine, const zoft::nn::transformer& model, const zoft::nn::batch& batch,
+                          zoft::nn::criterion of, X&... x) {
+  if constexpr (observes<Engine>)
+    return engine.step(x..., [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+      model.example_losses(batch, shown, losses, seen, of);
+    });
+  else
+    return engine.step(x..., [&](const auto& shown, std::span<double> losses) {
+      if constexpr (of_examples<Engine>)
+        model.example_losses(batch, shown, losses, of);
+      else
+        model.losses(batch, shown, losses, of);
+    });
+}
+
 /// What is trained is added to the model, which stays as it is.
 template <class Engine>
 class owning_trainer : public trainer {
@@ -153,12 +188,7 @@ class owning_trainer : public trainer {
   }
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
-    return engine_.step([&](const auto& shown, std::span<double> losses) {
-      if constexpr (of_examples<Engine>)
-        model_.example_losses(batch, shown, losses, criterion_of(o_));
-      else
-        model_.losses(batch, shown, losses, criterion_of(o_));
-    });
+    return step_of(engine_, model_, batch, criterion_of(o_));
   }
   zoft::adapter_stack current() override { return engine_.adapter().stack(); }
   std::size_t parameters() const override { return engine_.adapter().parameters().size(); }
@@ -207,17 +237,14 @@ class full_trainer : public trainer {
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
     if constexpr (!needs_buffer)
-      if (weights_.empty())
-        return engine_.step(model_, [&](const auto& points, std::span<double> losses) {
-          if constexpr (of_examples<Engine>)
-            model_.example_losses(batch, points, losses, criterion_of(o_));
-          else
-            model_.losses(batch, points, losses, criterion_of(o_));
-        });
-    return engine_.step(std::span(weights_), [&](std::span<const float> w) {
-      model_.assign(w);
-      return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
-    });
+      if (weights_.empty()) return step_of(engine_, model_, batch, criterion_of(o_), model_);
+    if constexpr (observes<Engine>)
+      throw std::logic_error("finetune: observed directions need no buffer");
+    else
+      return engine_.step(std::span(weights_), [&](std::span<const float> w) {
+        model_.assign(w);
+        return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
+      });
   }
   zoft::adapter_stack current() override {
     if (!weights_.empty()) model_.assign(weights_);
@@ -272,11 +299,17 @@ std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::tra
   for_each(adapters, [&](const auto& adapter) {
     if (o.adapter != adapter.name) return;
     auto engine = make(o, adapter.make(o, start));
-    result = std::make_unique<owning_trainer<decltype(engine)>>(std::move(engine), o, model);
+    constexpr bool shows_b = std::is_same_v<typename std::remove_cvref_t<decltype(adapter.make(o, start))>::attached,
+                                            zoft::low_rank_adapter>;
+    if constexpr (observes<decltype(engine)> && !shows_b)
+      throw std::logic_error("finetune: only linears are observed");
+    else
+      result = std::make_unique<owning_trainer<decltype(engine)>>(std::move(engine), o, model);
   });
   if (result) return result;
   auto engine = make(o, zoft::full{.layout = model.weights_layout()});
-  constexpr bool low_rank = zoft::low_rank_sampler<std::remove_cvref_t<decltype(engine.sampler())>>;
+  constexpr bool low_rank =
+      zoft::low_rank_sampler<std::remove_cvref_t<decltype(engine.sampler())>> || observes<decltype(engine)>;
   if constexpr (of_examples<decltype(engine)> && !low_rank)
     throw std::logic_error("finetune: --adapter full shows no example dense weights of its own");
   else

@@ -110,8 +110,8 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
 };
 
 /// A sampler whose z is made from what the functor shows of the model at θ: see zoft::observations. Its estimator must
-/// evaluate θ before all other points, and its functor must take a third argument: f(shown, losses, observations&). z is
-/// then a pure function of (d, index) and of the batch at θ.
+/// evaluate θ before all other points, and its functor must take a third argument: f(shown, losses, observations&). z
+/// is then a pure function of (d, index) and of the batch at θ.
 ///
 ///     rows()            how many rows of each linear a direction needs
 ///     observe(seen)     called in each step, once the losses at θ are known
@@ -120,8 +120,8 @@ concept low_rank_sampler = sampler<S, float> && requires(const S s, direction d,
 /// Its at(d) has rank(), left(i) (m, r) and right(i) (r, k) of matrix i, as spans that lie side by side for queries
 /// 0, 1, …; empty for what rests.
 template <class S>
-concept observing_sampler = sampler<S, float> && requires(S s, const S read, observations seen, direction d,
-                                                           std::size_t i) {
+concept observing_sampler = sampler<S, float> &&
+    requires(S s, const S read, observations seen, direction d, std::size_t i) {
   { read.rows() } -> std::convertible_to<std::size_t>;
   s.observe(std::move(seen));
   s.forget();

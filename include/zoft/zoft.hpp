@@ -41,6 +41,7 @@
 #include "method/mezo_adam.hpp"
 #include "method/mezo_bcd.hpp"
 #include "method/mezo_momentum.hpp"
+#include "method/observed.hpp"
 #include "method/one_point.hpp"
 #include "method/openes.hpp"
 #include "method/per_example_lozo.hpp"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,13 +34,22 @@ class observations {
   struct entry {
     std::size_t in = 0, out = 0;
     std::vector<part> parts;
-    std::vector<float> inputs;         ///< x (B·n, in)
-    std::vector<float> outputs;        ///< y (B·n, out), until measure()
-    std::vector<float> gradients = {};  ///< ∂L/∂y or what stands for it (B·n, out), of any length; empty: not known
+    std::vector<float> inputs;                           ///< x (B·n, in)
+    std::vector<double> squares;                         ///< Σ y² of each part (B·n, parts)
+    std::shared_ptr<std::vector<float>> gradients = {};  ///< ∂L/∂y or what stands for it (B·n, out), of any length;
+                                                         ///< null: not known. Entries may share it
 
     std::span<float> input(std::size_t slot) { return std::span(inputs).subspan(slot * in, in); }
-    std::span<float> output(std::size_t slot) { return std::span(outputs).subspan(slot * out, out); }
-    std::span<float> gradient(std::size_t slot) { return std::span(gradients).subspan(slot * out, out); }
+    std::span<float> gradient(std::size_t slot) { return std::span(*gradients).subspan(slot * out, out); }
+    /// Takes note of outputs first, first + 1, … of a row; of these, whole parts.
+    void note_outputs(std::size_t slot, std::span<const float> y, std::size_t first_output = 0) {
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        if (parts[p].first < first_output || parts[p].first + parts[p].out > first_output + y.size()) continue;
+        double& sum = squares[slot * parts.size() + p] = 0;
+        for (const float value : y.subspan(parts[p].first - first_output, parts[p].out))
+          sum += double{value} * double{value};
+      }
+    }
   };
   /// A linear by its name.
   struct found {
@@ -60,6 +70,13 @@ class observations {
     wanted_ = std::move(wanted);
   }
 
+  /// The same questions, with nothing shown.
+  observations unanswered() const {
+    observations result;
+    result.ask(step_, examples_, queries_, rows_, wanted_);
+    return result;
+  }
+
   bool asked() const { return asked_; }                  ///< whether this call is to show anything
   direction step() const { return step_; }               ///< names the step: seed and step
   std::size_t examples() const { return examples_; }     ///< B; 1: all of the batch is one example
@@ -78,12 +95,13 @@ class observations {
     });
   }
 
-  /// A place for linears that read the same input, all 0, to be filled in. `with_gradients` makes room for these.
+  /// A place for linears that read the same input, all 0, to be filled in. `with_gradients` makes room for these. It
+  /// is valid until the next call.
   entry& add(std::size_t in, std::vector<part> parts, bool with_gradients = false) {
     entry one{in, 0, std::move(parts), std::vector<float>(slots() * in), {}};
     for (const part& p : one.parts) one.out = std::max(one.out, p.first + p.out);
-    one.outputs.resize(slots() * one.out);
-    if (with_gradients) one.gradients.resize(slots() * one.out);
+    one.squares.resize(slots() * one.parts.size());
+    if (with_gradients) one.gradients = std::make_shared<std::vector<float>>(slots() * one.out);
     entries_.push_back(std::move(one));
     return entries_.back();
   }
@@ -92,17 +110,16 @@ class observations {
     return add(in, {{std::move(name), 0, out}}, with_gradients);
   }
 
-  /// Takes the mean squares of outputs, and drops the outputs.
+  /// Takes the mean squares of outputs.
   void measure() {
     for (entry& e : entries_) {
-      if (e.outputs.empty()) continue;
-      for (part& p : e.parts) {
-        p.square = 0;
-        for (std::size_t s = 0; s < slots(); ++s)
-          for (const float y : e.output(s).subspan(p.first, p.out)) p.square += double{y} * double{y};
-        p.square /= static_cast<double>(slots() * p.out);
+      if (e.squares.empty()) continue;
+      for (std::size_t p = 0; p < e.parts.size(); ++p) {
+        double sum = 0;
+        for (std::size_t s = 0; s < slots(); ++s) sum += e.squares[s * e.parts.size() + p];
+        e.parts[p].square = sum / static_cast<double>(slots() * e.parts[p].out);
       }
-      e.outputs = {};
+      e.squares = {};
     }
   }
 

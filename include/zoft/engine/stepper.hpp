@@ -232,6 +232,11 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     static_assert(batches || objective<F, shown_type>,
                   "the functor must take (shown, std::span<double>), or (shown) and return its loss");
     const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
+    if constexpr (observes) {  // what a functor that threw has left
+      seen_ = {};
+      directions_.clear();
+      sampler_.forget();
+    }
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t first = 0; first < losses.size();) {
       const std::size_t end = ready(std::span(losses).first(first));

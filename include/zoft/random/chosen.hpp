@@ -10,7 +10,8 @@
 
 namespace zoft::inline ZOFT_ISA::random {
 
-/// At most n of `first`, each as likely as the others, and in random order. If these are fewer than n, then of `others`.
+/// At most n of `first`, each as likely as the others, and in random order. If these are fewer than n, then of
+/// `others`.
 inline std::vector<std::size_t> chosen(direction d, stream s, std::vector<std::size_t> first,
                                        std::vector<std::size_t> others, std::size_t n) {
   std::vector<std::size_t> result;

@@ -12,7 +12,8 @@ namespace zoft::inline ZOFT_ISA {
 /// gradient of W is Σ δₜxₜᵀ over all rows t, with δ = ∂L/∂y, so no direction outside the span of x is ever of use.
 ///
 ///     uⱼ  is what the functor knows of δⱼ (guided); where it knows nothing, or with guided = false, gaussian
-///     s   makes rms(xzᵀ) = rms(y) over the rows of the query's example: η and ε are relative changes of outputs
+///     s   makes rms(xzᵀ) = rms(y)/N over the rows of the query's example, with N linears that are shown: η and ε are
+///         relative changes of outputs, in all linears together
 ///
 /// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest.
 ///
@@ -30,7 +31,10 @@ struct observed_rows {
   void check() const { require(rank >= 1, "observed_rows", "rank", 0, "at least 1"); }
 
   /// Called before the first step.
-  void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("observed_rows", layout, size, shape); }
+  void start(std::size_t size, const zoft::layout& shape) {
+    check();
+    low_rank_parts::start("observed_rows", layout, size, shape);
+  }
 
   std::size_t rows() const { return rank; }  ///< how many rows of the functor's a direction needs
 

@@ -91,25 +91,20 @@ class low_rank_adapter {
   /// linear's. Of A it shows nothing.
   observations observed(observations seen) const {
     seen.measure();
-    observations result = seen;
-    result.entries().clear();
+    observations result = seen.unanswered();
     const std::vector<pair> all = pairs();
     for (std::size_t l = 0; l < all.size(); ++l) {
-      const observations::found linear = seen.find(all[l].linear);
-      if (!linear) continue;
-      const observations::part& p = *linear.which;
-      observations::entry of_b{rank_, p.out, {{trained_name_of_b(l), 0, p.out, p.square}}, {}, {}, {}};
+      const observations::found shown = seen.find(all[l].linear);
+      if (!shown) continue;
+      const observations::part& p = *shown.which;
+      observations::entry of_b{rank_, shown.of->out,      {{trained_name_of_b(l), p.first, p.out, p.square}}, {},
+                               {},    shown.of->gradients};
       of_b.inputs.resize(seen.slots() * rank_);
       const float s = static_cast<float>(alpha_ / static_cast<double>(rank_));
       for (std::size_t slot = 0; slot < seen.slots(); ++slot)
         for (std::size_t r = 0; r < rank_; ++r)
-          of_b.input(slot)[r] = s * static_cast<float>(random::dot(linear.of->inputs.data() + slot * linear.of->in,
+          of_b.input(slot)[r] = s * static_cast<float>(random::dot(shown.of->inputs.data() + slot * shown.of->in,
                                                                    all[l].a.data() + r * all[l].in, all[l].in));
-      if (!linear.of->gradients.empty())
-        for (std::size_t slot = 0; slot < seen.slots(); ++slot) {
-          const float* const from = linear.of->gradients.data() + slot * linear.of->out + p.first;
-          of_b.gradients.insert(of_b.gradients.end(), from, from + p.out);
-        }
       result.entries().push_back(std::move(of_b));
     }
     return result;

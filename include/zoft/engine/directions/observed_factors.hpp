@@ -17,8 +17,9 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// For the matrix (m, k) of a linear and query i: z = left·right with right (r, k), rows of the linear's input, and left
-/// (m, r). What the forward did not show has z = 0.
+/// For the matrix (m, k) of one of N linears that are shown, and query i: z = left·right with right (r, k), rows of the
+/// linear's input, and left (m, r), scaled so that z changes the linear's outputs by 1/N of what they are. What the
+/// forward did not show has z = 0.
 class observed_factors {
  public:
   /// left is made from the gradients of outputs where they are known and `guided` holds; otherwise it is gaussian.
@@ -33,6 +34,9 @@ class observed_factors {
       make_left(matrices_.back(), linear, guided, words);
       words += t.rows * rank();
     }
+    const float share = 1.0f / static_cast<float>(std::max<std::size_t>(1, matrices_.size()));
+    for (matrix& m : matrices_)
+      for (float& value : m.left) value = simd::rounded<float>(share * value);
     for (observations::entry& e : seen_.entries()) e.gradients = {};
   }
 
@@ -100,12 +104,12 @@ class observed_factors {
   void make_left(matrix& m, const observations::found& linear, bool guided, std::uint64_t words) const {
     const std::size_t r = rank(), all = queries();
     m.left.assign(all * m.rows * r, 0.0f);
-    const bool has_gradients = guided && !linear.of->gradients.empty();
+    const bool has_gradients = guided && linear.of->gradients != nullptr;
     for (std::size_t query = 0; query < all; ++query) {
       const std::span<float> left = std::span(m.left).subspan(query * m.rows * r, m.rows * r);
       if (has_gradients) {
         for (std::size_t j = 0; j < r; ++j) {
-          const float* const d = linear.of->gradients.data() + (query * r + j) * linear.of->out + linear.which->first;
+          const float* const d = linear.of->gradients->data() + (query * r + j) * linear.of->out + linear.which->first;
           for (std::size_t row = 0; row < m.rows; ++row) left[row * r + j] = d[row];
         }
       } else {
@@ -121,22 +125,26 @@ class observed_factors {
   void scale(const matrix& m, std::size_t query, std::span<float> left, double square) const {
     const std::size_t r = rank(), n = seen_.rows(), example = query % seen_.examples();
     const float* const own = m.right + query * r * m.columns;
-    std::vector<double> between(r * r), across(r);  // Σ over outputs of left's columns' products
+    std::vector<double> between(r * r), across(r), row_of(r);  // between: products of left's columns, over outputs
     for (std::size_t row = 0; row < m.rows; ++row)
       for (std::size_t i = 0; i < r; ++i)
-        for (std::size_t j = 0; j < r; ++j)
-          between[i * r + j] = simd::multiply_add(double{left[row * r + i]}, double{left[row * r + j]}, between[i * r + j]);
+        random::axpy<double>(std::span(between).subspan(i * r, r), double{left[row * r + i]}, left.data() + row * r);
     double change = 0;
     for (std::size_t t = 0; t < n; ++t) {
       const float* const x = m.right + seen_.slot(example, t) * m.columns;
-      for (std::size_t j = 0; j < r; ++j) across[j] = random::dot(own + j * m.columns, x, m.columns);
-      for (std::size_t i = 0; i < r; ++i)
-        for (std::size_t j = 0; j < r; ++j)
-          change = simd::multiply_add(simd::rounded<double>(across[i] * across[j]), between[i * r + j], change);
+      std::fill(row_of.begin(), row_of.end(), 0.0);
+      for (std::size_t i = 0; i < r; ++i) {
+        across[i] = random::dot(own + i * m.columns, x, m.columns);
+        random::axpy<double>(std::span(row_of), across[i], between.data() + i * r);
+      }
+      change += random::dot(row_of.data(), across.data(), r);
     }
     change /= static_cast<double>(n * m.rows);
     const float s = change > 0 && square > 0 ? static_cast<float>(std::sqrt(square / change)) : 0.0f;
-    for (float& value : left) value = simd::rounded<float>(is_finite(double{s}) ? s * value : 0.0f);
+    if (!is_finite(double{s}) || s == 0)
+      std::fill(left.begin(), left.end(), 0.0f);
+    else
+      for (float& value : left) value = simd::rounded<float>(s * value);
   }
 
   observations seen_;

@@ -39,7 +39,8 @@ class model_points {
  private:
   struct nothing {};
   [[no_unique_address]] std::conditional_t<low_rank_sampler<Sampler>, low_rank_points,
-                                           std::conditional_t<observing_sampler<Sampler>, viewed_points, nothing>> low_rank_;
+                                           std::conditional_t<observing_sampler<Sampler>, viewed_points, nothing>>
+      low_rank_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -37,9 +37,12 @@ class block_runner {
         nn::apply<Arch>(w, b.qkv.bias, extra.qkv, {first, w.panels() - first}, s.normed, normed, rows, g, s.projected);
     to.queries = leave_out ? 0 : query_width();
     to.stride = to.queries + 2 * key_width();
-    if (s.shown != nullptr)
-      s.shown->show(s.shown->qkv, s.tokens, {s.normed.data(), w.in()}, {s.projected.data(), to.stride},
-                    query_width() - to.queries);
+    if (s.shown != nullptr) {
+      // Queries may have been computed even if only keys are wanted. They are not shown then on any machine.
+      const std::size_t skipped = only_keys && c_.fused != fused_rows::by_head ? query_width() : 0;
+      s.shown->show(s.shown->qkv, s.tokens, {s.normed.data(), w.in()},
+                    {s.projected.data() + skipped - (query_width() - to.queries), to.stride}, skipped);
+    }
     for (std::size_t row = 0; row < to.groups * rows; ++row)
       prepare_heads(b, layer, row % rows, std::span(s.projected).subspan(row * to.stride, to.stride), s);
   }
@@ -137,10 +140,9 @@ class block_runner {
     if (c_.parallel)
       join(b.attention_added_norm, extra.attention_added_norm, s.beside.size() / (rows * c_.dim), rows, g, s.beside, s);
     const std::size_t groups = nn::apply<Arch>(b.gate_up, extra.gate_up, s.normed, normed, rows, g, s.projected);
-    if (s.shown != nullptr) {
-      const std::size_t width = b.gate_up.weight.out();
-      s.shown->show(s.shown->gate_up, s.tokens, {s.normed.data(), c_.dim}, {s.projected.data(), width});
-    }
+    if (s.shown != nullptr)
+      s.shown->show(s.shown->gate_up, s.tokens, {s.normed.data(), c_.dim},
+                    {s.projected.data(), b.gate_up.weight.out()});
     s.gated.resize(groups * rows * c_.hidden);
     if (c_.gated())
       for (std::size_t row = 0; row < groups * rows; ++row) {

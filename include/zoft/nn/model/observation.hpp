@@ -20,7 +20,8 @@ struct shown_block {
   observations::entry *qkv = nullptr, *output = nullptr, *gate_up = nullptr, *down = nullptr;
   std::span<const std::size_t> slots = {};  ///< of each token: its place in the entries, or nowhere
 
-  /// Rows x and y of these tokens; y begins with output `first`.
+  /// Rows x and y of these tokens; y begins with output `first`. If there is room for gradients, outputs are kept there
+  /// until these are made.
   void show(observations::entry* to, std::span<const std::size_t> tokens, rows_of<const float> x,
             rows_of<const float> y, std::size_t first = 0) const {
     if (to == nullptr) return;
@@ -28,7 +29,9 @@ struct shown_block {
       const std::size_t slot = slots[tokens[row]];
       if (slot == nowhere) continue;
       std::copy_n(x.at(row).data, to->in, to->input(slot).data());
-      std::copy_n(y.at(row).data, to->out - first, to->output(slot).data() + first);
+      const std::span<const float> outputs(y.at(row).data, to->out - first);
+      to->note_outputs(slot, outputs, first);
+      if (to->gradients != nullptr) std::copy(outputs.begin(), outputs.end(), to->gradient(slot).data() + first);
     }
   }
 };

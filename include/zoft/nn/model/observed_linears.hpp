@@ -1,4 +1,5 @@
-/// What a forward of a model shows to a sampler: rows of its linears' inputs, and surrogates of the gradients of outputs.
+/// What a forward of a model shows to a sampler: rows of its linears' inputs, and surrogates of the gradients of
+/// outputs.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,42 +25,51 @@ namespace zoft::inline ZOFT_ISA::nn {
 /// The gradient d of the loss at the last hidden state is exact: softmax − one-hot, times the head, through the final
 /// norm. It is handed down the residual stream as if blocks were the identity. So the surrogates are
 ///
-///     o_proj, down_proj    d, times the gain of a norm that follows
-///     gate_proj, up_proj   d·W_down, through the activation of the token: exact, given d
+///     o_proj, down_proj    d, through a norm that follows
+///     gate_proj, up_proj   that·W_down, through the activation of the token
 ///     the head             softmax − one-hot: exact
 ///     q, k, v              none
 ///
-/// In the last block all of these are exact; further down d is less and less like the true gradient.
+/// In the last block those of the MLP are exact up to a factor, unless it is followed by a norm of the stream; so is
+/// that of o_proj, if the block is parallel. Further down, d is less and less like the true gradient.
 template <class Arch = simd::arch>
 class linear_observer {
  public:
   linear_observer(const config& c, const weights& w, const layout& linears, observations& seen)
       : c_(c), w_(w), seen_(seen), blocks_(w.blocks.size()) {
     // Entries are added before any is pointed to.
-    std::vector<std::size_t> counts;
-    const auto add = [&](const linear& l) {
-      const bool wanted = std::any_of(l.parts.begin(), l.parts.end(), [&](const auto& p) { return seen.wants(p.name); });
-      counts.push_back(wanted);
-      if (!wanted) return;
+    const auto wanted = [&](const linear& l) {
+      return std::any_of(l.parts.begin(), l.parts.end(), [&](const auto& p) { return seen.wants(p.name); });
+    };
+    std::vector<bool> shown;
+    const auto add = [&](const linear& l, bool is_shown, bool keeps_outputs) {
+      shown.push_back(is_shown);
+      if (!is_shown) return;
       std::vector<observations::part> parts;
       for (const linear::part& p : l.parts) parts.push_back({p.name, p.first, p.out});
-      seen.add(l.weight.in(), std::move(parts));
+      seen.add(l.weight.in(), std::move(parts), keeps_outputs);
     };
     const std::size_t before = seen.entries().size();
-    for (const block& b : w.blocks)
-      for (const linear* l : {&b.qkv, &b.output, &b.gate_up, &b.down}) add(*l);
+    for (const block& b : w.blocks) {
+      const bool normed = !b.mlp_added_norm.empty();
+      add(b.qkv, wanted(b.qkv), false);
+      add(b.output, wanted(b.output), !b.attention_added_norm.empty());
+      add(b.gate_up, wanted(b.gate_up), true);
+      add(b.down, wanted(b.down) || (normed && wanted(b.gate_up)), normed);
+    }
     const std::string& head = w.has_tied_head() ? w.embedding_name : w.head_name;
     if (seen.wants(head)) head_ = &seen.add(head, w.output().in(), w.output().out(), true);
     if (seen.entries().size() == before)
       fail("transformer: linears are to be shown, and what is trained is none: it has '" + linears.begin()->name +
            "' for instance");
+    std::size_t which = 0;
     auto next = seen.entries().begin() + static_cast<std::ptrdiff_t>(before);
     for (std::size_t i = 0; i < blocks_.size(); ++i)
       for (observations::entry* shown_block::*of :
            {&shown_block::qkv, &shown_block::output, &shown_block::gate_up, &shown_block::down})
-        blocks_[i].*of = counts[4 * i + static_cast<std::size_t>(index_of(of))] ? &*next++ : nullptr;
+        blocks_[i].*of = shown[which++] ? &*next++ : nullptr;
     if (head_ != nullptr) head_ = &seen.entries().back();
-    at_the_end_.resize(seen.slots() * c.dim);
+    at_the_end_ = std::make_shared<std::vector<float>>(seen.slots() * c.dim);
   }
 
   /// Chooses the rows of sequence i of the batch, and where they are shown: the place of each of its tokens.
@@ -100,66 +111,67 @@ class linear_observer {
   }
 
   /// Called with the last hidden state of the tokens that predict a label: stream (labels, dim).
-  void finish(const task& t, std::span<const std::size_t> slots, std::span<const float> stream,
-              const decoder<Arch>& run) {
-    std::vector<std::size_t> shown, which;
-    for (std::size_t i = 0; i < t.predicting.size(); ++i)
-      if (slots[t.predicting[i]] != shown_block::nowhere) {
-        shown.push_back(slots[t.predicting[i]]);
-        which.push_back(i);
-      }
-    const std::size_t n = shown.size(), dim = c_.dim;
-    if (n == 0) return;
-    std::vector<float> h(n * dim), scratch;
-    gather(stream.data(), 1, t.predicting.size(), dim, which, dim, h.data());
-    std::vector<float> x = h;
-    run.head().apply_norm(w_.final_norm, x);
-    run.head().transform_for_head(w_.head_dense, w_.head_norm, w_.project_out, x, scratch);
-    std::vector<std::size_t> labels;
-    for (const std::size_t i : which) labels.push_back(static_cast<std::size_t>(t.labels[i]));
-    std::vector<float> d = head_gradients(x, labels, shown, t.among, run);
-    if (w_.project_out.weight.out() > 0) d = back(d, w_.project_out.weight);
-    back_through_final_norm(h, d);
-    for (std::size_t i = 0; i < n; ++i) std::copy_n(d.data() + i * dim, dim, at_the_end_.data() + shown[i] * dim);
+  void finish(const task& t, std::span<const std::size_t> slots, std::span<const float> stream) {
+    among_ = t.among;
+    for (std::size_t i = 0; i < t.predicting.size(); ++i) {
+      const std::size_t slot = slots[t.predicting[i]];
+      if (slot == shown_block::nowhere) continue;
+      predicting_.push_back(slot);
+      labels_.push_back(static_cast<std::size_t>(t.labels[i]));
+      const std::span<const float> h = stream.subspan(i * c_.dim, c_.dim);
+      hidden_.insert(hidden_.end(), h.begin(), h.end());
+    }
   }
 
   /// Called behind the last sequence: makes the surrogates.
-  void finish() {
-    const std::size_t slots = seen_.slots(), hidden = c_.hidden;
+  void finish(const decoder<Arch>& run) {
+    if (predicting_.empty()) return;
+    std::vector<float> x = hidden_, scratch;
+    run.head().apply_norm(w_.final_norm, x);
+    run.head().transform_for_head(w_.head_dense, w_.head_norm, w_.project_out, x, scratch);
+    std::vector<float> d = head_gradients(x, run);
+    if (w_.project_out.weight.out() > 0) d = back(d, w_.project_out.weight);
+    back_through(w_.final_norm, hidden_, d);
+    for (std::size_t i = 0; i < predicting_.size(); ++i)
+      std::copy_n(d.data() + i * c_.dim, c_.dim, at_the_end_->data() + predicting_[i] * c_.dim);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       const block& b = w_.blocks[i];
-      const shown_block& to = blocks_[i];
-      if (to.output != nullptr) to.output->gradients = times_gain(b.attention_added_norm);
-      if (to.down != nullptr) to.down->gradients = times_gain(b.mlp_added_norm);
-      if (to.gate_up == nullptr) continue;
-      const std::vector<float> d = back(times_gain(b.mlp_added_norm), b.down.weight);
-      std::vector<float>& g = to.gate_up->gradients;
-      g.assign(slots * to.gate_up->out, 0.0f);
-      std::vector<float> slope(hidden), value(hidden);
-      for (std::size_t s = 0; s < slots; ++s) {
-        const std::span<const float> y = to.gate_up->output(s), own = std::span(d).subspan(s * hidden, hidden);
-        const std::span<float> made = to.gate_up->gradient(s);
-        slopes(y.first(hidden), slope);
-        for (std::size_t j = 0; j < hidden; ++j) made[j] = own[j] * slope[j] * (c_.gated() ? y[hidden + j] : 1.0f);
-        if (!c_.gated()) continue;
-        activate<Arch>(c_.act, y.first(hidden), value);
-        for (std::size_t j = 0; j < hidden; ++j) made[hidden + j] = own[j] * value[j];
-      }
+      if (blocks_[i].output != nullptr) guide(b.attention_added_norm, *blocks_[i].output);
+      if (blocks_[i].down != nullptr) guide(b.mlp_added_norm, *blocks_[i].down);
+      if (blocks_[i].gate_up != nullptr)
+        guide_gates(b, blocks_[i].down == nullptr ? *at_the_end_ : *blocks_[i].down->gradients, *blocks_[i].gate_up);
     }
   }
 
  private:
-  static int index_of(observations::entry* shown_block::*of) {
-    return of == &shown_block::qkv ? 0 : of == &shown_block::output ? 1 : of == &shown_block::gate_up ? 2 : 3;
+  /// d, through a norm that the outputs pass before they are added to the stream. If there is one, they stand in the
+  /// place of the gradients.
+  void guide(const norm& n, observations::entry& to) const {
+    if (n.empty()) {
+      to.gradients = at_the_end_;
+      return;
+    }
+    std::vector<float> d = *at_the_end_;
+    back_through(n, *to.gradients, d);
+    *to.gradients = std::move(d);
   }
 
-  /// d at the end of all shown tokens, times the gain of a norm that what is added passes; a norm's other effects are
-  /// left out.
-  std::vector<float> times_gain(const norm& n) const {
-    std::vector<float> result = at_the_end_;
-    if (!n.empty())
-      for (std::size_t i = 0; i < result.size(); ++i) result[i] *= n.gain[i % n.gain.size()];
-    return result;
+  /// The outputs of gate and up, which stand in the place of their gradients, -> these. after: gradients of what down
+  /// gives (slots, dim)
+  void guide_gates(const block& b, const std::vector<float>& after, observations::entry& to) const {
+    const std::size_t hidden = c_.hidden;
+    const std::vector<float> d = back(after, b.down.weight);
+    std::vector<float> slope(hidden), value(hidden);
+    for (std::size_t s = 0; s < seen_.slots(); ++s) {
+      const std::span<float> y = to.gradient(s);
+      const std::span<const float> own = std::span(d).subspan(s * hidden, hidden);
+      slopes(y.first(hidden), slope);
+      if (c_.gated()) activate<Arch>(c_.act, y.first(hidden), value);
+      for (std::size_t j = 0; j < hidden; ++j) {
+        y[j] = own[j] * slope[j] * (c_.gated() ? y[hidden + j] : 1.0f);
+        if (c_.gated()) y[hidden + j] = own[j] * value[j];
+      }
+    }
   }
 
   /// f′(x) of the activation, by a central difference: it is a surrogate's, whose slope is measured.
@@ -188,20 +200,20 @@ class linear_observer {
   /// y (rows, in) += x (rows, n) · rows [first, first + n) of W
   void add_back(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t first, std::size_t n,
                 std::span<float> y) const {
+    constexpr std::size_t tile = 16;
     std::vector<float> some(n * w.in()), turned(n * w.in());
     w.read(first, some);
-    for (std::size_t o = 0; o < n; ++o)
-      for (std::size_t i = 0; i < w.in(); ++i) turned[i * n + o] = some[o * w.in() + i];
+    for (std::size_t o = 0; o < n; o += tile)
+      for (std::size_t i = 0; i < w.in(); ++i)
+        for (std::size_t k = o; k < std::min(n, o + tile); ++k) turned[i * n + k] = some[k * w.in() + i];
     const packed_matrix packed = pack(turned, w.in(), n, w.type() == dtype::f32 ? dtype::f32 : dtype::bf16);
     matmul<Arch>(x, rows, packed, rows_of<float>{y.data(), w.in()}, true);
   }
 
   /// x (rows, in), the input of the head -> ∂(−ln p(label))/∂x. Fills in the head's entry.
-  std::vector<float> head_gradients(std::span<const float> x, std::span<const std::size_t> labels,
-                                    std::span<const std::size_t> slots, std::span<const std::int32_t> among,
-                                    const decoder<Arch>& run) const {
+  std::vector<float> head_gradients(std::span<const float> x, const decoder<Arch>& run) const {
     const packed_matrix& w = w_.output();
-    const std::size_t rows = labels.size(), width = w.width(), panels = outputs / width;
+    const std::size_t rows = labels_.size(), width = w.width(), panels = outputs / width;
     std::vector<float> logits, result(rows * w.in());
     std::vector<double> greatest(rows, -std::numeric_limits<double>::infinity()), sum(rows);
     // Twice over the vocabulary: for the sum of exponentials, and then for the gradients.
@@ -214,8 +226,9 @@ class linear_observer {
         run.head().finish_logits(logits, w_.head_bias, n, first);
         for (std::size_t row = 0; row < rows; ++row) {
           const std::span<float> own = std::span(logits).subspan(row * n, n);
-          if (second && head_ != nullptr) std::copy(own.begin(), own.end(), head_->output(slots[row]).data() + first);
-          leave_only(among, own, first);
+          if (second && head_ != nullptr)
+            for (const float z : own) head_->squares[predicting_[row]] += double{z} * double{z};
+          leave_only(among_, own, first);
           if (!second) {
             const double most = std::max(greatest[row], double{*std::max_element(own.begin(), own.end())});
             if (most == -std::numeric_limits<double>::infinity()) continue;
@@ -226,13 +239,13 @@ class linear_observer {
           }
           for (std::size_t i = 0; i < n; ++i) {
             const double z = own[i], cap = c_.logit_cap;
-            double slope = std::exp(z - greatest[row]) / sum[row] - (labels[row] == first + i ? 1.0 : 0.0);
+            double slope = std::exp(z - greatest[row]) / sum[row] - (labels_[row] == first + i ? 1.0 : 0.0);
             if (cap > 0 && std::isfinite(z)) slope *= 1 - z / cap * (z / cap);
             own[i] = static_cast<float>(slope);
           }
           if (head_ != nullptr) {
-            std::copy(own.begin(), own.end(), head_->gradient(slots[row]).data() + first);
-            std::copy_n(x.data() + row * w.in(), w.in(), head_->input(slots[row]).data());
+            std::copy(own.begin(), own.end(), head_->gradient(predicting_[row]).data() + first);
+            std::copy_n(x.data() + row * w.in(), w.in(), head_->input(predicting_[row]).data());
           }
         }
         if (second) add_back({logits.data(), n}, rows, w, first, n, result);
@@ -240,9 +253,8 @@ class linear_observer {
     return result;
   }
 
-  /// d (rows, dim), by what the final norm gives -> by its input h
-  void back_through_final_norm(std::span<const float> h, std::span<float> d) const {
-    const norm& n = w_.final_norm;
+  /// d (rows, dim), by what a norm gives -> by its input h
+  void back_through(const norm& n, std::span<const float> h, std::span<float> d) const {
     if (n.empty()) return;
     const std::size_t dim = n.gain.size();
     const auto count = static_cast<double>(dim);
@@ -264,14 +276,18 @@ class linear_observer {
     }
   }
 
-  static constexpr std::size_t outputs = 1024;  // of W at a time
+  static constexpr std::size_t outputs = 256;  // of W at a time
 
   const config& c_;
   const weights& w_;
   observations& seen_;
   std::vector<shown_block> blocks_;
   observations::entry* head_ = nullptr;
-  std::vector<float> at_the_end_;  // d of all slots (slots, dim)
+  // Of the shown tokens that predict a label: their slots, labels, and last hidden states.
+  std::vector<std::size_t> predicting_, labels_;
+  std::vector<float> hidden_;
+  std::span<const std::int32_t> among_;
+  std::shared_ptr<std::vector<float>> at_the_end_;  // d of all slots (slots, dim)
 };
 
 }  // namespace zoft::inline ZOFT_ISA::nn

@@ -319,10 +319,10 @@ class transformer : public model_weights {
       const observation watch = observer.watch(slots[i]);
       const decoder<> run{c_, w_, angles_, additions.ends, &pool_, &watch};
       run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, t.pattern.get());
-      observer.finish(t, slots[i], s.stream, run);
+      observer.finish(t, slots[i], s.stream);
       result[i] = run.scores(t.labels, s, {0, 1}, t.among);
     }
-    observer.finish();
+    observer.finish(run_decoder(additions, &pool_));
     return result;
   }
 

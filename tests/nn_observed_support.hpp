@@ -1,0 +1,71 @@
+// What the tests of a transformer that shows its linears share.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+#include <zoft/core/observations.hpp>
+#include <zoft/nn/transformer.hpp>
+
+#include "nn_support.hpp"
+
+namespace nn_test {
+
+using zoft::observations;
+using zoft::nn::batch, zoft::nn::load_options, zoft::nn::transformer;
+
+/// Sequences of which some tokens are to be predicted: many, one, none, and all.
+inline batch observed_batch(const transformer& model, std::uint64_t seed) {
+  draws d(seed);
+  batch result;
+  for (const std::size_t length : sizes{9, 3, 4, 12}) {
+    const auto tokens = d.tokens(length, model.shape().vocabulary);
+    auto labels = d.tokens(length, model.shape().vocabulary);
+    for (std::size_t t = 0; t < length; ++t)
+      if (length == 4 || (length == 3 && t == 2) || (length == 9 && t % 3 == 1)) labels[t] = zoft::nn::ignored;
+    result.add(tokens, labels);
+  }
+  return result;
+}
+
+inline std::vector<std::string> observed_names(const transformer& model) {
+  std::vector<std::string> result;
+  for (const zoft::tensor& t : model.weights_layout()) result.push_back(t.name);
+  return result;
+}
+
+struct seen_losses {
+  observations seen;
+  std::vector<double> losses;
+};
+
+/// What is shown of each sequence by itself, or of all as one example.
+inline seen_losses observed_at(const transformer& model, const batch& b, bool each, std::size_t queries,
+                               std::size_t rank, const zoft::adapter_stack& stack, std::uint32_t step = 3,
+                               std::vector<std::string> names = {}) {
+  seen_losses result{{}, std::vector<double>(stack.size())};
+  result.seen.ask({5, step, 0}, each ? b.size() : 1, queries, rank, names.empty() ? observed_names(model) : names);
+  if (each)
+    model.example_losses(b, stack, result.losses, result.seen);
+  else
+    model.losses(b, stack, result.losses, result.seen);
+  return result;
+}
+inline seen_losses observed_at(const transformer& model, const batch& b, bool each, std::size_t queries,
+                               std::size_t rank) {
+  return observed_at(model, b, each, queries, rank, zoft::adapter_stack(each ? b.size() : 1));
+}
+
+/// A tensor of a model's weights; empty if there is none of that name.
+inline std::span<const float> observed_weight(const transformer& model, const std::vector<float>& weights,
+                                              const std::string& name) {
+  for (const zoft::tensor& t : model.weights_layout())
+    if (t.name == name) return std::span(weights).subspan(t.offset, t.size());
+  return {};
+}
+
+inline transformer observed_model(const load_options& o = {.threads = 1}) {
+  return random_model(odd_shape(), {true, false, true}, 31, o);
+}
+
+}  // namespace nn_test

@@ -1,0 +1,241 @@
+// Steps along directions made from what a forward at θ showed.
+#include <zoft/estimator/two_point.hpp>
+#include <zoft/method/observed.hpp>
+#include <zoft/method/per_example_lozo.hpp>
+#include <zoft/schedule/linear.hpp>
+
+#include "estimator_support.hpp"
+#include "observed_support.hpp"
+
+using namespace core_test;
+
+namespace {
+
+/// The bits of parameters after some steps of `tuner`, each by step(tuner, x).
+template <class Tuner, class F>
+auto after_steps(Tuner tuner, const net& n, F step) {
+  std::vector<float> x;
+  for (const double v : n.start()) x.push_back(static_cast<float>(v));
+  for (int i = 0; i < 3; ++i) step(tuner, x);
+  return bits(x);
+}
+
+}  // namespace
+
+TEST_CASE("observed: a step by its definition", "[observed]") {
+  constexpr std::size_t B = 4, queries = 2, all = queries * B;
+  const net n{.examples = B, .tokens = 6};
+  for (const bool guided : {true, false}) {
+    const zoft::observed_options o{.examples = B,
+                                   .queries = queries,
+                                   .rank = 3,
+                                   .guided = guided,
+                                   .epsilon = 1e-2,
+                                   .learning_rate = 0.1,
+                                   .decay = 0.2,
+                                   .schedule = zoft::linear(4),
+                                   .seed = 8};
+    auto tuner = zoft::observed(o, zoft::full{.layout = n.shape()});
+    matrix x = n.start();
+    for (std::uint32_t step = 0; step < 2; ++step) {
+      const auto s = sampler_of(n.shape(), n.seen(x, {8, step, 0}, queries, 3), guided);
+      matrix expected = x;
+      std::vector<double> slopes;
+      std::vector<matrix> z;
+      for (std::uint32_t i = 0; i < all; ++i) {
+        z.push_back(noise<double>(s, {8, step, i}, x.size()));
+        matrix there = x;
+        for (std::size_t j = 0; j < x.size(); ++j) there[j] += o.epsilon * z[i][j];
+        slopes.push_back((n.loss(std::span<const double>(there), i % B) - n.loss(std::span<const double>(x), i % B)) /
+                         o.epsilon / B);
+      }
+      const double rms = std::sqrt(inner(slopes, slopes) / all);
+      for (std::size_t j = 0; j < x.size(); ++j) {
+        double g = o.decay * x[j];
+        for (std::size_t i = 0; i < all; ++i) g += slopes[i] / queries / (rms / queries * all + 1e-8) * z[i][j];
+        expected[j] -= o.learning_rate * o.schedule(step) * g;
+      }
+      const auto report = tuner.step(std::span(x), n);
+      CHECK(report.evaluations == queries + 1);
+      for (std::size_t j = 0; j < x.size(); ++j) CHECK(x[j] == Approx(expected[j]).epsilon(1e-11));
+    }
+  }
+}
+
+TEST_CASE("observed: step, calls of fewer candidates, and ask with tell give the same bits", "[observed]") {
+  const net n{.examples = 4, .tokens = 6};
+  const auto tuner =
+      zoft::observed({.examples = 4, .queries = 2, .rank = 3, .seed = 8}, zoft::full{.layout = n.shape()});
+  const auto stepped =
+      after_steps(tuner, n, [&](auto& t, auto& x) { CHECK(t.step(std::span(x), n).status == zoft::status::ok); });
+  const auto told = after_steps(tuner, n, [&](auto& t, auto& x) {
+    std::vector<double> losses(12);
+    const auto at_theta = t.ask(std::span(x));
+    REQUIRE(at_theta.size() == 4);
+    REQUIRE(t.seen().asked());
+    REQUIRE(t.seen().step() == t.direction(t.steps(), 0));
+    n(at_theta, std::span(losses).first(4), t.seen());
+    const auto rest = t.ask(std::span(x), std::span<const double>(losses).first(4));
+    REQUIRE(rest.size() == 8);
+    REQUIRE_FALSE(t.seen().asked());
+    n(rest, std::span(losses).subspan(4), t.seen());
+    CHECK(t.tell(std::span(x), losses).status == zoft::status::ok);
+  });
+  CHECK(told == stepped);
+  const zoft::engine limited{tuner.sampler(),   tuner.estimator(), zoft::full{.layout = n.shape()},
+                             tuner.optimizer(), zoft::seed{8},     zoft::per_call{4}};
+  const auto in_parts = after_steps(limited, n, [&](auto& t, auto& x) { t.step(std::span(x), n); });
+  CHECK(in_parts == stepped);
+}
+
+TEST_CASE("observed: a functor that throws, and losses that are not finite, leave no trace", "[observed]") {
+  const net n{.examples = 4, .tokens = 6}, other{.examples = 4, .tokens = 6, .x = gaussians({2, 2, 2}, 4 * 6 * 7)};
+  const auto tuner =
+      zoft::observed({.examples = 4, .queries = 2, .rank = 3, .seed = 8}, zoft::full{.layout = n.shape()});
+  const auto stepped = after_steps(tuner, n, [&](auto& t, auto& x) { t.step(std::span(x), n); });
+  for (int at = 0; at < 2; ++at) {
+    INFO("it throws in call " << at);
+    const auto again = after_steps(tuner, n, [&](auto& t, auto& x) {
+      const auto before = bits(x);
+      int call = 0;
+      CHECK_THROWS_AS(t.step(std::span(x),
+                             [&](const auto& c, std::span<double> losses, observations& seen) {
+                               other(c, losses, seen);
+                               if (call++ == at) throw 1;
+                             }),
+                      int);
+      CHECK(bits(x) == before);
+      t.step(std::span(x), n);
+    });
+    const bool same = again == stepped;
+    CHECK(same);
+  }
+  auto bad = tuner;
+  matrix x = n.start();
+  const auto before = bits(x);
+  const auto report = bad.step(std::span(x), [&](const auto& c, std::span<double> losses, observations& seen) {
+    n(c, losses, seen);
+    losses[0] = std::numeric_limits<double>::quiet_NaN();
+  });
+  CHECK(report.status == zoft::status::not_finite);
+  CHECK(bits(x) == before);
+  CHECK(bad.step(std::span(x), n).status == zoft::status::ok);
+}
+
+namespace {
+
+/// Of one step of size 1 from a point, many times: the mean of −(x′ − x)·g/|g|², its standard error, and the mean
+/// cosine.
+struct descent {
+  double mean = 0, error = 0, cosine = 0;
+};
+template <class Tuner, class F>
+descent descent_of(Tuner tuner, const net& n, F functor, int steps) {
+  const matrix start = n.start(), g = n.gradient(start);
+  matrix along;
+  descent result;
+  for (int step = 0; step < steps; ++step) {
+    matrix x = start;
+    tuner.step(std::span(x), functor);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = start[i] - x[i];
+    along.push_back(inner(x, g) / inner(g, g));
+    result.cosine += cosine(x, g) / steps;
+  }
+  for (const double v : along) result.mean += v / steps;
+  for (const double v : along) result.error += (v - result.mean) * (v - result.mean) / steps;
+  result.error = std::sqrt(result.error / steps);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("observed: wrong gradients never send a step uphill on average", "[observed]") {
+  net n{.examples = 4, .tokens = 6};
+  const zoft::observed_options o{
+      .examples = 4, .queries = 2, .rank = 3, .epsilon = 1e-4, .learning_rate = 1, .seed = 4};
+  const auto of = [&](const zoft::observed_options& with, auto functor, int steps) {
+    return descent_of(zoft::observed(with, zoft::full{.layout = n.shape()}), n, functor, steps);
+  };
+  const descent right = of(o, n, 1);
+  n.told = -1;
+  const descent opposite = of(o, n, 1);
+  CHECK(right.mean > 0);
+  CHECK(right.cosine > 0.5);
+  CHECK(opposite.mean == Approx(right.mean).epsilon(1e-2));  // slopes change by O(ε)
+
+  n.told = 1;
+  std::uint32_t call = 0;
+  const auto random = [&](const auto& c, std::span<double> losses, observations& seen) {
+    n(c, losses, seen);
+    for (auto& e : seen.entries()) {
+      *e.gradients = floats(gaussians({11, call++, 0}, e.gradients->size()));
+    }
+  };
+  const descent wrong = of(o, random, 300);
+  CHECK(wrong.mean > 5 * wrong.error);
+  zoft::observed_options plain = o;
+  plain.guided = false;
+  const descent gaussian = of(plain, n, 300);
+  CHECK(gaussian.mean > 5 * gaussian.error);
+}
+
+TEST_CASE("observed: steps are nearer to the gradient than those of per_example_lozo, at as many forwards",
+          "[observed]") {
+  const net n{.examples = 8, .tokens = 6, .in = 30, .hidden = 24, .out = 10};
+  const zoft::observed_options o{.examples = 8, .rank = 6, .epsilon = 1e-4, .learning_rate = 1, .seed = 4};
+  const auto without = [&](const zoft::candidates<double>& c, std::span<double> losses) {
+    observations none;
+    n(c, losses, none);
+  };
+  zoft::observed_options plain = o;
+  plain.guided = false;
+  const zoft::full adapter{.layout = n.shape()};
+  const descent guided = descent_of(zoft::observed(o, adapter), n, n, 20),
+                unguided = descent_of(zoft::observed(plain, adapter), n, n, 200),
+                blind = descent_of(
+                    zoft::per_example_lozo(
+                        {.examples = 8, .queries = 1, .rank = 6, .epsilon = 1e-4, .learning_rate = 1}, adapter),
+                    n, without, 200);
+  INFO("cosines " << guided.cosine << ", " << unguided.cosine << ", " << blind.cosine);
+  CHECK(guided.cosine > 0.8);
+  CHECK(unguided.cosine > 2 * blind.cosine);
+  CHECK(blind.cosine > 0);
+}
+
+TEST_CASE("normalised: the root mean square in place of the deviation, if uncentred", "[estimator]") {
+  const std::vector<double> losses{1, 1.25, 1.5, 1.25};  // slopes 1, 2 and 1, each a third of that
+  for (const bool uncentred : {false, true}) {
+    const zoft::normalised<zoft::one_sided> e{.of = {.epsilon = 0.25, .queries = 3}, .uncentred = uncentred};
+    const auto c = coefficients_of(e, losses);
+    const double spread = std::sqrt(uncentred ? 6.0 / 27 : 2.0 / 81);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(c[i] == Approx((i == 1 ? 2 : 1) / 3.0 / (3 * spread + 1e-8)));
+  }
+  CHECK_FALSE(zoft::normalised<zoft::one_sided>{}.uncentred);
+  CHECK(coefficients_of(zoft::normalised<zoft::one_sided>{.of = {.queries = 2}, .uncentred = true}, {1, 1, 1}) ==
+        std::vector<double>{0, 0});
+}
+
+TEST_CASE("observed: bad input is named", "[observed]") {
+  const net n{.examples = 2, .tokens = 3};
+  matrix x = n.start();
+  const zoft::full adapter{.layout = n.shape()};
+  auto tuner = zoft::observed({.examples = 2, .rank = 3}, adapter);
+  CHECK(message([&] {
+          tuner.step(std::span(x), [](const auto&, std::span<double> losses, observations&) {
+            std::fill(losses.begin(), losses.end(), 1.0);
+          });
+        }) == "zoft: engine: the functor showed nothing of the model at θ, where it was asked to");
+  zoft::engine two_sided{zoft::observed_rows{}, zoft::two_point{}, adapter, zoft::sgd{}};
+  CHECK(message([&] { two_sided.step(std::span(x), n); }) ==
+        "zoft: engine: the sampler looks at the model at θ, and the estimator evaluates 0 points there first, and must "
+        "1, or 1 for each example: take one_sided, or per_example of it");
+  auto without_rows = zoft::observed({.examples = 2, .rank = 0}, adapter);
+  CHECK(message([&] { without_rows.step(std::span(x), n); }) ==
+        "zoft: observed_rows: rank is 0, and must be at least 1");
+  auto other_layout =
+      zoft::engine{zoft::observed_rows{.layout = adapter.layout}, zoft::one_sided{}, zoft::full{}, zoft::sgd{}};
+  std::vector<double> few(7);
+  CHECK(message([&] { other_layout.step(std::span(few), n); }) ==
+        "zoft: observed_rows: its layout has 76 elements, and the parameters are 7 numbers");
+  CHECK(x == n.start());
+}
