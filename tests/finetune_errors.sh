@@ -77,6 +77,9 @@ refused "weights is 'f64'.*bf16" --weights f64
 refused "adapter full goes with --weights f32 or bf16" --adapter full --weights nf4
 refused "per-example goes with adapters" --adapter full --method per-example
 refused "per-example-lozo goes with --weights f32" --adapter full --method per-example-lozo --weights bf16
+refused "observed goes with --weights f32" --adapter full --method observed --weights bf16
+refused "observed goes with --adapter lora_fa, lora or full" --adapter prefix --method observed
+refused "calibrated goes with --adapter lora" --adapter full --calibrated
 refused "warmup is 3.*at most --steps, which is 2" --warmup 3
 refused "threads is '100000'.*1024" --threads 100000
 refused "seed is '-1'" --seed=-1
@@ -232,6 +235,8 @@ for adapter in prefix bias_only norm_only; do
   [ ! -e out/adapter_config.json ] || complain "$adapter" "wrote an adapter_config.json"
 done
 works --keep 0.5 --keep-by scores
+works --calibrated
+works --method observed --rows 4
 works --keep 0.5 --keep-by seed --dropped seen --keep-from 1
 for objective in accuracy exact_match; do
   words="1 - $(echo $objective | tr _ ' ')"

@@ -66,7 +66,7 @@ zoft_test(
 )
 
 foreach(name IN ITEMS
-  adapters_vectors dense_samplers low_rank_samplers observed_rows optimizers_dense quantised rounding
+  adapters_vectors calibrated dense_samplers low_rank_samplers observed_rows optimizers_dense quantised rounding
 )
   zoft_test(${name})
 endforeach()

@@ -90,7 +90,7 @@ double trial_seconds(const options& o, zoft::nn::transformer& model, const task&
     model.loss(t.batch(0), zoft::adapter_stack(1), criterion_of(o));
     return seconds_since(start) * static_cast<double>(2 * o.queries);
   }
-  const std::unique_ptr<trainer> trial = make_trainer(o, model);
+  const std::unique_ptr<trainer> trial = make_trainer(o, model, t.batch(0));
   const auto start = clock::now();
   trial->step(token_chooser(o, model).chosen(t.batch(0), 0, trial->current()));
   return seconds_since(start);

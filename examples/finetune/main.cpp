@@ -87,7 +87,7 @@ int run(int argc, char** argv) {
   const std::size_t plain_bytes = peak_bytes();
   begin_peak();
 
-  const std::unique_ptr<trainer> tuner = make_trainer(o, model);
+  const std::unique_ptr<trainer> tuner = make_trainer(o, model, t->batch(0));
   zoft::io::make_folder(o.output);
   for (const std::string& name : tuner->files()) zoft::io::output_file can_be_written(o.output + "/" + name);
   run_log log(o.output);

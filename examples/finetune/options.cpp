@@ -106,6 +106,8 @@ void add_output(command_line& c) {
   c.group("Output");
   c.whole("--evaluate-every", &options::evaluate_every,
           "steps between held-out figures; 0: only before and after (a tenth of the steps)", 0, most_steps);
+  c.flag("--calibrated", &options::calibrated,
+         "A of lora and lora_fa begins with the principal directions of linears' inputs on the first batch");
   c.flag("--evaluate", &options::evaluate_only, "only look at what is held out, and write nothing");
   c.text("--prompt", &options::prompt, "of the samples (from what is held out)");
   c.real("--temperature", &options::temperature, "of the samples; 0: always the likeliest token (0)", true);
@@ -183,14 +185,18 @@ void settle(options& o) {
     refuse("--adapter-from goes with --adapter lora or lora_fa");
   if (!o.adapter_from.empty() && !o.targets.empty())
     refuse("--targets are those of the adapter that --adapter-from names");
+  if (o.calibrated && o.adapter != "lora" && o.adapter != "lora_fa")
+    refuse("--calibrated goes with --adapter lora or lora_fa");
+  if (o.calibrated && !o.adapter_from.empty()) refuse("--calibrated and --adapter-from both say what A begins with");
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (o.adapter == "full" && o.method == "per-example")
     refuse("--method per-example goes with adapters; with --adapter full take per-example-lozo");
-  if (o.adapter == "full" && o.method == "per-example-lozo" && o.weights != zoft::nn::dtype::f32)
-    refuse(
-        "--method per-example-lozo goes with --weights f32 where --adapter is full: a sequence's own weights are "
-        "made beside those of the model, and what is added to these must not be rounded away");
+  if (o.adapter == "full" && (o.method == "per-example-lozo" || o.method == "observed") &&
+      o.weights != zoft::nn::dtype::f32)
+    refuse("--method " + o.method +
+           " goes with --weights f32 where --adapter is full: a sequence's own weights are "
+           "made beside those of the model, and what is added to these must not be rounded away");
   if (o.method == "observed" && o.adapter != "full" && o.adapter != "lora" && o.adapter != "lora_fa")
     refuse("--method observed goes with --adapter lora_fa, lora or full, whose linears a forward shows");
   if (!(o.keep > 0 && o.keep <= 1)) refuse("--keep is " + zoft::text(o.keep) + ", and must be in (0, 1]");

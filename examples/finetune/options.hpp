@@ -44,6 +44,7 @@ struct options : recipe {
   static constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t evaluate_every = unset;  ///< steps; 0: only before and after
   std::string adapter_from;              ///< a folder of an adapter to begin with
+  bool calibrated = false;               ///< A begins with the directions of what linears are given
   bool evaluate_only = false;
   double temperature = 0;  ///< of samples
   std::string output = "zoft-output";

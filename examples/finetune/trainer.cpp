@@ -1,9 +1,11 @@
 #include "trainer.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <zoft/adapter/calibrated.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
@@ -132,16 +134,21 @@ const std::tuple methods{
            }},
 };
 
+/// What an adapter begins with has its own linears.
+std::vector<std::string> targets_of(const options& o, const std::vector<zoft::low_rank_values>& start) {
+  return start.empty() ? o.targets : std::vector<std::string>();
+}
+
 /// Every adapter that leaves the model as it is: a new one is one more line. (options, what it begins with) ->
 /// adapter
 const std::tuple adapters{
     choice{"lora_fa", "B of BA, which is added to the weights; A stays as drawn",
            [](const auto& o, const auto& start) {
-             return zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = o.targets, .start = start};
+             return zoft::lora_fa{.rank = o.rank, .alpha = o.alpha, .targets = targets_of(o, start), .start = start};
            }},
     choice{"lora", "A and B",
            [](const auto& o, const auto& start) {
-             return zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = o.targets, .start = start};
+             return zoft::lora{.rank = o.rank, .alpha = o.alpha, .targets = targets_of(o, start), .start = start};
            }},
     choice{"prefix", "keys and values before those of every sequence",
            [](const auto& o, const auto&) { return zoft::prefix{.length = o.prefix_length}; }},
@@ -291,10 +298,25 @@ std::string help_of(const auto& table) {
   return result;
 }
 
+/// A and B of the linears that are adapted, with A from the inputs of a batch.
+std::vector<zoft::low_rank_values> calibrated(const options& o, const zoft::nn::transformer& model,
+                                              const zoft::nn::batch& first) {
+  constexpr std::size_t rows = 128;
+  const zoft::observations seen = model.shown(first, std::max(rows, o.rank), {o.seed, 0, 0});
+  std::vector<zoft::low_rank_values> result;
+  const std::vector<zoft::tensor> wanted = zoft::targeted(model.layout(), o.targets, o.adapter, "linear");
+  for (zoft::low_rank_values& one : zoft::calibrated(seen, o.rank, zoft::seed{o.seed}))
+    if (std::any_of(wanted.begin(), wanted.end(), [&](const zoft::tensor& t) { return t.name == one.linear; }))
+      result.push_back(std::move(one));
+  return result;
+}
+
 template <class Make>
-std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model) {
+std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model,
+                               const zoft::nn::batch& first) {
   std::unique_ptr<trainer> result;
   std::vector<zoft::low_rank_values> start;
+  if (o.calibrated) start = calibrated(o, model, first);
   if (!o.adapter_from.empty()) start = saved_adapter(o.adapter_from, model).values();
   for_each(adapters, [&](const auto& adapter) {
     if (o.adapter != adapter.name) return;
@@ -318,10 +340,10 @@ std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::tra
 
 }  // namespace
 
-std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model) {
+std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model, const zoft::nn::batch& first) {
   std::unique_ptr<trainer> result;
   for_each(methods, [&](const auto& method) {
-    if (o.method == method.name) result = build(method.make, o, model);
+    if (o.method == method.name) result = build(method.make, o, model, first);
   });
   return result;
 }

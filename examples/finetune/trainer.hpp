@@ -30,8 +30,9 @@ class trainer {
   virtual void save(const std::string& folder) const = 0;
 };
 
-/// The model must outlive the trainer. With --adapter full it is changed.
-std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model);
+/// The model must outlive the trainer. `first` is the first batch, which --calibrated looks at. With --adapter full it
+/// is changed.
+std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model, const zoft::nn::batch& first);
 
 std::vector<std::string> method_names();
 std::string method_help();  ///< a line each

@@ -3,6 +3,7 @@
 
 #include "adapter/bias_only.hpp"
 #include "adapter/blocks.hpp"
+#include "adapter/calibrated.hpp"
 #include "adapter/full.hpp"
 #include "adapter/lora.hpp"
 #include "adapter/lora_fa.hpp"

@@ -118,6 +118,17 @@ class transformer : public model_weights {
     for (const std::vector<token_score>& one : show(b, adapters, seen)) all.insert(all.end(), one.begin(), one.end());
     losses[0] = value_of(of, b, all);
   }
+  /// What a forward of the batch shows of all linears, in so many rows, which `step` chooses: for zoft::calibrated.
+  observations shown(const batch& b, std::size_t rows, direction step = {}) const {
+    std::vector<std::string> all;
+    for (const tensor& t : linears_) all.push_back(t.name);
+    observations result;
+    result.ask(step, 1, 1, rows, std::move(all));
+    double loss = 0;
+    losses(b, adapter_stack(1), {&loss, 1}, result);
+    return result;
+  }
+
   double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
     double result = 0;
     losses(b, adapter, {&result, 1}, of);

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "../core/config.hpp"
+#include "../core/direction.hpp"
+#include "../core/low_rank.hpp"
+#include "../core/observations.hpp"
+#include "../random/normal.hpp"
+#include "../random/orthonormal.hpp"
+
+namespace zoft::inline ZOFT_ISA {
+
+/// What lora and lora_fa may begin with: for each linear that was shown, B = 0 and A the r principal directions of its
+/// inputs, of length 1/√3, which is what a random A has on average.
+///
+///     A = Qᵀ/√3        Q (in, r): leading eigenvectors of XᵀX, by orthogonal iteration from gaussians of `run`
+///
+/// LoRA-FA never leaves the span of A, so A should be where inputs are. With MeZO on B this is ZO-Act (2026), which
+/// takes one such basis at the start and trains only what multiplies it. Throws if there are fewer rows than r, or if r
+/// is greater than a side of a linear.
+inline std::vector<low_rank_values> calibrated(const observations& seen, std::size_t rank, seed run = {}) {
+  constexpr int iterations = 8;
+  require(rank >= 1 && rank <= seen.slots(), "calibrated: rank is " + text(rank) + ", and must be from 1 to the " +
+                                                 text(seen.slots()) + " rows that were shown");
+  std::vector<low_rank_values> result;
+  for (const observations::entry& e : seen.entries()) {
+    for (const observations::part& p : e.parts)
+      require(rank <= e.in && rank <= p.out,
+              "calibrated: rank is " + text(rank) + ", and '" + p.name + "' is " + text(p.out) + " by " + text(e.in));
+    std::vector<double> q(rank * e.in), next(rank * e.in);
+    const direction d{run.value, 0, static_cast<std::uint32_t>(result.size())};
+    random::drawn<random::normal>(d, random::stream::initialisation).axpy(std::span(q), 1.0);
+    for (int i = 0; i < iterations; ++i) {
+      random::orthonormalise(q, rank);
+      std::fill(next.begin(), next.end(), 0.0);
+      for (std::size_t slot = 0; slot < seen.slots(); ++slot) {
+        const float* const x = e.inputs.data() + slot * e.in;
+        for (std::size_t j = 0; j < rank; ++j)
+          random::axpy<double>(std::span(next).subspan(j * e.in, e.in), random::dot(q.data() + j * e.in, x, e.in), x);
+      }
+      q.swap(next);
+    }
+    random::orthonormalise(q, rank);
+    std::vector<float> a;
+    for (const double value : q) a.push_back(static_cast<float>(value / std::sqrt(3.0)));
+    for (const observations::part& p : e.parts) result.push_back({p.name, a, std::vector<float>(p.out * rank)});
+  }
+  return result;
+}
+
+}  // namespace zoft::inline ZOFT_ISA
