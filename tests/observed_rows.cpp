@@ -27,11 +27,11 @@ matrix defined(const observations& seen, std::string_view name, std::size_t quer
       z[i] += (u.empty() ? double{(*e->gradients)[s * e->out + p->first + i / e->in]} : u[i / e->in * r + j]) *
               double{e->inputs[s * e->in + i % e->in]};
   double change = 0, square = 0;
-  for (std::size_t t = 0; t < seen.rows(); ++t)
-    for (std::size_t o = 0; o < p->out; ++o) {
+  for (std::size_t j = 0; j < r; ++j)
+    for (std::size_t o = 0, s = seen.slot(b, k * r + j); o < p->out; ++o) {
       double y = 0;
-      for (std::size_t i = 0; i < e->in; ++i) y += z[o * e->in + i] * double{e->inputs[seen.slot(b, t) * e->in + i]};
-      change += y * y / static_cast<double>(seen.rows() * p->out);
+      for (std::size_t i = 0; i < e->in; ++i) y += z[o * e->in + i] * double{e->inputs[s * e->in + i]};
+      change += y * y / static_cast<double>(r * p->out);
     }
   for (const double y : e->squares) square += y / static_cast<double>(seen.slots() * p->out);
   const auto linears = static_cast<double>(seen.entries().size());
@@ -243,8 +243,8 @@ TEMPLATE_TEST_CASE("observed_rows: a direction in pieces is the whole, bit for b
 }
 
 TEST_CASE("observed_rows: the mean of (zᵀg)z is g over the rows, without knowing gradients", "[observed]") {
-  // For rows that are orthonormal, u gaussian and n = r: z = s·uX with s² = square·rm/|u|², so E[(zᵀg)z] = square·gXᵀX.
-  // For one row of many, the same with s² = square·nm/|u|²Σₜ(x·xₜ)².
+  // For rows that are orthonormal, u gaussian and any r: z = s·uX with s² = square·rm/|u|², so E[(zᵀg)z] = square·gXᵀX.
+  // For one row, the same with s² = square·m/|u|²|x|⁴.
   constexpr std::size_t m = 3, k = 5, steps = 20000;
   const matrix g = gaussians({9, 9, 9}, m * k);
   zoft::layout shape;
@@ -274,10 +274,8 @@ TEST_CASE("observed_rows: the mean of (zᵀg)z is g over the rows, without knowi
         double expected = 0;
         for (std::size_t row = q * rank; row < (q + 1) * rank; ++row) {
           const std::span<const double> own = std::span(x).subspan(row * k, k);
-          double along = 0;
-          for (std::size_t t = 0; t < 3; ++t) along += std::pow(inner(own, std::span(x).subspan(t * k, k)), 2);
           expected +=
-              square * (rank == 1 ? 3 / along : 1.0) * own[i % k] * inner(own, std::span(g).subspan(i / k * k, k));
+              square / std::pow(inner(own, own), 2) * own[i % k] * inner(own, std::span(g).subspan(i / k * k, k));
         }
         const matrix& sample = samples[q * m * k + i];
         double mean = 0, variance = 0;

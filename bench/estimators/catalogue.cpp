@@ -173,7 +173,7 @@ const std::vector<method>& catalogue() {
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return observed(o, whole(s));
            }),
-      line("observed, not guided",
+      line("observed_unguided",
            [](const S& s) {
              auto o = given<observed_options>(s, {.examples = s.examples, .queries = 3, .guided = false});
              o.epsilon = observed_options{}.epsilon;

@@ -12,7 +12,7 @@ namespace zoft::inline ZOFT_ISA {
 /// gradient of W is Σ δₜxₜᵀ over all rows t, with δ = ∂L/∂y, so no direction outside the span of x is ever of use.
 ///
 ///     uⱼ  is what the functor knows of δⱼ (guided); where it knows nothing, or with guided = false, gaussian
-///     s   makes rms(xzᵀ) = rms(y)/N over the rows of the query's example, with N linears that are shown: η and ε are
+///     s   makes rms(xzᵀ) = rms(y)/N over these rows, with N linears that are shown: η and ε are
 ///         relative changes of outputs, in all linears together
 ///
 /// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest.

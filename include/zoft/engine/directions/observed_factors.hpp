@@ -13,7 +13,7 @@
 #include "../../core/observations.hpp"
 #include "../../random/axpy.hpp"
 #include "../../random/normal.hpp"
-#include "../../random/orthonormal.hpp"
+#include "../../simd/lanes.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -121,30 +121,53 @@ class observed_factors {
     }
   }
 
-  /// Scales left so that z changes y, over all rows of the query's example, by as much as y is: rms(xzᵀ) = rms(y).
+  /// Scales left so that z changes y, over the rows that it is made of, by as much as y is: rms(xzᵀ) = rms(y). With
+  /// z = Σⱼ uⱼxⱼᵀ, the mean of (xₜzᵀ)² over t and outputs is tr(GHG)/rm, for the inner products G of x and H of u.
   void scale(const matrix& m, std::size_t query, std::span<float> left, double square) const {
-    const std::size_t r = rank(), n = seen_.rows(), example = query % seen_.examples();
+    const std::size_t r = rank();
     const float* const own = m.right + query * r * m.columns;
-    std::vector<double> between(r * r), across(r), row_of(r);  // between: products of left's columns, over outputs
-    for (std::size_t row = 0; row < m.rows; ++row)
-      for (std::size_t i = 0; i < r; ++i)
-        random::axpy<double>(std::span(between).subspan(i * r, r), double{left[row * r + i]}, left.data() + row * r);
+    std::vector<float> turned(m.columns * r);
+    for (std::size_t j = 0; j < r; ++j)
+      for (std::size_t i = 0; i < m.columns; ++i) turned[i * r + j] = own[j * m.columns + i];
+    const std::vector<double> g = inner_products(turned), h = inner_products(left);
     double change = 0;
-    for (std::size_t t = 0; t < n; ++t) {
-      const float* const x = m.right + seen_.slot(example, t) * m.columns;
-      std::fill(row_of.begin(), row_of.end(), 0.0);
-      for (std::size_t i = 0; i < r; ++i) {
-        across[i] = random::dot(own + i * m.columns, x, m.columns);
-        random::axpy<double>(std::span(row_of), across[i], between.data() + i * r);
+    for (std::size_t i = 0; i < r; ++i)
+      for (std::size_t j = 0; j < r; ++j) {
+        double of_both = 0;  // (GG)ᵢⱼ
+        for (std::size_t k = 0; k < r; ++k) of_both = simd::multiply_add(g[i * r + k], g[k * r + j], of_both);
+        change = simd::multiply_add(of_both, h[i * r + j], change);
       }
-      change += random::dot(row_of.data(), across.data(), r);
-    }
-    change /= static_cast<double>(n * m.rows);
+    change /= static_cast<double>(r * m.rows);
     const float s = change > 0 && square > 0 ? static_cast<float>(std::sqrt(square / change)) : 0.0f;
     if (!is_finite(double{s}) || s == 0)
       std::fill(left.begin(), left.end(), 0.0f);
     else
       for (float& value : left) value = simd::rounded<float>(s * value);
+  }
+
+  /// Σ xᵢxⱼ over the rows of x (n, r) -> (r, r). Some rows at a time are summed in float, in their order, so that the
+  /// bits are the same on all instruction sets.
+  std::vector<double> inner_products(std::span<const float> x) const {
+    constexpr std::size_t together = 64;
+    const std::size_t r = rank(), vectors = (r + simd::lanes - 1) / simd::lanes, width = vectors * simd::lanes;
+    std::vector<double> result(r * r);
+    std::vector<float> row(width), sums(r * width);
+    for (std::size_t first = 0; first < x.size(); first += together * r) {
+      std::fill(sums.begin(), sums.end(), 0.0f);
+      for (std::size_t at = first; at < std::min(x.size(), first + together * r); at += r) {
+        std::copy_n(x.data() + at, r, row.data());
+        for (std::size_t i = 0; i < r; ++i)
+          for (std::size_t v = 0; v < vectors; ++v) {
+            float* const sum = sums.data() + i * width + v * simd::lanes;
+            simd::store(sum,
+                        simd::multiply_add(simd::splat(row[i]), simd::load<simd::f32>(row.data() + v * simd::lanes),
+                                           simd::load<simd::f32>(sum)));
+          }
+      }
+      for (std::size_t i = 0; i < r; ++i)
+        for (std::size_t k = 0; k < r; ++k) result[i * r + k] += double{sums[i * width + k]};
+    }
+    return result;
   }
 
   observations seen_;
