@@ -1,8 +1,8 @@
 #include <cmath>
 #include <span>
 #include <vector>
-#include <zoft/adapter/calibrated.hpp>
 #include <zoft/adapter/lora_fa.hpp>
+#include <zoft/calibrated.hpp>
 #include <zoft/random/normal.hpp>
 
 #include "catch.hpp"

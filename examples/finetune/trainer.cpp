@@ -5,7 +5,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <zoft/adapter/calibrated.hpp>
+#include <zoft/calibrated.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>

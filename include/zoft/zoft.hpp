@@ -3,7 +3,6 @@
 
 #include "adapter/bias_only.hpp"
 #include "adapter/blocks.hpp"
-#include "adapter/calibrated.hpp"
 #include "adapter/full.hpp"
 #include "adapter/lora.hpp"
 #include "adapter/lora_fa.hpp"
@@ -12,6 +11,7 @@
 #include "adapter/quantised.hpp"
 #include "adapter/subset.hpp"
 #include "autotune.hpp"
+#include "calibrated.hpp"
 #include "concepts.hpp"
 #include "core/dual.hpp"
 #include "engine.hpp"

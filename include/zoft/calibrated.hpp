@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "../core/config.hpp"
-#include "../core/direction.hpp"
-#include "../core/low_rank.hpp"
-#include "../core/observations.hpp"
-#include "../random/normal.hpp"
-#include "../random/orthonormal.hpp"
+#include "core/config.hpp"
+#include "core/direction.hpp"
+#include "core/low_rank.hpp"
+#include "core/observations.hpp"
+#include "random/normal.hpp"
+#include "random/orthonormal.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
