@@ -227,8 +227,8 @@ TEST_CASE("observed: bad input is named", "[observed]") {
         }) == "zoft: engine: the functor showed nothing of the model at θ, where it was asked to");
   zoft::engine two_sided{zoft::observed_rows{}, zoft::two_point{}, adapter, zoft::sgd{}};
   CHECK(message([&] { two_sided.step(std::span(x), n); }) ==
-        "zoft: engine: the sampler looks at the model at θ, and the estimator evaluates 0 points there first, and must "
-        "1, or 1 for each example: take one_sided, or per_example of it");
+        "zoft: engine: the sampler needs to see the model at θ, and the estimator begins with 0 points there, and must "
+        "with 1, or 1 for each example: take one_sided, or per_example of it");
   auto without_rows = zoft::observed({.examples = 2, .rank = 0}, adapter);
   CHECK(message([&] { without_rows.step(std::span(x), n); }) ==
         "zoft: observed_rows: rank is 0, and must be at least 1");

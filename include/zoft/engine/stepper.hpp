@@ -150,8 +150,8 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     std::size_t count = 0;
     while (count < estimator_.evaluations() && estimation::at(estimator_, count, view({})).scale == 0) ++count;
     require(count > 0 && estimator_.queries % count == 0,
-            "engine: the sampler looks at the model at θ, and the estimator evaluates " + text(count) +
-                " points there first, and must 1, or 1 for each example: take one_sided, or per_example of it");
+            "engine: the sampler needs to see the model at θ, and the estimator begins with " + text(count) +
+                " points there, and must with 1, or 1 for each example: take one_sided, or per_example of it");
     return count;
   }
 
