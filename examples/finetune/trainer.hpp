@@ -30,8 +30,8 @@ class trainer {
   virtual void save(const std::string& folder) const = 0;
 };
 
-/// The model must outlive the trainer. `first` is the first batch, which --calibrated looks at. With --adapter full it
-/// is changed.
+/// The model must outlive the trainer. With --adapter full it is changed. `first` is the first batch, which --calibrated
+/// looks at.
 std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model, const zoft::nn::batch& first);
 
 std::vector<std::string> method_names();

@@ -155,6 +155,15 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     return count;
   }
 
+  /// Drops what was made for the step in progress.
+  void forget() {
+    directions_.clear();
+    if constexpr (observes) {
+      sampler_.forget();
+      seen_ = {};
+    }
+  }
+
   /// Before points at θ: asks for what the sampler wants to see there. Before others: gives it that.
   void look(const std::vector<point>& points) {
     const bool at_theta = std::all_of(points.begin(), points.end(), [](const point& p) { return p.scale == 0; });
@@ -232,11 +241,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     static_assert(batches || objective<F, shown_type>,
                   "the functor must take (shown, std::span<double>), or (shown) and return its loss");
     const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
-    if constexpr (observes) {  // what a functor that threw has left
-      seen_ = {};
-      directions_.clear();
-      sampler_.forget();
-    }
+    if constexpr (observes) forget();  // what a functor that threw has left
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t first = 0; first < losses.size();) {
       const std::size_t end = ready(std::span(losses).first(first));
@@ -289,11 +294,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
       if constexpr (learning_sampler<Sampler, T>)
         sampler_.template learn<T>(x.values, parts, now, estimation::curvatures(estimator_, view(losses)));
     }
-    directions_.clear();
-    if constexpr (observes) {
-      sampler_.forget();
-      seen_ = {};
-    }
+    forget();
     ++step_;
     return report;
   }

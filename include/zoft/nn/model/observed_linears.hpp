@@ -216,6 +216,8 @@ class linear_observer {
     const std::size_t rows = labels_.size(), width = w.width(), panels = outputs / width;
     std::vector<float> logits, result(rows * w.in());
     std::vector<double> greatest(rows, -std::numeric_limits<double>::infinity()), sum(rows);
+    for (std::size_t row = 0; head_ != nullptr && row < rows; ++row)
+      std::copy_n(x.data() + row * w.in(), w.in(), head_->input(predicting_[row]).data());
     // Twice over the vocabulary: for the sum of exponentials, and then for the gradients.
     for (const bool second : {false, true})
       for (std::size_t p = 0; p < w.panels(); p += panels) {
@@ -243,10 +245,7 @@ class linear_observer {
             if (cap > 0 && std::isfinite(z)) slope *= 1 - z / cap * (z / cap);
             own[i] = static_cast<float>(slope);
           }
-          if (head_ != nullptr) {
-            std::copy(own.begin(), own.end(), head_->gradient(predicting_[row]).data() + first);
-            std::copy_n(x.data() + row * w.in(), w.in(), head_->input(predicting_[row]).data());
-          }
+          if (head_ != nullptr) std::copy(own.begin(), own.end(), head_->gradient(predicting_[row]).data() + first);
         }
         if (second) add_back({logits.data(), n}, rows, w, first, n, result);
       }
