@@ -235,8 +235,6 @@ concept optimizer = std::copyable<O> &&
 ///     trains(layout, d)   std::vector<bool>, one for each tensor: which of them step d.step moves. If there is one, it
 ///                         is asked instead of the other; without either, all tensors move
 ///     restore, rounding   data: see zoft::restore and zoft::rounding
-///     observed(seen)      of what is attached: what was shown of the model's linears -> what that shows of its own
-///                         parameters, by their names. Without it, these have the names of the linears
 template <class A>
 concept borrowing_adapter = std::copyable<A> && requires(const A a) {
   { a.layout } -> std::convertible_to<const layout&>;
@@ -258,6 +256,8 @@ concept coded_adapter = borrowing_adapter<A> && requires {
 ///     show(c)        what the functor is given in place of the candidates c; these are one at a time if it returns a
 ///                    loss. The built-in transformer takes an adapter_stack. For a model of your own, any type will do,
 ///                    and c itself too
+///     observed(seen) optional: what was shown of the model's linears -> what that shows of the adapter's parameters,
+///                    by their names. Without it, these have the names of the linears
 template <class A>
 concept owning_adapter = std::copyable<A> && requires(typename A::attached& attached, const candidates<float> c) {
   { attached.parameters() } -> std::convertible_to<std::span<float>>;
