@@ -80,6 +80,12 @@ refused "per-example-lozo goes with --weights f32" --adapter full --method per-e
 refused "observed goes with --weights f32" --adapter full --method observed --weights bf16
 refused "observed goes with --adapter lora_fa, lora or full" --adapter prefix --method observed
 refused "calibrated goes with --adapter lora" --adapter full --calibrated
+refused "spare goes with --adapter lora" --adapter full --spare no.txt
+refused "calibrated and --spare both" --calibrated --spare no.txt
+refused "spare and --adapter-from both" --adapter-from no --spare no.txt
+refused "no.txt: cannot be opened" --spare no.txt
+: >empty.txt
+refused "empty.txt" --spare empty.txt
 refused "warmup is 3.*at most --steps, which is 2" --warmup 3
 refused "threads is '100000'.*1024" --threads 100000
 refused "seed is '-1'" --seed=-1
@@ -236,6 +242,10 @@ for adapter in prefix bias_only norm_only; do
 done
 works --keep 0.5 --keep-by scores
 works --calibrated
+printf 'The colour of the harbour, on 3 May 2024, was grey.\n' >other.txt
+works --spare other.txt
+printf '{"prompt": "a", "completion": "b"}\n{"text": "on 3 May 2024"}\n' >other.jsonl
+works --spare other.jsonl --method observed --adapter lora --targets q_proj,down_proj
 works --method observed --rows 4
 works --keep 0.5 --keep-by seed --dropped seen --keep-from 1
 for objective in accuracy exact_match; do

@@ -9,10 +9,6 @@ using namespace zoft::nn;
 
 namespace {
 
-/// Decoders of one family each: with sequential and parallel blocks, norms before and behind, biases, scales and caps.
-const char* const observed_fixtures[] = {
-    "llama_tied_f32", "gemma2", "gpt2", "gpt_neox", "olmo2", "opt", "phi", "phi3", "qwen3", "stablelm_parallel"};
-
 bool observed_same(const observations& a, const observations& b) {
   bool same = a.entries().size() == b.entries().size();
   for (std::size_t i = 0; same && i < a.entries().size(); ++i) {

@@ -14,6 +14,10 @@ namespace nn_test {
 using zoft::observations;
 using zoft::nn::batch, zoft::nn::load_options, zoft::nn::transformer;
 
+/// Decoders of one family each: with sequential and parallel blocks, norms before and behind, biases, scales and caps.
+inline constexpr const char* observed_fixtures[] = {
+    "llama_tied_f32", "gemma2", "gpt2", "gpt_neox", "olmo2", "opt", "phi", "phi3", "qwen3", "stablelm_parallel"};
+
 /// Sequences of which some tokens are to be predicted: many, one, none, and all.
 inline batch observed_batch(const transformer& model, std::uint64_t seed) {
   draws d(seed);

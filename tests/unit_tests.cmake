@@ -66,7 +66,8 @@ zoft_test(
 )
 
 foreach(name IN ITEMS
-  adapters_vectors calibrated dense_samplers low_rank_samplers observed_rows optimizers_dense quantised rounding
+  adapters_vectors calibrated dense_samplers low_rank_samplers observed_basis observed_rows optimizers_dense
+  quantised rounding
 )
   zoft_test(${name})
 endforeach()
@@ -140,9 +141,11 @@ if(ZOFT_MODEL_TESTS)
     nn_peft
     nn_pooling
     nn_precision
+    nn_sparing
     nn_token_pattern
     nn_training
     nn_transformer
+    sparing
   )
   zoft_nn_test(
     io_adapter_rows

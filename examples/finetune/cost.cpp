@@ -80,20 +80,21 @@ void check_memory(const options& o) {
          " are free; " + (would.empty() ? "no smaller --weights would fit either: take a smaller model" : would));
 }
 
-double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t) {
+double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t,
+                     const std::vector<zoft::low_rank_values>& start) {
   using clock = std::chrono::steady_clock;
-  const auto seconds_since = [](clock::time_point start) {
-    return std::chrono::duration<double>(clock::now() - start).count();
+  const auto seconds_since = [](clock::time_point begin) {
+    return std::chrono::duration<double>(clock::now() - begin).count();
   };
   if (o.adapter == "full") {
-    const auto start = clock::now();
+    const auto begin = clock::now();
     model.loss(t.batch(0), zoft::adapter_stack(1), criterion_of(o));
-    return seconds_since(start) * static_cast<double>(2 * o.queries);
+    return seconds_since(begin) * static_cast<double>(2 * o.queries);
   }
-  const std::unique_ptr<trainer> trial = make_trainer(o, model, t.batch(0));
-  const auto start = clock::now();
+  const std::unique_ptr<trainer> trial = make_trainer(o, model, start);
+  const auto begin = clock::now();
   trial->step(token_chooser(o, model).chosen(t.batch(0), 0, trial->current()));
-  return seconds_since(start);
+  return seconds_since(begin);
 }
 
 std::string duration(double seconds) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <variant>
 #include <zoft/io/data.hpp>
@@ -97,32 +96,11 @@ item_data read_task_of(const options& o, const item_maker& make) {
 
 item_data read_examples_of(const options& o, const item_maker& make) {
   item_data result{.name = "examples"};
-  std::optional<zoft::io::chat_template> form;  // made for the first chat: other examples need none
-  const zoft::io::chat_options chat = chat_options_of(make.tokens());
+  example_maker from(o, make);
   const auto read = [&](const std::string& path, std::vector<question>& to) {
     for (const zoft::io::example& one : zoft::io::read_examples(path)) {
-      const std::string where = path + ":" + zoft::text(one.line);
-      question q;
-      item made;
-      if (const auto* text = std::get_if<std::string>(&one.content)) {
-        made = make.from({{*text, true}}, false, true);
-      } else if (const auto* pair = std::get_if<zoft::io::prompt_and_completion>(&one.content)) {
-        made = make.from({{pair->prompt, false}, {pair->completion, true}}, false, true);
-        q.prompt = pair->prompt;
-        q.wanted = pair->completion;
-      } else {
-        std::vector<zoft::io::message> messages = std::get<zoft::io::conversation>(one.content);
-        if (!o.system.empty() && messages.front().role != "system")
-          messages.insert(messages.begin(), {"system", o.system});
-        if (!form) form = chat_template_of(o, make.tokens());
-        made = make.from(zoft::io::segments(*form, messages, chat), true, false);
-        const auto answer =
-            std::find_if(messages.begin(), messages.end(), [](const auto& m) { return m.role == "assistant"; });
-        if (answer != messages.end() && answer != messages.begin()) {
-          q.prompt = std::prev(answer)->content;
-          q.wanted = answer->content;
-        }
-      }
+      question q = from.from(one);
+      item& made = q.choices[0];
       // What is too long is cut at its end: a conversation can be learned from its beginning.
       if (made.tokens.size() > make.length()) {
         made.tokens.resize(make.length());
@@ -131,7 +109,6 @@ item_data read_examples_of(const options& o, const item_maker& make) {
       }
       if (made.learned() == 0) continue;
       make.count(made, result);
-      q.choices.push_back(std::move(made));
       to.push_back(std::move(q));
     }
     if (to.empty())
@@ -187,6 +164,32 @@ item_data read_kind(const options& o, const item_maker& make) {
 }
 
 }  // namespace
+
+example_maker::example_maker(const options& o, const item_maker& make)
+    : o_(o), make_(make), chat_(chat_options_of(make.tokens())) {}
+
+question example_maker::from(const zoft::io::example& one) {
+  question result;
+  if (const auto* text = std::get_if<std::string>(&one.content)) {
+    result.choices = {make_.from({{*text, true}}, false, true)};
+  } else if (const auto* pair = std::get_if<zoft::io::prompt_and_completion>(&one.content)) {
+    result = {pair->prompt, pair->completion, {}, 0};
+    result.choices = {make_.from({{pair->prompt, false}, {pair->completion, true}}, false, true)};
+  } else {
+    std::vector<zoft::io::message> messages = std::get<zoft::io::conversation>(one.content);
+    if (!o_.system.empty() && messages.front().role != "system")
+      messages.insert(messages.begin(), {"system", o_.system});
+    if (!form_) form_ = chat_template_of(o_, make_.tokens());
+    result.choices = {make_.from(zoft::io::segments(*form_, messages, chat_), true, false)};
+    const auto answer =
+        std::find_if(messages.begin(), messages.end(), [](const auto& m) { return m.role == "assistant"; });
+    if (answer != messages.end() && answer != messages.begin()) {
+      result.prompt = std::prev(answer)->content;
+      result.wanted = answer->content;
+    }
+  }
+  return result;
+}
 
 zoft::io::chat_options chat_options_of(const zoft::io::tokenizer& tokens) {
   zoft::io::chat_options result;

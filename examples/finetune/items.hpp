@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 #include <zoft/core/model_config.hpp>
 #include <zoft/io/chat.hpp>
+#include <zoft/io/data.hpp>
 #include <zoft/io/tokenizer.hpp>
 
 #include "options.hpp"
@@ -70,6 +72,21 @@ class item_maker {
   const zoft::io::tokenizer& tokens_;
   const zoft::nn::config& shape_;
   std::size_t length_;
+};
+
+/// Makes items of what a file of --examples holds.
+class example_maker {
+ public:
+  example_maker(const options& o, const item_maker& make);
+
+  /// The example, as the only choice of a question. It is of any length.
+  question from(const zoft::io::example& one);
+
+ private:
+  const options& o_;
+  const item_maker& make_;
+  zoft::io::chat_options chat_;
+  std::optional<zoft::io::chat_template> form_;  // made for the first chat: other examples need none
 };
 
 /// The template of the model's chats: --chat-format, or the tokenizer's own. Throws if there is neither.

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "adapter_files.hpp"
+#include "beginning.hpp"
 #include "cost.hpp"
 #include "memory.hpp"
 #include "report.hpp"
@@ -87,12 +88,13 @@ int run(int argc, char** argv) {
   const std::size_t plain_bytes = peak_bytes();
   begin_peak();
 
-  const std::unique_ptr<trainer> tuner = make_trainer(o, model, t->batch(0));
+  const std::vector<zoft::low_rank_values> start = beginning_of(o, model, tokens, *t);
+  const std::unique_ptr<trainer> tuner = make_trainer(o, model, start);
   zoft::io::make_folder(o.output);
   for (const std::string& name : tuner->files()) zoft::io::output_file can_be_written(o.output + "/" + name);
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
-  const double trial = trial_seconds(o, model, *t);
+  const double trial = trial_seconds(o, model, *t, start);
   say("cost", "about " + duration(trial) + " a step and " + duration(trial * o.steps) + " in all, " +
                   fixed(static_cast<double>(weight_bytes(model.shape(), o.weights)) / 1e6, 1) + " MB of weights and " +
                   fixed(static_cast<double>(working_bytes(o, model.shape(), model.threads().workers())) / 1e6, 1) +

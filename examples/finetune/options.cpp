@@ -89,6 +89,11 @@ void add_training(command_line& c) {
   c.whole("--keep-from", &options::keep_from, "layers before this one keep all tokens (0)", 0, many);
   c.choice("--dropped", &options::dropped, {"unseen", "seen"},
            "whether kept tokens see the keys and values of dropped ones (unseen)");
+  c.flag("--calibrated", &options::calibrated,
+         "A of lora and lora_fa begins with the principal directions of linears' inputs on the first batch");
+  c.path("--spare", &options::spare, "FILE",
+         "text, or examples, on which lora and lora_fa should change nothing: A is where inputs of the data are,\n"
+         "and those of the file are not");
   c.whole("--prefix-length", &recipe::prefix_length, "tokens that prefix takes of the context *", 1, many);
   c.whole("--queries", &recipe::queries, "directions a step *", 1, many);
   c.real("--epsilon", &recipe::epsilon, "how far parameters are perturbed along them *");
@@ -106,8 +111,6 @@ void add_output(command_line& c) {
   c.group("Output");
   c.whole("--evaluate-every", &options::evaluate_every,
           "steps between held-out figures; 0: only before and after (a tenth of the steps)", 0, most_steps);
-  c.flag("--calibrated", &options::calibrated,
-         "A of lora and lora_fa begins with the principal directions of linears' inputs on the first batch");
   c.flag("--evaluate", &options::evaluate_only, "only look at what is held out, and write nothing");
   c.text("--prompt", &options::prompt, "of the samples (from what is held out)");
   c.real("--temperature", &options::temperature, "of the samples; 0: always the likeliest token (0)", true);
@@ -185,9 +188,11 @@ void settle(options& o) {
     refuse("--adapter-from goes with --adapter lora or lora_fa");
   if (!o.adapter_from.empty() && !o.targets.empty())
     refuse("--targets are those of the adapter that --adapter-from names");
-  if (o.calibrated && o.adapter != "lora" && o.adapter != "lora_fa")
-    refuse("--calibrated goes with --adapter lora or lora_fa");
-  if (o.calibrated && !o.adapter_from.empty()) refuse("--calibrated and --adapter-from both say what A begins with");
+  const std::string begins = o.calibrated ? "--calibrated" : !o.spare.empty() ? "--spare" : "";
+  if (!begins.empty() && o.adapter != "lora" && o.adapter != "lora_fa")
+    refuse(begins + " goes with --adapter lora or lora_fa");
+  if (o.calibrated && !o.spare.empty()) refuse("--calibrated and --spare both say what A begins with");
+  if (!begins.empty() && !o.adapter_from.empty()) refuse(begins + " and --adapter-from both say what A begins with");
   if (o.adapter == "full" && zoft::nn::bits_of(o.weights) < 16)
     refuse("--adapter full goes with --weights f32 or bf16: fewer bits would round the perturbations away");
   if (o.adapter == "full" && o.method == "per-example")

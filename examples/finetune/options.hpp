@@ -45,6 +45,7 @@ struct options : recipe {
   std::uint32_t evaluate_every = unset;  ///< steps; 0: only before and after
   std::string adapter_from;              ///< a folder of an adapter to begin with
   bool calibrated = false;               ///< A begins with the directions of what linears are given
+  std::string spare;                     ///< text on which the adapter is to change nothing
   bool evaluate_only = false;
   double temperature = 0;  ///< of samples
   std::string output = "zoft-output";

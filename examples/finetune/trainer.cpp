@@ -5,7 +5,6 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <zoft/calibrated.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/estimator/per_example.hpp>
 #include <zoft/estimator/standardised.hpp>
@@ -298,26 +297,10 @@ std::string help_of(const auto& table) {
   return result;
 }
 
-/// A and B of the linears that are adapted, with A from the inputs of a batch.
-std::vector<zoft::low_rank_values> calibrated(const options& o, const zoft::nn::transformer& model,
-                                              const zoft::nn::batch& first) {
-  constexpr std::size_t rows = 128;
-  const zoft::observations seen = model.shown(first, std::max(rows, o.rank), {o.seed, 0, 0});
-  std::vector<zoft::low_rank_values> result;
-  const std::vector<zoft::tensor> wanted = zoft::targeted(model.layout(), o.targets, o.adapter, "linear");
-  for (zoft::low_rank_values& one : zoft::calibrated(seen, o.rank, zoft::seed{o.seed}))
-    if (std::any_of(wanted.begin(), wanted.end(), [&](const zoft::tensor& t) { return t.name == one.linear; }))
-      result.push_back(std::move(one));
-  return result;
-}
-
 template <class Make>
 std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::transformer& model,
-                               const zoft::nn::batch& first) {
+                               const std::vector<zoft::low_rank_values>& start) {
   std::unique_ptr<trainer> result;
-  std::vector<zoft::low_rank_values> start;
-  if (o.calibrated) start = calibrated(o, model, first);
-  if (!o.adapter_from.empty()) start = saved_adapter(o.adapter_from, model).values();
   for_each(adapters, [&](const auto& adapter) {
     if (o.adapter != adapter.name) return;
     auto engine = make(o, adapter.make(o, start));
@@ -340,10 +323,11 @@ std::unique_ptr<trainer> build(const Make& make, const options& o, zoft::nn::tra
 
 }  // namespace
 
-std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model, const zoft::nn::batch& first) {
+std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model,
+                                      const std::vector<zoft::low_rank_values>& start) {
   std::unique_ptr<trainer> result;
   for_each(methods, [&](const auto& method) {
-    if (o.method == method.name) result = build(method.make, o, model, first);
+    if (o.method == method.name) result = build(method.make, o, model, start);
   });
   return result;
 }

@@ -30,9 +30,9 @@ class trainer {
   virtual void save(const std::string& folder) const = 0;
 };
 
-/// The model must outlive the trainer. With --adapter full it is changed. `first` is the first batch, which --calibrated
-/// looks at.
-std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model, const zoft::nn::batch& first);
+/// The model must outlive the trainer. With --adapter full it is changed. `start` is what lora and lora_fa begin with.
+std::unique_ptr<trainer> make_trainer(const options& o, zoft::nn::transformer& model,
+                                      const std::vector<zoft::low_rank_values>& start);
 
 std::vector<std::string> method_names();
 std::string method_help();  ///< a line each

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -12,8 +10,7 @@
 #include "core/direction.hpp"
 #include "core/low_rank.hpp"
 #include "core/observations.hpp"
-#include "random/normal.hpp"
-#include "random/orthonormal.hpp"
+#include "engine/directions/principal_inputs.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -26,7 +23,7 @@ namespace zoft::inline ZOFT_ISA {
 /// takes one such basis at the start and trains only what multiplies it. Throws if there are fewer rows than r, or if r
 /// is greater than a side of a linear.
 inline std::vector<low_rank_values> calibrated(const observations& seen, std::size_t rank, seed run = {}) {
-  constexpr int iterations = 8;
+  constexpr std::size_t iterations = 8;
   require(rank >= 1 && rank <= seen.slots(), "calibrated: rank is " + text(rank) + ", and must be from 1 to the " +
                                                  text(seen.slots()) + " rows that were shown");
   std::vector<low_rank_values> result;
@@ -34,20 +31,8 @@ inline std::vector<low_rank_values> calibrated(const observations& seen, std::si
     for (const observations::part& p : e.parts)
       require(rank <= e.in && rank <= p.out,
               "calibrated: rank is " + text(rank) + ", and '" + p.name + "' is " + text(p.out) + " by " + text(e.in));
-    std::vector<double> q(rank * e.in), next(rank * e.in);
     const direction d{run.value, 0, static_cast<std::uint32_t>(result.size())};
-    random::drawn<random::normal>(d, random::stream::initialisation).axpy(std::span(q), 1.0);
-    for (int i = 0; i < iterations; ++i) {
-      random::orthonormalise(q, rank);
-      std::fill(next.begin(), next.end(), 0.0);
-      for (std::size_t slot = 0; slot < seen.slots(); ++slot) {
-        const float* const x = e.inputs.data() + slot * e.in;
-        for (std::size_t j = 0; j < rank; ++j)
-          random::axpy<double>(std::span(next).subspan(j * e.in, e.in), random::dot(q.data() + j * e.in, x, e.in), x);
-      }
-      q.swap(next);
-    }
-    random::orthonormalise(q, rank);
+    const std::vector<double> q = principal_inputs(seen, e, rank, d, iterations);
     std::vector<float> a;
     for (const double value : q) a.push_back(static_cast<float>(value / std::sqrt(3.0)));
     for (const observations::part& p : e.parts) result.push_back({p.name, a, std::vector<float>(p.out * rank)});

@@ -31,6 +31,7 @@
 #include "estimator/two_point.hpp"
 #include "lozo.hpp"
 #include "method/adamezo.hpp"
+#include "method/agzo.hpp"
 #include "method/eggroll.hpp"
 #include "method/forward_gradient_descent.hpp"
 #include "method/fzoo.hpp"

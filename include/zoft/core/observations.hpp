@@ -63,6 +63,7 @@ class observations {
            std::vector<std::string> wanted) {
     *this = {};
     asked_ = true;
+    wants_gradients_ = true;
     step_ = step;
     examples_ = examples;
     queries_ = queries;
@@ -70,19 +71,27 @@ class observations {
     wanted_ = std::move(wanted);
   }
 
+  /// Asks for n rows of the inputs of linears, and for nothing else.
+  void ask_inputs(direction step, std::size_t rows, std::vector<std::string> wanted) {
+    ask(step, 1, 1, rows, std::move(wanted));
+    wants_gradients_ = false;
+  }
+
   /// The same questions, with nothing shown.
   observations unanswered() const {
     observations result;
     result.ask(step_, examples_, queries_, rows_, wanted_);
+    result.wants_gradients_ = wants_gradients_;
     return result;
   }
 
-  bool asked() const { return asked_; }                  ///< whether this call is to show anything
-  direction step() const { return step_; }               ///< names the step: seed and step
-  std::size_t examples() const { return examples_; }     ///< B; 1: all of the batch is one example
-  std::size_t queries() const { return queries_; }       ///< q, directions of an example
-  std::size_t rows() const { return queries_ * rows_; }  ///< n, of an example
-  std::size_t rows_of_query() const { return rows_; }    ///< n/q
+  bool asked() const { return asked_; }                      ///< whether this call is to show anything
+  bool wants_gradients() const { return wants_gradients_; }  ///< or what stands for them
+  direction step() const { return step_; }                   ///< names the step: seed and step
+  std::size_t examples() const { return examples_; }         ///< B; 1: all of the batch is one example
+  std::size_t queries() const { return queries_; }           ///< q, directions of an example
+  std::size_t rows() const { return queries_ * rows_; }      ///< n, of an example
+  std::size_t rows_of_query() const { return rows_; }        ///< n/q
   std::size_t slots() const { return examples_ * rows(); }
   std::size_t slot(std::size_t example, std::size_t row) const {
     return (row / rows_ * examples_ + example) * rows_ + row % rows_;
@@ -108,6 +117,14 @@ class observations {
   /// The same for one linear.
   entry& add(std::string name, std::size_t in, std::size_t out, bool with_gradients = false) {
     return add(in, {{std::move(name), 0, out}}, with_gradients);
+  }
+
+  /// Forgets what was shown of all linears but these.
+  void keep_only(const std::vector<std::string>& linears) {
+    for (entry& e : entries_)
+      std::erase_if(e.parts,
+                    [&](const part& p) { return std::find(linears.begin(), linears.end(), p.name) == linears.end(); });
+    std::erase_if(entries_, [](const entry& e) { return e.parts.empty(); });
   }
 
   /// Takes the mean squares of outputs.
@@ -139,7 +156,7 @@ class observations {
   }
 
  private:
-  bool asked_ = false;
+  bool asked_ = false, wants_gradients_ = false;
   direction step_{};
   std::size_t examples_ = 0, queries_ = 0, rows_ = 0;
   std::vector<std::string> wanted_;

@@ -17,18 +17,27 @@ namespace zoft::inline ZOFT_ISA {
 ///
 /// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest.
 ///
+/// With a basis, z = RAᵀ instead, as AGZO has it: R (m, r) is gaussian and new for each direction, A (k, r) is
+/// orthonormal, the first r principal directions of all rows that were shown, and the same for all directions. z is not
+/// scaled.
+///
 /// z is a pure function of the seed, the step, the query, and of the batch at θ: to make it again, show the same again.
 /// Whatever u is, its slope is measured. A wrong u costs variance, and never sends a step uphill on average.
 ///
-/// Inputs as right factors: Lin et al. 2026, arXiv:2601.17261 (AGZO), which takes a basis of the batch's inputs.
+/// Inputs as right factors: Lin et al. 2026, arXiv:2601.17261 (AGZO).
 /// Surrogate gradients as directions: Maheswaranathan et al. 2018, arXiv:1806.10230.
 struct observed_rows {
   zoft::layout layout = {};
-  std::size_t rank = 16;  ///< r ≥ 1
+  std::size_t rank = 16;  ///< rows that are shown for each direction, ≥ 1; without a basis that is r
   bool guided = true;
+  std::size_t basis = 0;                              ///< r of a basis; 0: there is none
+  std::size_t iterations = 3;                         ///< power iterations that make the basis, ≥ 1
   std::shared_ptr<const observed_factors> seen = {};  ///< of the step in progress: the engine has it made
 
-  void check() const { require(rank >= 1, "observed_rows", "rank", 0, "at least 1"); }
+  void check() const {
+    require(rank >= 1, "observed_rows", "rank", 0, "at least 1");
+    require(iterations >= 1, "observed_rows", "iterations", 0, "at least 1");
+  }
 
   /// Called before the first step.
   void start(std::size_t size, const zoft::layout& shape) {
@@ -40,7 +49,8 @@ struct observed_rows {
 
   /// Called in each step, once the losses at θ are known.
   void observe(observations shown) {
-    seen = std::make_shared<const observed_factors>(layout, std::move(shown), guided);
+    seen =
+        std::make_shared<const observed_factors>(layout, std::move(shown), observed_shape{guided, basis, iterations});
   }
   /// Called when the step has ended.
   void forget() { seen = nullptr; }

@@ -9,39 +9,53 @@
 #include <span>
 #include <vector>
 
+#include "../../core/config.hpp"
 #include "../../core/layout.hpp"
 #include "../../core/observations.hpp"
 #include "../../random/axpy.hpp"
 #include "../../random/normal.hpp"
 #include "../../simd/lanes.hpp"
+#include "principal_inputs.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
+/// How z is made of what was shown.
+struct observed_shape {
+  bool guided = true;          ///< left is made from the gradients of outputs where they are known; otherwise gaussian
+  std::size_t basis = 0;       ///< 0: right is rows of inputs; otherwise so many principal directions of all inputs
+  std::size_t iterations = 3;  ///< of orthogonal iteration, for these
+};
+
 /// For the matrix (m, k) of one of N linears that are shown, and query i: z = left·right with right (r, k), rows of the
-/// linear's input, and left (m, r), scaled so that z changes the linear's outputs by 1/N of what they are. What the
-/// forward did not show has z = 0.
+/// linear's input, and left (m, r), scaled so that z changes the linear's outputs by 1/N of what they are. With a
+/// basis, right is orthonormal and the same for all queries, and left is gaussian and not scaled. What the forward did
+/// not show has z = 0.
 class observed_factors {
  public:
-  /// left is made from the gradients of outputs where they are known and `guided` holds; otherwise it is gaussian.
-  observed_factors(const layout& shape, observations seen, bool guided) : seen_(std::move(seen)), size_(shape.size()) {
+  observed_factors(const layout& shape, observations seen, const observed_shape& o)
+      : seen_(std::move(seen)), size_(shape.size()), rank_(o.basis > 0 ? o.basis : seen_.rows_of_query()) {
     seen_.measure();
     std::uint64_t words = 0;
     for (const tensor& t : shape) {
       if (!t.is_matrix()) continue;
       const observations::found linear = seen_.find(t.name);
       if (!linear || linear.of->in != t.columns || linear.which->out != t.rows) continue;
-      matrices_.push_back({&t - shape.tensors().data(), t.offset, t.rows, t.columns, linear.of->inputs.data(), {}});
-      make_left(matrices_.back(), linear, guided, words);
+      matrices_.push_back({&t - shape.tensors().data(), t.offset, t.rows, t.columns, linear.of->inputs.data(), {}, {}});
+      if (o.basis > 0) make_basis(matrices_.back(), linear, o);
+      make_left(matrices_.back(), linear, o.guided && o.basis == 0, words);
       words += t.rows * rank();
     }
     const float share = 1.0f / static_cast<float>(std::max<std::size_t>(1, matrices_.size()));
     for (matrix& m : matrices_)
-      for (float& value : m.left) value = simd::rounded<float>(share * value);
-    for (observations::entry& e : seen_.entries()) e.gradients = {};
+      for (float& value : m.left) value = simd::rounded<float>(o.basis > 0 ? value : share * value);
+    for (observations::entry& e : seen_.entries()) {
+      e.gradients = {};
+      if (o.basis > 0) e.inputs = {};
+    }
   }
 
   std::uint64_t elements() const { return size_; }
-  std::size_t rank() const { return seen_.rows_of_query(); }
+  std::size_t rank() const { return rank_; }
   std::size_t queries() const { return seen_.examples() * seen_.queries(); }
 
   /// left (m, r) and right (r, k) of matrix `index` of the layout; empty if it was not shown.
@@ -78,8 +92,8 @@ class observed_factors {
   struct matrix {
     std::ptrdiff_t index;
     std::size_t offset, rows, columns;
-    const float* right;
-    std::vector<float> left;  // (queries, m, r)
+    const float* right;              // (queries, r, k)
+    std::vector<float> left, basis;  // left (queries, m, r); basis: what right refers to, if that is not the inputs
   };
 
   const matrix* find(std::size_t index) const {
@@ -101,6 +115,18 @@ class observed_factors {
     random::axpy<T>(x, a, z);
   }
 
+  void make_basis(matrix& m, const observations::found& linear, const observed_shape& o) const {
+    require(o.basis <= m.columns, "observed_rows: basis is " + text(o.basis) + ", and '" + linear.which->name +
+                                      "' has " + text(m.columns) + " inputs");
+    // Linears that read the same inputs have the same basis.
+    direction d = seen_.step();
+    d.query = static_cast<std::uint32_t>(linear.of - seen_.entries().data());
+    const std::vector<double> q = principal_inputs(seen_, *linear.of, o.basis, d, o.iterations);
+    for (std::size_t query = 0; query < queries(); ++query)
+      for (const double value : q) m.basis.push_back(static_cast<float>(value));
+    m.right = m.basis.data();
+  }
+
   void make_left(matrix& m, const observations::found& linear, bool guided, std::uint64_t words) const {
     const std::size_t r = rank(), all = queries();
     m.left.assign(all * m.rows * r, 0.0f);
@@ -117,7 +143,7 @@ class observed_factors {
         d.query = static_cast<std::uint32_t>(query);
         random::drawn<random::normal>(d, random::stream::left_factor).axpy(left, 1.0f, words);
       }
-      scale(m, query, left, linear.which->square);
+      if (m.basis.empty()) scale(m, query, left, linear.which->square);
     }
   }
 
@@ -171,7 +197,7 @@ class observed_factors {
   }
 
   observations seen_;
-  std::size_t size_;
+  std::size_t size_, rank_;
   std::vector<matrix> matrices_;
 };
 

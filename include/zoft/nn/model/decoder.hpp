@@ -23,6 +23,11 @@ namespace zoft::inline ZOFT_ISA::nn {
 template <class Arch = simd::arch>
 class decoder {
  public:
+  static const end_additions& none_at_the_ends() {
+    static const end_additions none;
+    return none;
+  }
+
   /// With threads, those share the rows of a long sequence; with an observation, it is told of each block. The numbers
   /// do not depend on either.
   decoder(const config& shape, const weights& w, const model_angles& angles,
@@ -62,6 +67,14 @@ class decoder {
     place(ends, s, 0);
     embed(tokens, {}, s);
     run_blocks(0, layer, ends, {}, {}, {}, s, nullptr);
+  }
+
+  /// Block `layer` alone, without additions: s.stream (1, tokens, dim), its input for all tokens -> its output. Of the
+  /// last block, that is the output for the wanted tokens.
+  void run_block(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
+                 workspace& s, const token_pattern* pattern = nullptr) const {
+    place(ends, s, 0);
+    run_blocks(layer, layer + 1, ends, wanted, {}, {}, s, nullptr, pattern);
   }
 
   /// The rest of run(), from block `layer` on. s.stream (1, tokens, dim) must hold what run_below() made, now or
@@ -376,11 +389,6 @@ class decoder {
       part.lengths.push_back(s.lengths[row]);
       part.places.push_back(s.places[row]);
     }
-  }
-
-  static const end_additions& none_at_the_ends() {
-    static const end_additions none;
-    return none;
   }
 
   const config& c_;

@@ -47,7 +47,7 @@ class linear_observer {
       if (!is_shown) return;
       std::vector<observations::part> parts;
       for (const linear::part& p : l.parts) parts.push_back({p.name, p.first, p.out});
-      seen.add(l.weight.in(), std::move(parts), keeps_outputs);
+      seen.add(l.weight.in(), std::move(parts), keeps_outputs && seen.wants_gradients());
     };
     const std::size_t before = seen.entries().size();
     for (const block& b : w.blocks) {
@@ -58,7 +58,7 @@ class linear_observer {
       add(b.down, wanted(b.down) || (normed && wanted(b.gate_up)), normed);
     }
     const std::string& head = w.has_tied_head() ? w.embedding_name : w.head_name;
-    if (seen.wants(head)) head_ = &seen.add(head, w.output().in(), w.output().out(), true);
+    if (seen.wants(head)) head_ = &seen.add(head, w.output().in(), w.output().out(), seen.wants_gradients());
     if (seen.entries().size() == before)
       fail("transformer: linears are to be shown, and what is trained is none: it has '" + linears.begin()->name +
            "' for instance");
@@ -69,7 +69,7 @@ class linear_observer {
            {&shown_block::qkv, &shown_block::output, &shown_block::gate_up, &shown_block::down})
         blocks_[i].*of = shown[which++] ? &*next++ : nullptr;
     if (head_ != nullptr) head_ = &seen.entries().back();
-    at_the_end_ = std::make_shared<std::vector<float>>(seen.slots() * c.dim);
+    if (seen.wants_gradients()) at_the_end_ = std::make_shared<std::vector<float>>(seen.slots() * c.dim);
   }
 
   /// Chooses the rows of sequence i of the batch, and where they are shown: the place of each of its tokens.
@@ -129,6 +129,11 @@ class linear_observer {
     std::vector<float> x = hidden_, scratch;
     run.head().apply_norm(w_.final_norm, x);
     run.head().transform_for_head(w_.head_dense, w_.head_norm, w_.project_out, x, scratch);
+    if (!seen_.wants_gradients()) {
+      for (std::size_t row = 0; head_ != nullptr && row < predicting_.size(); ++row)
+        std::copy_n(x.data() + row * head_->in, head_->in, head_->input(predicting_[row]).data());
+      return;
+    }
     std::vector<float> d = head_gradients(x, run);
     if (w_.project_out.weight.out() > 0) d = back(d, w_.project_out.weight);
     back_through(w_.final_norm, hidden_, d);

@@ -12,6 +12,7 @@
 #include "criterion.hpp"
 #include "decoder.hpp"
 #include "generation.hpp"
+#include "input_walk.hpp"
 #include "layerwise.hpp"
 #include "loaded_weights.hpp"
 #include "model_additions.hpp"
@@ -118,15 +119,23 @@ class transformer : public model_weights {
     for (const std::vector<token_score>& one : show(b, adapters, seen)) all.insert(all.end(), one.begin(), one.end());
     losses[0] = value_of(of, b, all);
   }
-  /// What a forward of the batch shows of all linears, in so many rows, which `step` chooses: for zoft::calibrated.
-  observations shown(const batch& b, std::size_t rows, direction step = {}) const {
-    std::vector<std::string> all;
-    for (const tensor& t : linears_) all.push_back(t.name);
+  /// Inputs of the linears named, or of all, in a forward of the batch: so many rows, which `step` chooses. For
+  /// zoft::calibrated.
+  observations shown(const batch& b, std::size_t rows, direction step = {},
+                     std::vector<std::string> linears = {}) const {
     observations result;
-    result.ask(step, 1, 1, rows, std::move(all));
-    double loss = 0;
-    losses(b, adapter_stack(1), {&loss, 1}, result);
+    result.ask_inputs(step, rows, linears);
+    for (input_walk<> walk = this->walk(b, rows, step, std::move(linears)); walk.next();)
+      for (observations::entry& e : walk.shown().entries()) result.entries().push_back(std::move(e));
     return result;
+  }
+  /// The same, a block at a time. The model must outlive it.
+  input_walk<> walk(const batch& b, std::size_t rows, direction step = {},
+                    std::vector<std::string> linears = {}) const {
+    check(b, 0);
+    if (linears.empty())
+      for (const tensor& t : linears_) linears.push_back(t.name);
+    return {c_, w_, linears_, angles_, pool_, b, rows, step, std::move(linears)};
   }
 
   double loss(const batch& b, const adapter_stack& adapter = adapter_stack(1), criterion of = criterion::loss) const {
