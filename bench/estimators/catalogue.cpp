@@ -27,15 +27,8 @@ class tuner_of : public tuner {
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if constexpr (exact_slopes)
       throw std::logic_error("a model gives no exact slopes");
-    else if constexpr (observes)
-      return engine_.step(x, f.of_examples);
-    else if constexpr (of_examples)
-      return engine_.step(x, [&](zoft::candidates<float> c, std::span<double> losses) {
-        zoft::observations none;
-        f.of_examples(c, losses, none);
-      });
     else
-      return engine_.step(x, f.of_all);
+      return stepped(x, of_examples ? f.of_examples : f.of_all);
   }
 
   static constexpr bool observes =
@@ -47,6 +40,17 @@ class tuner_of : public tuner {
 
  protected:
   Engine engine_;
+
+ private:
+  zoft::step_report stepped(std::span<float> x, const batch_losses::function& f) {
+    if constexpr (observes)
+      return engine_.step(x, f);
+    else
+      return engine_.step(x, [&](zoft::candidates<float> c, std::span<double> losses) {
+        zoft::observations none;
+        f(c, losses, none);
+      });
+  }
 };
 
 /// One whose first step chooses its radius and rate, and moves nothing.
@@ -62,7 +66,11 @@ class tuner_of_itself : public tuner_of<Engine> {
   }
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    return tuning(zoft::autotune(this->engine_, x, f.of_all, {.batch = f.take_batch, .steps = planned_}));
+    const auto losses_of = [&](zoft::candidates<float> c, std::span<double> losses) {
+      zoft::observations none;
+      f.of_all(c, losses, none);
+    };
+    return tuning(zoft::autotune(this->engine_, x, losses_of, {.batch = f.take_batch, .steps = planned_}));
   }
 
  private:
@@ -80,7 +88,7 @@ class tuner_of_itself : public tuner_of<Engine> {
 template <class Make>
 method line(const char* name, Make make) {
   using engine = decltype(make(settings{}));
-  return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples, false,
+  return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples || tuner_of<engine>::observes, false,
           [make](const settings& s) { return std::make_unique<tuner_of<engine>>(make(s)); }};
 }
 template <class Make>
@@ -159,6 +167,12 @@ const std::vector<method>& catalogue() {
       line("tezo_adam", [](const S& s) { return tezo_adam(given<tezo_options>(s), s.shape); }),
       line("zo_muon", [](const S& s) { return zo_muon(given<zo_muon_options>(s, {.rank = rank(s, 4)}), s.shape); }),
       line("grzo", [](const S& s) { return grzo(given<grzo_options>(s, {.examples = s.examples}), s.shape); }),
+      line("agzo",
+           [](const S& s) {
+             auto o = given<agzo_options>(s);
+             o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
+             return agzo(o, whole(s));
+           }),
       // Compositions that no paper names.
       line("per_example_lozo",
            [](const S& s) {

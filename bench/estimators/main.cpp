@@ -66,7 +66,7 @@ void compare(const plan& p, const problem_kind& kind, const zoft::nn::thread_poo
              std::FILE* summary) {
   std::vector<method> methods;
   for (const method& m : catalogue())
-    if (wanted(p.methods, m.name) && (kind.slopes || !m.exact_slopes) && (kind.examples > 0 || !m.of_examples))
+    if (wanted(p.methods, m.name) && (kind.slopes || !m.exact_slopes) && (kind.examples > 0 || !m.of_model))
       methods.push_back(m);
   const std::vector<double> grid = rates(p);
 

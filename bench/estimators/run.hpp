@@ -35,10 +35,10 @@ struct objective {
 };
 
 /// Losses of candidates: a model's, with a batch of the step; of all its examples, or candidate i's of example i mod B.
-/// The latter also show what is asked for of the model at θ.
+/// They also show what is asked for of the model at θ.
 struct batch_losses {
-  std::function<void(zoft::candidates<float>, std::span<double>)> of_all;
-  std::function<void(zoft::candidates<float>, std::span<double>, zoft::observations&)> of_examples;
+  using function = std::function<void(zoft::candidates<float>, std::span<double>, zoft::observations&)>;
+  function of_all, of_examples;
   std::function<void(std::uint32_t)> take_batch;  ///< the step's another: batch i of the data
 };
 
@@ -56,7 +56,7 @@ class tuner {
 struct method {
   std::string name;
   bool exact_slopes;  ///< needs a function of dual numbers
-  bool of_examples;   ///< needs losses of each example
+  bool of_model;      ///< needs losses of each example, or inputs of linears
   bool autotuned;     ///< takes neither rate nor radius
   std::function<std::unique_ptr<tuner>(const settings&)> make;
 };

@@ -39,8 +39,12 @@ class adapter_problem : public problem {
   zoft::step_report step(tuner& t) override {
     zoft::nn::batch batch = task_->batch(step_++);
     return t.step(adapter_.parameters(),
-                  {.of_all = [&](zoft::candidates<float> c,
-                                 std::span<double> losses) { model_.losses(batch, adapter_.show(c), losses); },
+                  {.of_all =
+                       [&](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) {
+                         const bool shows = seen.asked();
+                         model_.losses(batch, adapter_.show(c), losses, seen);
+                         if (shows) seen = adapter_.observed(std::move(seen));
+                       },
                    .of_examples =
                        [&](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) {
                          const bool shows = seen.asked();
@@ -76,10 +80,10 @@ class weights_problem : public problem {
     zoft::nn::batch batch = task_->batch(step_++);
     return t.step(std::span(weights_),
                   {.of_all =
-                       [&](zoft::candidates<float> c, std::span<double> losses) {
+                       [&](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) {
                          for (std::size_t i = 0; i < c.size(); ++i) {
                            model_.assign(c[i]);
-                           losses[i] = model_.loss(batch);
+                           model_.losses(batch, zoft::adapter_stack(1), losses.subspan(i, 1), seen);
                          }
                        },
                    .of_examples =

@@ -2,10 +2,13 @@
 // compare_adapter.py:
 //
 //     adapter MODEL TEXT FOLDER STEPS THREADS
+//     adapter MODEL TEXT FOLDER ADAPTER THREADS
 //
 // MODEL is a GGUF file. Writes FOLDER/adapter.gguf; FOLDER/adapter_config.json and adapter_model.safetensors; and of
 // the text's 64 tokens after those that were trained on: FOLDER/ids (int32), FOLDER/base.logits and
-// FOLDER/adapted.logits (float32), from weights in f32. Prints the losses of the trained text before and after.
+// FOLDER/adapted.logits (float32), from weights in f32. Prints the losses of the trained text before and after. With
+// ADAPTER, a folder of peft's, nothing is trained: the losses and logits are those of that adapter.
+#include <filesystem>
 #include <zoft/adapter/lora.hpp>
 #include <zoft/io/adapter_rows.hpp>
 #include <zoft/io/gguf/model.hpp>
@@ -41,14 +44,40 @@ void write_for_peft(const std::string& folder, const std::string& model, const z
   zoft::io::write_peft(folder, std::vector<low_rank_tensor>(turned.begin(), turned.end()), trained.alpha(), model);
 }
 
+void write_logits(const std::string& folder, const zoft::nn::transformer& model, std::span<const std::int32_t> ids,
+                  const zoft::adapter_stack& adapter) {
+  models::write(folder + "/ids", ids);
+  models::write(folder + "/base.logits", std::span<const float>(model.logits(ids)));
+  models::write(folder + "/adapted.logits", std::span<const float>(model.logits(ids, adapter)));
+}
+
+/// The logits of an adapter that somebody trained.
+void look_at(const std::string& adapter, const std::string& path, const std::string& folder, std::size_t threads,
+             const zoft::nn::batch& batch, std::span<const std::int32_t> ids) {
+  const zoft::io::peft_adapter read = zoft::io::read_peft(adapter);
+  const auto model = zoft::nn::load(path, {.threads = threads});
+  const auto tensors =
+      zoft::io::in_order_of(model.shape(), std::vector<low_rank_tensor>(read.tensors.begin(), read.tensors.end()),
+                            zoft::nn::rope::half_split);
+  const auto stack = zoft::io::stack_of(tensors);
+  models::print({{"steps", 0}, {"before", model.loss(batch)}, {"after", model.loss(batch, stack)}});
+  write_logits(folder, model, ids, stack);
+}
+
 int run(const std::vector<std::string>& given) {
   const std::string &path = given[0], &folder = given[2];
-  const std::size_t steps = models::number(given[3]), threads = models::number(given[4]);
+  const std::size_t threads = models::number(given[4]);
   constexpr std::size_t sequences = 8, length = 64;
   const auto ids = zoft::io::load_tokenizer(path).encode(models::read(given[1]));
   if (ids.size() < (sequences + 1) * length) throw std::runtime_error(given[1] + " is too short");
   zoft::nn::batch batch;
   for (std::size_t i = 0; i < sequences; ++i) batch.add(std::span(ids).subspan(i * length, length));
+  const auto next = std::span(ids).subspan(sequences * length, length);
+  if (std::filesystem::is_directory(given[3])) {
+    look_at(given[3], path, folder, threads, batch, next);
+    return 0;
+  }
+  const std::size_t steps = models::number(given[3]);
 
   auto tuner = zoft::prge({.queries = 4, .epsilon = 1e-2, .learning_rate = 1e-2, .seed = 42},
                           zoft::lora{.rank = 8, .alpha = 16});
@@ -64,10 +93,7 @@ int run(const std::vector<std::string>& given) {
   const auto model = zoft::nn::load(path, {.threads = threads});
   write_for_llama(folder + "/adapter.gguf", path, model.shape(), tuner.adapter());
   write_for_peft(folder, path, model.shape(), tuner.adapter());
-  const auto next = std::span(ids).subspan(sequences * length, length);
-  models::write(folder + "/ids", next);
-  models::write(folder + "/base.logits", std::span<const float>(model.logits(next)));
-  models::write(folder + "/adapted.logits", std::span<const float>(model.logits(next, tuner.adapter())));
+  write_logits(folder, model, next, tuner.adapter());
   return 0;
 }
 
@@ -75,7 +101,7 @@ int run(const std::vector<std::string>& given) {
 
 int main(int count, char** arguments) {
   if (count != 6) {
-    std::cerr << "adapter MODEL TEXT FOLDER STEPS THREADS\n";
+    std::cerr << "adapter MODEL TEXT FOLDER STEPS|ADAPTER THREADS\n";
     return 2;
   }
   return models::run([&] { return run({arguments + 1, arguments + count}); });

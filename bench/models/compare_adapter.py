@@ -1,8 +1,9 @@
 """An adapter that zoft trained on SmolLM2's GGUF file, in llama.cpp and in peft: their logits beside zoft's.
 
-    python3 bench/models/compare_adapter.py PROGRAM [--steps 8] [--models FOLDER] [--data FOLDER]
+    python3 bench/models/compare_adapter.py PROGRAM [--steps 8] [--adapter FOLDER] [--models FOLDER] [--data FOLDER]
 
-PROGRAM is adapter.cpp beside this file, compiled. Needs llama-cpp-python, torch, transformers, peft, gguf and numpy,
+PROGRAM is adapter.cpp beside this file, compiled. It trains an adapter for some steps; with --adapter, it takes the one
+that finetune left in that folder. Needs llama-cpp-python, torch, transformers, peft, gguf and numpy,
 and the model that fetch.sh fetches. Ends with 1 if the adapter makes the difference between zoft and another program
 greater than twice what it is without an adapter.
 """
@@ -54,21 +55,24 @@ def in_peft(gguf, ids, threads, folder):
 def main():
     arguments = common.arguments(__doc__)
     arguments.add_argument("--steps", type=int, default=8)
+    arguments.add_argument("--adapter", type=pathlib.Path)
     arguments.add_argument("--threads", type=int, default=2)
     given = arguments.parse_args()
     gguf, text = common.smollm2(given), common.data(given, "long/pride-and-prejudice.txt")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        line, = common.lines_of(given.program, gguf, text, scratch, given.steps, given.threads)
+        line, = common.lines_of(given.program, gguf, text, scratch, given.adapter or given.steps,
+                                given.threads)
         ids = numpy.fromfile(scratch / "ids", numpy.int32).tolist()
         base, adapted = (numpy.fromfile(scratch / f"{name}.logits", numpy.float32).reshape(len(ids), -1)
                          for name in ("base", "adapted"))
-        made, widened = scratch / "adapter.gguf", peer.converted(gguf, "F32", scratch)
+        folder = given.adapter or scratch
+        made, widened = folder / "adapter.gguf", peer.converted(gguf, "F32", scratch)
         others = {"llama.cpp, the file widened to F32": in_llama(widened, True, ids, given.threads, made),
                   "llama.cpp, the file as it is": in_llama(gguf, False, ids, given.threads, made),
-                  "peft, float64": in_peft(gguf, ids, given.threads, scratch)}
-    print(f"an adapter after {line['steps']} steps: the loss of what it was trained on falls from {line['before']:.3f} "
-          f"to {line['after']:.3f};\nit changes zoft's logits by up to {numpy.abs(adapted - base).max():.3f}\n")
+                  "peft, float64": in_peft(gguf, ids, given.threads, folder)}
+    what = given.adapter or f"an adapter after {line['steps']} steps"
+    print(f"{what}: the loss of 512 tokens of the text goes from {line['before']:.3f} to {line['after']:.3f};\nit changes zoft's logits by up to {numpy.abs(adapted - base).max():.3f}\n")
     print(f"| greatest difference of a logit to zoft's in f32, {len(ids)} tokens | without the adapter | with it |\n"
           "|---|---|---|")
     fine = True
