@@ -20,7 +20,8 @@ do for [p in problems] {
   shown = system("awk -F, -v p='".p."' '{ gsub(\" \", \"_\", $1) } $1 == p { print $2 }' '".output."-shown.csv' | tr '\n' ' '")
   name = system("echo '".p."' | tr '_' ' '")
   others = ''
-  do for [m in shown] { if (m ne 'mezo' && m ne 'gradient') { others = others.m.' ' } }
+  exact = strstrt(shown, 'first-order') > 0 ? 'first-order' : 'gradient'
+  do for [m in shown] { if (m ne 'mezo' && m ne exact) { others = others.m.' ' } }
   set title name font ',13'
   picked(m, column) = sprintf("< awk -F, -v p='%s' -v m='%s' '$1 == p && $2 == m' '%s'", name, m, curves)
   # Losses that stay within a factor of 30 are easier read as they are.
@@ -31,7 +32,7 @@ do for [p in problems] {
     for [k = 1 : words(others)] picked(word(others, k), 0) using 3:5:6 with filledcurves \
       lc rgb '#c0'.word(colours, k)[2:7] notitle, \
     picked('mezo', 0) using 3:4 with lines lw 3 lc rgb '#404040' title 'mezo', \
-    picked('gradient', 0) using 3:4 with lines lw 2 dt 2 lc rgb '#000000' title (strstrt(shown, 'gradient') > 0 ? 'gradient' : ''), \
+    picked(exact, 0) using 3:4 with lines lw 2 dt 2 lc rgb '#000000' title (strstrt(shown, exact) > 0 ? exact : ''), \
     for [k = 1 : words(others)] picked(word(others, k), 0) using 3:4 with lines lw 3 lc rgb word(colours, k) \
       title word(others, k)
 }

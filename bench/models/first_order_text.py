@@ -103,7 +103,7 @@ def main():
         with open(given.output + "-curves.csv", "w", encoding="utf-8") as file:
             file.write("problem,method,forwards,median,lowest,highest\n")
             for line in lines:
-                file.write("stories weights,first-order Adam,{},{:.6g},{:.6g},{:.6g}\n".format(*line))
+                file.write("stories weights,first-order,{},{:.6g},{:.6g},{:.6g}\n".format(*line))
     return 0
 
 

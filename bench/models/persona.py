@@ -4,8 +4,9 @@
 
 FINETUNE is examples/finetune, and ANSWERS is answers.cpp beside this file, compiled. Writes OUTPUT/spared.jsonl, which
 is given to --spare: 40 passages of War and Peace, and every other question of MT-Bench and of 160 of TREC's with the
-model's own answers. Trains on the chats of dummy_conversation.json, into OUTPUT/adapter, and prints losses before and
-after of what was held out of these, of Pride and Prejudice, and of the other questions; then some answers.
+model's own answers. It stays there for the next run. Trains on the chats of dummy_conversation.json, into
+OUTPUT/adapter. Prints losses before and after of what was held out of these, of Pride and Prejudice, and of the other
+questions; then some answers.
 """
 
 import json
@@ -47,7 +48,6 @@ def answered(given, gguf, some):
 
 def write(path, items):
     path.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
-    return path
 
 
 def main():
@@ -59,10 +59,12 @@ def main():
     given = arguments.parse_args(sys.argv[1:at])
     given.output.mkdir(parents=True, exist_ok=True)
     gguf, chats = common.smollm2(given), common.data(given, "chat/dummy_conversation.json")
-    bench, short = (answered(given, gguf, some) for some in questions(given))
-    spared = write(given.output / "spared.jsonl", [{"text": part} for part in passages(given, 40)] + bench[::2] + short[::2])
-    heldout = {"MT-Bench": write(given.output / "bench.jsonl", bench[1::2]),
-               "TREC": write(given.output / "short.jsonl", short[1::2])}
+    spared, heldout = given.output / "spared.jsonl", {name: given.output / f"{name}.jsonl" for name in ("MT-Bench", "TREC")}
+    if not all(path.exists() for path in (spared, *heldout.values())):
+        bench, short = (answered(given, gguf, some) for some in questions(given))
+        write(spared, [{"text": part} for part in passages(given, 40)] + bench[::2] + short[::2])
+        write(heldout["MT-Bench"], bench[1::2])
+        write(heldout["TREC"], short[1::2])
 
     def finetune(*options):
         words = [given.program, "--model", gguf, "--weights", "bf16", "--threads", given.threads, *options]
