@@ -150,3 +150,24 @@ TEST_CASE("observed_rows: a basis that does not fit is named", "[observed]") {
   CHECK(message({.iterations = 0}) == "zoft: observed_rows: iterations is 0, and must be at least 1");
   CHECK(message({.rows = 0}) == "zoft: observed_rows: rank is 0, and must be at least 1");
 }
+
+TEST_CASE("observed_rows: with a basis, R has variance 1 however many linears are shown", "[observed]") {
+  constexpr std::size_t k = 6, m = 300, rows = 40;
+  const observations one = basis_seen({8, 1, 0}, 1, rows, m, basis_directions(k));
+  observations seen;
+  seen.ask({8, 1, 0}, 1, 1, rows, {"q", "v", "o"});
+  seen.add(k, {{"q", 0, m}, {"v", m, m}}).inputs = one.entries()[0].inputs;
+  seen.add("o", k, m).inputs = one.entries()[0].inputs;
+  zoft::layout shape;
+  for (const char* name : {"q", "v", "o"}) shape.add(name, m, k);
+  zoft::observed_rows s{.layout = shape, .rank = rows, .basis = 1, .iterations = 9};
+  s.observe(std::move(seen));
+  const auto z = s.at({8, 1, 0});
+  for (const std::size_t index : {0u, 1u, 2u}) {
+    double square = 0;
+    for (const float v : z.left(index)) square += double{v} * double{v} / m;
+    CHECK(square == Approx(1).margin(5 * std::sqrt(2.0 / m)));
+  }
+  // q and v read the same inputs, and so have one basis.
+  CHECK(std::equal(z.right(0).begin(), z.right(0).end(), z.right(1).begin()));
+}
