@@ -235,11 +235,32 @@ works() {
     complain "$*" "ended with $?"
   [ "$(wc -l <out/log.csv)" = 4 ] || complain "$*" "wrote a log.csv of $(wc -l <out/log.csv) lines, and not 4"
 }
-for adapter in prefix bias_only norm_only; do
+for adapter in prefix bias_only; do
   works --adapter $adapter
   grep -q "what was trained is not saved" stdout || complain "$adapter" "does not say that nothing is saved"
   [ ! -e out/adapter_config.json ] || complain "$adapter" "wrote an adapter_config.json"
 done
+
+# The whole model, with what was trained added to it, computes what the adapter did.
+whole() {
+  works --method mezo --warmup 0 "$@"
+  [ ! -e out/adapter_config.json ] || complain "$*" "wrote an adapter_config.json"
+  after=$(sed -n 's/^after *held-out loss \([0-9.]*\).*/\1/p' stdout)
+  before=$(sed -n 's/^before *held-out loss \([0-9.]*\).*/\1/p' stdout)
+  "$program" --model out --pairs "$task/train.pairs" --heldout "$task/heldout.pairs" --heldout-items 4 --threads 1 \
+    --evaluate >stdout 2>stderr </dev/null || complain "$*" "its model cannot be evaluated: $(cat stderr)"
+  grep -q "^now *held-out loss $after " stdout || complain "$*" "left $(grep ^now stdout), and not $after"
+  [ "$after" != "$before" ] || complain "$*" "moved nothing"
+}
+whole --adapter norm_only --learning-rate 1
+whole --adapter lora --merge --learning-rate 0.03
+whole --adapter lora_fa --merge --learning-rate 0.1
+cp out/config.json former/config.json
+refused "former: holds an adapter" --adapter norm_only --output former
+rm former/adapter_config.json
+refused "former: holds a whole model" --output former
+rm -r former
+refused "--merge goes with" --adapter norm_only --merge
 works --keep 0.5 --keep-by scores
 works --calibrated
 printf 'The colour of the harbour, on 3 May 2024, was grey.\n' >other.txt

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <vector>
+#include <zoft/adapter/lora.hpp>
 #include <zoft/nn/save.hpp>
 
 #include "io_gguf_model_support.hpp"
@@ -207,6 +208,13 @@ TEST_CASE("save: a model of llama2.c gets its rows in halves", "[nn]") {
     CHECK(config["architectures"] == json::array({"LlamaForCausalLM"}));
     CHECK((config["bos_token_id"] == 1 && config["eos_token_id"] == 2 && config["tie_word_embeddings"] == tied));
     CHECK((config["rms_norm_eps"] == 1e-5 && config["torch_dtype"] == "float32"));
+
+    // An adapter is added in the model's own order of rows.
+    auto adapter = zoft::lora{.rank = 2}.attach(model.layout(), zoft::seed{1});
+    for (float& x : adapter.parameters()) x = 0.3f * random.number();
+    nn::save(model, source, folder.path("merged"), std::nullopt, adapter.stack());
+    CHECK(distance(nn::load(folder.path("merged"), one_thread).logits(ids_to_save),
+                   model.logits(ids_to_save, adapter.stack())) < 1e-4);
 
     // Saved once more, it is the same.
     nn::save(again, saved, folder.path("twice"));

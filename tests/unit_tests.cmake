@@ -180,6 +180,7 @@ if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
     io_tokenizer_stages
     io_tokenizer_vectors
     models_real
+    nn_merge
     nn_save
   )
 endif()

@@ -3,8 +3,8 @@
     python3 bench/models/first_order.py PROGRAM [--steps 160] [--rates 1e-4,3e-4,1e-3] [--lora-fa] -- OPTIONS
 
 PROGRAM is items.cpp beside this file, compiled, and OPTIONS are those of finetune: --model must be a GGUF file. Examples,
-prompts, rank, alpha and batches are finetune's; all linears of the blocks are adapted, by AdamW with a linear schedule,
-in float32. --lora-fa keeps A as it was drawn. Prints the accuracy on what is held out before, at each tenth of the
+prompts, rank, alpha and batches are finetune's; the linears of the blocks are adapted, or those that --targets of OPTIONS
+names, by AdamW with a linear schedule, in float32. --lora-fa keeps A as it was drawn. Prints the accuracy on what is held out before, at each tenth of the
 steps and after, for each learning rate, and the peak memory. Needs torch, transformers, peft and gguf.
 """
 
@@ -83,10 +83,17 @@ def peak_megabytes(reset=False):
     raise SystemExit("/proc/self/status has no VmHWM")
 
 
-def train(given, gguf, items, questions, rate):
+def is_target(name, module, wanted):
+    """Whether a linear of a block is named by one of the parts of names that --targets lists."""
+    parts = f".{name}."
+    return (isinstance(module, torch.nn.Linear) and ".layers." in parts
+            and (not wanted or any(f".{part}." in parts for part in wanted)))
+
+
+def train(given, gguf, wanted, items, questions, rate):
     torch.manual_seed(given.seed)
     model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
-    targets = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and "layers" in name]
+    targets = [name for name, module in model.named_modules() if is_target(name, module, wanted)]
     model = get_peft_model(model, LoraConfig(r=given.rank, lora_alpha=given.alpha, target_modules=targets))
     for name, parameter in model.named_parameters():
         if given.lora_fa and "lora_A" in name:
@@ -137,10 +144,11 @@ def main():
     if 0 < given.heldout_items < len(questions):
         questions = [questions[i * len(questions) // given.heldout_items] for i in range(given.heldout_items)]
     gguf = pathlib.Path(options[options.index("--model") + 1])
+    wanted = options[options.index("--targets") + 1].split(",") if "--targets" in options else []
     print(f"{len(items):,} examples, {len(questions):,} questions held out, batches of {given.batch}, "
           f"rank {given.rank}, {'LoRA-FA' if given.lora_fa else 'LoRA'}", flush=True)
     for rate in map(float, given.rates.split(",")):
-        train(given, gguf, items, questions, rate)
+        train(given, gguf, wanted, items, questions, rate)
     return 0
 
 

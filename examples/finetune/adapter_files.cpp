@@ -1,7 +1,10 @@
 #include "adapter_files.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <tuple>
 #include <zoft/io/adapter_rows.hpp>
+#include <zoft/io/file/output_file.hpp>
 #include <zoft/io/file/printable.hpp>
 #include <zoft/io/gguf/model.hpp>
 #include <zoft/io/gguf_adapter.hpp>
@@ -55,6 +58,16 @@ std::vector<std::string> adapter_files(const zoft::nn::config& shape) {
   std::vector<std::string> result{"adapter_config.json", "adapter_model.safetensors"};
   if (architecture_of(shape.family) != nullptr) result.push_back("adapter.gguf");
   return result;
+}
+
+void check_output(const std::string& folder, const std::vector<std::string>& files) {
+  const std::string model = "config.json", adapter = "adapter_config.json";
+  for (const auto& [written, other, what] :
+       {std::tuple(model, adapter, "an adapter"), {adapter, model, "a whole model"}})
+    if (std::find(files.begin(), files.end(), written) != files.end() && std::filesystem::exists(folder + "/" + other))
+      refuse(folder + ": holds " + what + ", and " + written + " beside its " + other +
+             " would be taken for a part of it: give another --output");
+  for (const std::string& name : files) zoft::io::output_file can_be_written(folder + "/" + name);
 }
 
 void save_adapter(const std::string& folder, std::span<const zoft::io::low_rank_tensor> tensors, double alpha,

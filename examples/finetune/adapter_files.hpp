@@ -33,6 +33,10 @@ class saved_adapter {
 /// The files that save_adapter writes for a model.
 std::vector<std::string> adapter_files(const zoft::nn::config& shape);
 
+/// Throws if one of the files cannot be written into the folder, or if they would lie beside what changes their
+/// meaning: programs take an adapter in a model's folder for a part of it.
+void check_output(const std::string& folder, const std::vector<std::string>& files);
+
 /// Writes peft's files, and adapter.gguf if llama.cpp knows models of this family. `base` is the model's path.
 void save_adapter(const std::string& folder, std::span<const zoft::io::low_rank_tensor> tensors, double alpha,
                   const zoft::nn::config& shape, const std::string& base);

@@ -91,7 +91,7 @@ int run(int argc, char** argv) {
   const std::vector<zoft::low_rank_values> start = beginning_of(o, model, tokens, *t);
   const std::unique_ptr<trainer> tuner = make_trainer(o, model, start);
   zoft::io::make_folder(o.output);
-  for (const std::string& name : tuner->files()) zoft::io::output_file can_be_written(o.output + "/" + name);
+  check_output(o.output, tuner->files());
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
   const double trial = trial_seconds(o, model, *t, start);

@@ -116,8 +116,9 @@ void add_output(command_line& c) {
   c.real("--temperature", &options::temperature, "of the samples; 0: always the likeliest token (0)", true);
   c.whole("--sample-tokens", &options::sample_tokens, "of a sample at most (64)", 1);
   c.path("--output", &options::output, "FOLDER",
-         "of lora and lora_fa an adapter in peft's files, and adapter.gguf for llama.cpp; of full the whole model as\n"
-         "Hugging Face's folder; log.csv, curve.png (zoft-output)");
+         "of lora and lora_fa an adapter in peft's files, and adapter.gguf for llama.cpp; of full, norm_only and\n"
+         "bias_only the whole model as Hugging Face's folder; log.csv, curve.png (zoft-output)");
+  c.flag("--merge", &options::merge, "of lora and lora_fa too, write the whole model, and not the adapter");
 }
 
 /// Where the tokenizer of a model is looked for: in it, or beside it.
@@ -204,6 +205,8 @@ void settle(options& o) {
            "made beside those of the model, and what is added to these must not be rounded away");
   if (o.method == "observed" && o.adapter != "full" && o.adapter != "lora" && o.adapter != "lora_fa")
     refuse("--method observed goes with --adapter lora_fa, lora or full, whose linears a forward shows");
+  if (o.merge && o.adapter != "lora" && o.adapter != "lora_fa")
+    refuse("--merge goes with --adapter lora or lora_fa: what others leave is no adapter");
   if (!(o.keep > 0 && o.keep <= 1)) refuse("--keep is " + zoft::text(o.keep) + ", and must be in (0, 1]");
   if (o.keep < 1 && (o.adapter == "full" || o.adapter == "prefix"))
     refuse("--keep goes with --adapter lora, lora_fa, bias_only or norm_only");

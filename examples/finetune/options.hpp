@@ -47,6 +47,7 @@ struct options : recipe {
   bool calibrated = false;               ///< A begins with the directions of what linears are given
   std::string spare;                     ///< text on which the adapter is to change nothing
   bool evaluate_only = false;
+  bool merge = false;      ///< write the whole model in place of the adapter
   double temperature = 0;  ///< of samples
   std::string output = "zoft-output";
   std::string prompt;  ///< of the generated sample; none: held-out ones

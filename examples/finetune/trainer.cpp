@@ -184,6 +184,14 @@ zoft::step_report step_of(Engine& engine, const zoft::nn::transformer& model, co
     });
 }
 
+/// The whole model as a Hugging Face folder, with what is added to it.
+const std::vector<std::string> files_of_model{"config.json", "model.safetensors"};
+void save_model(const options& o, const zoft::nn::transformer& model, const std::string& folder,
+                const zoft::adapter_stack& added) {
+  zoft::nn::save(model, o.model, folder, std::nullopt, added);
+  zoft::io::save_tokenizer(o.tokenizer, folder);
+}
+
 /// What is trained is added to the model, which stays as it is.
 template <class Engine>
 class owning_trainer : public trainer {
@@ -191,6 +199,7 @@ class owning_trainer : public trainer {
   owning_trainer(Engine engine, const options& o, const zoft::nn::transformer& model)
       : engine_(std::move(engine)), o_(o), model_(model) {
     engine_.attach(model);
+    merges_ = low_rank ? o.merge : can_be_merged();
   }
 
   zoft::step_report step(const zoft::nn::batch& batch) override {
@@ -209,10 +218,11 @@ class owning_trainer : public trainer {
       return o_.adapter + " on " + zoft::text(tensors) + (o_.adapter == "bias_only" ? " linears" : " norms");
   }
   std::vector<std::string> files() const override {
-    if constexpr (low_rank) return adapter_files(model_.shape());
-    return {};
+    if (merges_) return files_of_model;
+    return low_rank ? adapter_files(model_.shape()) : std::vector<std::string>();
   }
   void save([[maybe_unused]] const std::string& folder) const override {
+    if (merges_) return save_model(o_, model_, folder, engine_.adapter().stack());
     if constexpr (low_rank) {
       std::vector<zoft::io::low_rank_tensor> tensors;
       for (const auto& p : engine_.adapter().pairs())
@@ -225,9 +235,20 @@ class owning_trainer : public trainer {
   static constexpr bool low_rank =
       std::is_same_v<decltype(std::declval<Engine>().adapter()), const zoft::low_rank_adapter&>;
 
+  /// Whether all that is trained is added to weights that the model has: biases may have none, a prefix has none.
+  bool can_be_merged() const {
+    try {
+      zoft::nn::merged_weights(model_.weights_layout(), engine_.adapter().stack(), model_.shape().names.embedding);
+      return true;
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+  }
+
   Engine engine_;
   const options& o_;
   const zoft::nn::transformer& model_;
+  bool merges_;  // what is left is the whole model
 };
 
 /// All weights, where the model keeps them: candidates are evaluated beside them. Optimizers that keep numbers for each
@@ -261,11 +282,10 @@ class full_trainer : public trainer {
     return weights_.empty() ? "all weights, where the model keeps them"
                             : "all weights, a copy in place, one candidate at a time";
   }
-  std::vector<std::string> files() const override { return {"config.json", "model.safetensors"}; }
+  std::vector<std::string> files() const override { return files_of_model; }
   void save(const std::string& folder) const override {
     if (!weights_.empty()) model_.assign(weights_);
-    zoft::nn::save(model_, o_.model, folder);
-    zoft::io::save_tokenizer(o_.tokenizer, folder);
+    save_model(o_, model_, folder, zoft::adapter_stack(1));
   }
 
  private:

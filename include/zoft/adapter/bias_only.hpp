@@ -7,7 +7,8 @@
 namespace zoft::inline ZOFT_ISA {
 
 /// y = xWᵀ + b + δ with W and b frozen and δ (out) trained from 0: the bias of a linear, even if the model has none
-/// there. BitFit: Ben Zaken et al. 2022, arXiv:2106.10199. No file format exists for it: save parameters() yourself.
+/// there. BitFit: Ben Zaken et al. 2022, arXiv:2106.10199. nn::save writes a
+/// model with them, if it has a bias everywhere.
 struct bias_only {
   using attached = vector_adapter;
 

@@ -15,7 +15,7 @@ concept has_norms = requires(const M& model) {
 };
 
 /// y = (g + δ)·x/√(mean x² + ε) with g frozen and δ trained from 0: the gains of the norms. Zhao et al. 2023,
-/// arXiv:2312.11420. No file format exists for it: save parameters() yourself.
+/// arXiv:2312.11420. nn::save writes a model with them.
 struct norm_only {
   using attached = vector_adapter;
 

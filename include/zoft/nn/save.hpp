@@ -13,11 +13,13 @@
 #include <system_error>
 #include <vector>
 
+#include "../core/adapter_stack.hpp"
 #include "../core/dtype.hpp"
 #include "../core/layout.hpp"
 #include "../io/file/output_file.hpp"
 #include "../io/hugging_face_folder.hpp"
 #include "kernel/start.hpp"
+#include "model/merged_weights.hpp"
 #include "model/transformer.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
@@ -29,15 +31,17 @@ namespace zoft::inline ZOFT_ISA::nn {
 /// Matrices are written as `type`, F32 or BF16, or else as the model keeps them, where codes are widened to F32. Norms
 /// and biases are F32. Names and shapes are those of the family, and the rows of q and k are in Hugging Face's order,
 /// whatever the source's. A source that is a folder keeps its config.json up to the type of the weights, and its
-/// tensors that zoft does not have, such as those of another head, are copied.
+/// tensors that zoft does not have, such as those of another head, are copied. What `merged` adds in its group 0 is
+/// added to the weights that are written: see merged_weights.
 ///
 /// Throws std::invalid_argument with one line if the source is not that of the model, if config.json cannot say what
-/// the model computes, or if a weight is not finite.
+/// the model computes, if what is merged is no weight of the model, or if a weight is not finite.
 inline void save(const transformer& model, const std::string& source, const std::string& folder,
-                 std::optional<dtype> type = std::nullopt) {
+                 std::optional<dtype> type = std::nullopt, const adapter_stack& merged = adapter_stack(1)) {
   require(!type || *type == dtype::f32 || *type == dtype::bf16, "save: type must be F32 or BF16");
   const zoft::layout layout = model.weights_layout();
   const std::vector<dtype> types = model.weight_types();
+  const merged_weights additions(layout, merged, model.shape().names.embedding);
   const auto stored = [&](std::size_t i) {
     if (!layout.tensors()[i].is_matrix()) return io::storage::f32;
     return type.value_or(types[i]) == dtype::bf16 ? io::storage::bf16 : io::storage::f32;
@@ -79,7 +83,7 @@ inline void save(const transformer& model, const std::string& source, const std:
   weights.write(io::safetensors_header(folder + "/model.safetensors", tensors, {{"format", "pt"}}));
   std::size_t i = 0, written = 0;
   std::vector<float> values;
-  model.for_each_weight([&](const std::string&, std::size_t, std::size_t columns, auto read) {
+  model.for_each_weight([&](const std::string& name, std::size_t, std::size_t columns, auto read) {
     for (const io::rows_in_files& part : parts[i++]) {
       const bool whole = for_files.changes(part.name, columns == 1);
       // A few rows at a time, because a widened embedding may be larger than the model.
@@ -88,6 +92,7 @@ inline void save(const transformer& model, const std::string& source, const std:
         n = std::min(some, part.rows - row);
         values.resize(n * columns);
         read(part.first + row, std::span(values));
+        additions.add(name, part.first + row, columns, values);
         if (whole) values = for_files(part.name, std::move(values), columns);
         io::write_numbers(weights, values, tensors[written].type, folder + ": " + part.name);
       }
