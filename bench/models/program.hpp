@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -67,6 +68,22 @@ inline std::vector<std::string> split(const std::string& text, char at) {
 /// Text that is not UTF-8 has U+FFFD in place of its bytes.
 inline void print(const json& line) {
   std::cout << line.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+}
+
+/// What follows NAME= among the arguments, or `otherwise`.
+inline std::string named(std::span<const std::string> arguments, const std::string& name,
+                         const std::string& otherwise) {
+  for (const std::string& each : arguments)
+    if (each.starts_with(name + "=")) return each.substr(name.size() + 1);
+  return otherwise;
+}
+
+/// Seconds of the processor, which what else runs on the machine does not change much.
+template <class F>
+double processor_seconds_of(F f) {
+  const std::clock_t start = std::clock();
+  f();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 template <class F>

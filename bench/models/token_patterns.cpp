@@ -1,13 +1,15 @@
 // How well slopes along random directions survive if tokens are left out, and what that saves:
 //
-//     token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [WEIGHTS [TOKENIZER [THREADS]]]
+//     token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES
+//         [weights=bf16] [tokenizer=PATH] [by=scores,seed,first,last] [dropped=seen,unseen] [from=0] [layers=same,own]
 //
 // Trains nothing. For sequences of the text, of which the last LABELS tokens are to be predicted, LoRA-FA of rank 8 on
 // all linears is moved by ±ε along each direction, and (loss(+) − loss(−))/2ε is computed with all tokens, and with
 // patterns that keep a share of them: those of greatest score, some that a seed chooses, the first ones, and the last
-// ones. SHARES are joined by commas. Prints a line of JSON for each pattern: ρ, the cosine of its slopes with the dense
-// ones over all directions, and the time of its forwards beside that of the dense ones. What counts is progress in
-// time, speed-up · ρ².
+// ones. Lists are joined by commas; `from` is the first layer that leaves out any, and `layers` whether all keep the
+// same tokens. Prints a line of JSON for each pattern: ρ, the cosine of its slopes with the dense ones over all
+// directions, and the processor's time for its forwards, on one thread, beside that of the dense ones. What counts is
+// progress in time, speed-up · ρ².
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/io/tokenizer.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -36,21 +38,28 @@ double cosine(const std::vector<double>& a, const std::vector<double>& b) {
 int run(const std::vector<std::string>& given) {
   const std::size_t length = models::number(given[2]), labelled = models::number(given[3]),
                     directions = models::number(given[4]);
-  const auto weights = models::type_named(given.size() > 6 ? given[6] : "bf16");
-  const auto model = zoft::nn::load(
-      given[0], {.weights = weights, .threads = given.size() > 8 ? models::number(given[8]) : std::size_t{1}});
-  const auto words = zoft::io::load_tokenizer(given.size() > 7 ? given[7] : given[0]);
+  const auto list = [&](const char* name, const char* otherwise) {
+    return models::split(models::named(given, name, otherwise), ',');
+  };
+  const auto model =
+      zoft::nn::load(given[0], {.weights = models::type_named(models::named(given, "weights", "bf16")), .threads = 1});
+  const auto words = zoft::io::load_tokenizer(models::named(given, "tokenizer", given[0]));
   const auto ids = words.encode(models::read(given[1]));
   auto adapter = zoft::lora_fa{.rank = 8, .alpha = 16}.attach(model.layout(), zoft::seed{1});
   const std::size_t size = adapter.parameters().size(), layers = model.shape().layers, blocks = (length + 63) / 64;
 
   std::vector<pattern_kind> kinds{{"all"}};
   for (const std::string& share : models::split(given[5], ','))
-    for (const char* by : {"scores", "seed", "first", "last"})
-      for (const auto dropped : {dropped_tokens::seen, dropped_tokens::unseen})
-        for (const std::size_t first_layer : {std::size_t{0}, layers / 2})
-          for (const bool same : {false, true})
-            if (by[0] == 's' || same) kinds.push_back({by, {std::stod(share), dropped, first_layer, same}});
+    for (const std::string& by : list("by", "scores,seed,first,last"))
+      for (const std::string& dropped : list("dropped", "seen,unseen"))
+        for (const std::string& from : list("from", "0"))
+          for (const std::string& same : list("layers", "same,own"))
+            if (by[0] == 's' || same == "same")
+              kinds.push_back({by,
+                               {.share = std::stod(share),
+                                .dropped = dropped == "seen" ? dropped_tokens::seen : dropped_tokens::unseen,
+                                .first_layer = std::stoul(from),
+                                .same = same == "same"}});
 
   constexpr std::size_t of_a_sequence = 10;  // directions
   std::vector<float> points(2 * of_a_sequence * size);
@@ -87,7 +96,7 @@ int run(const std::vector<std::string>& given) {
       zoft::nn::batch b;
       b.add(tokens, labels, pattern_of(kind));
       std::vector<double> losses(2 * n);
-      kind.seconds += models::seconds_of([&] {
+      kind.seconds += models::processor_seconds_of([&] {
         for (std::size_t i = 0; i < n; ++i)
           model.losses(b, adapter.show(zoft::candidates<float>(points.data() + 2 * i * size, 2, size)),
                        std::span(losses).subspan(2 * i, 2));
@@ -114,8 +123,9 @@ int run(const std::vector<std::string>& given) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 7 || count > 10) {
-    std::cerr << "token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [WEIGHTS [TOKENIZER [THREADS]]]\n";
+  if (count < 7) {
+    std::cerr << "token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [weights=bf16] [tokenizer=PATH]\n"
+                 "    [by=scores,seed,first,last] [dropped=seen,unseen] [from=0] [layers=same,own]\n";
     return 2;
   }
   return models::run([&] { return run({arguments + 1, arguments + count}); });
