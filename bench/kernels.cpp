@@ -9,10 +9,10 @@
 
 namespace {
 
-// From few FLOP a byte to many.
-constexpr std::array<std::size_t, 3> shapes[] = {{1, 8192, 8192},    {8, 2048, 5632},   {256, 288, 288},
-                                                 {512, 288, 768},    {1024, 576, 576},  {1024, 576, 1536},
-                                                 {1024, 2048, 2048}, {1024, 2048, 5632}};
+// From few FLOP a byte to many. One of them fits no register's width.
+constexpr std::array<std::size_t, 3> shapes[] = {{1, 8192, 8192},   {8, 2048, 5632},    {256, 288, 288},
+                                                 {512, 288, 768},   {257, 289, 771},    {1024, 576, 576},
+                                                 {1024, 576, 1536}, {1024, 2048, 2048}, {1024, 2048, 5632}};
 
 void count(benchmark::State& state, double flop, double bytes, double peak) {
   const auto rate = benchmark::Counter::kIsIterationInvariantRate;

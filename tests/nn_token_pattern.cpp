@@ -1,4 +1,5 @@
 #include <array>
+#include <zoft/nn/token_thresholds.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 
@@ -235,4 +236,45 @@ TEST_CASE("token patterns: what does not fit is refused by name", "[nn]") {
   };
   check_refused(of_windows(dropped_tokens::unseen), {"layer 0", "sliding window"});
   CHECK(io_test::message_of(of_windows(dropped_tokens::seen)).empty());
+}
+
+TEST_CASE("token patterns: by a threshold for each layer, in mean scores", "[nn]") {
+  ids labels(4 * 64, ignored);
+  labels[130] = 7;  // in block 2
+  const std::vector<double> scores{1, 2, 3, 2, /**/ 10, 90, 10, 90};
+  using blocks = std::vector<std::uint32_t>;
+  const auto kept = [&](const std::vector<double>& thresholds, const pattern_options& o) {
+    return pattern_by_thresholds(scores, thresholds, labels, o).kept;
+  };
+  const pattern_options own{.same = false}, same{};
+  CHECK(kept({1.2, 1.2}, own) == std::vector{blocks{0, 2, 3}, {0, 1, 2, 3}});  // means: 2 and 50
+  CHECK(kept({1, 1}, own) == std::vector{blocks{0, 1, 2, 3}, {0, 1, 2, 3}});
+  CHECK(kept({9, 9}, own) == std::vector{blocks{0, 2, 3}, {0, 2, 3}});  // what is always kept
+  CHECK(kept({1.4, 1.4}, same) == std::vector{blocks{0, 1, 2, 3}, {0, 1, 2, 3}});
+  CHECK(kept({1.5, 1.5}, same) == std::vector{blocks{0, 2, 3}, {0, 2, 3}});
+  CHECK(kept({-9, 1.5}, {.first_layer = 1}) == std::vector{blocks{0, 1, 2, 3}, {0, 1, 2, 3}});
+  CHECK(kept({-9, 1.9}, {.first_layer = 1}) == std::vector{blocks{0, 1, 2, 3}, {0, 2, 3}});
+  CHECK(pattern_by_thresholds(std::vector<double>(8), std::vector{1.0, 1.0}, labels, own).kept[0].size() == 4);
+  io_test::check_refused([&] { kept({1, 1, 1}, own); }, {"there are 8 scores, and must be 3 by 4"});
+  io_test::check_refused([&] { kept({}, own); }, {"there are 8 scores"});
+}
+
+TEST_CASE("token patterns: thresholds that are searched for cost less than those of the start", "[nn]") {
+  const transformer model = long_model({.threads = 1});
+  const ids tokens = draws(92).tokens(length, 51), labels = labels_of(tokens, 2);
+  batch b;
+  b.add(tokens, labels);
+  for (const bool same : {true, false}) {
+    const threshold_search how{.pattern = {.share = 0.4, .same = same}, .steps = 20, .learning_rate = 0.5, .seed = 4};
+    const std::vector<double> found = find_thresholds(model, b, how);
+    REQUIRE(found.size() == 4);
+    const auto kept_of = [&](const std::vector<double>& thresholds) {
+      const auto pattern = pattern_by_thresholds(model.key_scores(tokens), thresholds, labels, how.pattern);
+      std::size_t kept = 0;
+      for (const auto& layer : pattern.kept) kept += layer.size();
+      return kept;
+    };
+    CHECK(kept_of(found) < kept_of(std::vector(4, 1.0)));
+    CHECK(same_bits(found, find_thresholds(model, b, how)));
+  }
 }
