@@ -70,7 +70,7 @@ refused "no norm is named 'q_proj'" --adapter norm_only --targets q_proj
 refused "no linear is named 'norm'" --adapter bias_only --targets norm
 refused "keep is '0'.*above 0" --keep 0
 refused "keep is 1.5.*(0, 1\]" --keep 1.5
-refused "keep-by is 'luck'.*scores, seed" --keep-by luck
+refused "keep-by is 'luck'.*scores, seed, predictor, thresholds" --keep-by luck
 refused "keep goes with --adapter lora" --keep 0.5 --adapter full
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64
@@ -269,6 +269,9 @@ printf '{"prompt": "a", "completion": "b"}\n{"text": "on 3 May 2024"}\n' >other.
 works --spare other.jsonl --method observed --adapter lora --targets q_proj,down_proj
 works --method observed --rows 4
 works --keep 0.5 --keep-by seed --dropped seen --keep-from 1
+works --keep 0.5 --keep-by thresholds
+works --keep 0.5 --keep-by predictor
+grep -q "^keep *a predictor of scores finds [0-9.]* % of the blocks" stdout || complain "predictor" "does not tell its recall"
 for objective in accuracy exact_match; do
   words="1 - $(echo $objective | tr _ ' ')"
   works --objective $objective

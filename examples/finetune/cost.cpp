@@ -9,7 +9,6 @@
 #include <zoft/io/checkpoint.hpp>
 
 #include "text.hpp"
-#include "token_chooser.hpp"
 #include "trainer.hpp"
 
 namespace finetune {
@@ -80,7 +79,7 @@ void check_memory(const options& o) {
          " are free; " + (would.empty() ? "no smaller --weights would fit either: take a smaller model" : would));
 }
 
-double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t,
+double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t, token_chooser& chooser,
                      const std::vector<zoft::low_rank_values>& start) {
   using clock = std::chrono::steady_clock;
   const auto seconds_since = [](clock::time_point begin) {
@@ -93,7 +92,7 @@ double trial_seconds(const options& o, zoft::nn::transformer& model, const task&
   }
   const std::unique_ptr<trainer> trial = make_trainer(o, model, start);
   const auto begin = clock::now();
-  trial->step(token_chooser(o, model).chosen(t.batch(0), 0, trial->current()));
+  trial->step(chooser.chosen(t.batch(0), 0, trial->current()));
   return seconds_since(begin);
 }
 

@@ -7,6 +7,7 @@
 
 #include "options.hpp"
 #include "task.hpp"
+#include "token_chooser.hpp"
 
 namespace finetune {
 
@@ -25,7 +26,7 @@ void check_memory(const options& o);
 
 /// About how many seconds a step takes: those of a step that is not kept, or, where a step changes the model, of as
 /// many forwards.
-double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t,
+double trial_seconds(const options& o, zoft::nn::transformer& model, const task& t, token_chooser& chooser,
                      const std::vector<zoft::low_rank_values>& start);
 
 /// "0.42 s", "3.1 min", "2.0 h"

@@ -22,10 +22,9 @@ constexpr int all_well = 0, diverged = 1, bad_input = 2, interrupted_code = 130;
 constexpr std::size_t most_rejected = 10;  // steps in a row, after which the run is given up
 
 /// Trains for o.steps steps, or until it is interrupted or no loss is finite any more. Returns false for the last.
-bool train(const options& o, const zoft::nn::transformer& model, const task& t, trainer& tuner, run_log& log,
-           outcome& done) {
+bool train(const options& o, const zoft::nn::transformer& model, const task& t, token_chooser& tokens, trainer& tuner,
+           run_log& log, outcome& done) {
   progress bar(o.steps, objective_text(o));
-  token_chooser tokens(o, model);
   std::size_t rejected_in_a_row = 0;
   while (done.steps < o.steps && !interrupted()) {
     const auto start = std::chrono::steady_clock::now();
@@ -94,7 +93,8 @@ int run(int argc, char** argv) {
   check_output(o.output, tuner->files());
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
-  const double trial = trial_seconds(o, model, *t, start);
+  token_chooser chooser(o, model, *t);
+  const double trial = trial_seconds(o, model, *t, chooser, start);
   say("cost", "about " + duration(trial) + " a step and " + duration(trial * o.steps) + " in all, " +
                   fixed(static_cast<double>(weight_bytes(model.shape(), o.weights)) / 1e6, 1) + " MB of weights and " +
                   fixed(static_cast<double>(working_bytes(o, model.shape(), model.threads().workers())) / 1e6, 1) +
@@ -109,7 +109,7 @@ int run(int argc, char** argv) {
 
   outcome done;
   catch_interrupt();
-  const bool finite = train(o, model, *t, *tuner, log, done);
+  const bool finite = train(o, model, *t, chooser, *tuner, log, done);
   if (done.steps == 0) {
     std::fprintf(stderr, "finetune: stopped before the first step; nothing was written\n");
     return interrupted_code;

@@ -223,6 +223,15 @@ class transformer : public model_weights {
     return std::move(s.normed);
   }
 
+  /// tokens -> the stream before the first block (tokens, dim).
+  std::vector<float> embedded(std::span<const std::int32_t> tokens) const {
+    check(tokens);
+    workspace s;
+    const std::size_t end[] = {tokens.size()};
+    run_decoder().run_below(0, tokens, end, s);
+    return std::move(s.stream);
+  }
+
   /// Runs all blocks for the tokens, with one adapter or none, and tells what is asked for.
   void observe(std::span<const std::int32_t> tokens, const observation& watch,
                const adapter_stack& adapter = adapter_stack(1)) const {
