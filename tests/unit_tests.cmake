@@ -141,6 +141,7 @@ if(ZOFT_MODEL_TESTS)
     nn_peft
     nn_pooling
     nn_precision
+    nn_score_predictor
     nn_token_pattern
     nn_training
     nn_transformer
