@@ -1,7 +1,9 @@
 // The decoder in double, one number after another: what a model's losses are without any rounding of the kernels'.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -165,13 +167,16 @@ class reference_model {
       for (std::size_t h = 0; h < c_.heads; ++h) {
         const std::size_t at = h * c_.head_dim, kv = h * c_.kv_heads / c_.heads * c_.head_dim;
         const std::size_t before = k.size() - q.size(), seen = before + t + 1;
-        std::vector<double> p(seen);
-        double total = 0;
+        std::vector<double> p(seen, -std::numeric_limits<double>::infinity());
         for (std::size_t j = 0; j < seen; ++j) {
           if (j >= before && j < seen - 1 && !is_seen[j - before]) continue;
-          for (std::size_t d = 0; d < c_.head_dim; ++d) p[j] += q[t][at + d] * k[j][kv + d];
-          total += p[j] = std::exp(p[j] / std::sqrt(static_cast<double>(c_.head_dim)));
+          p[j] = 0;
+          for (std::size_t d = 0; d < c_.head_dim; ++d)
+            p[j] += q[t][at + d] * k[j][kv + d] / std::sqrt(static_cast<double>(c_.head_dim));
         }
+        const double most = *std::max_element(p.begin(), p.end());
+        double total = 0;
+        for (double& each : p) total += each = std::exp(each - most);
         for (std::size_t j = 0; j < seen; ++j)
           for (std::size_t d = 0; d < c_.head_dim; ++d) y[t][at + d] += p[j] / total * v[j][kv + d];
       }

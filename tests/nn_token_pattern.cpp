@@ -89,6 +89,63 @@ TEST_CASE("token patterns: the losses of a forward in double that leaves out the
     }
 }
 
+TEST_CASE("token patterns: tokens that no layer keeps, and that predict nothing, are left out", "[nn]") {
+  const transformer model = long_model({.threads = 1});
+  const ids tokens = draws(92).tokens(length, 51);
+  auto tuner = zoft::prge({.queries = 1, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5}, zoft::lora{.rank = 2});
+  tuner.attach(model);
+  tuner.ask();
+  tuner.tell(std::vector<double>{1.5, 0.5});
+  const auto groups = tuner.ask();
+  const reference_model exact(model);
+  using blocks = std::vector<std::uint32_t>;
+  for (const auto& kept : {std::vector(4, blocks{0, 2, 4}), std::vector(4, blocks{1, 3}),
+                           std::vector{blocks{0, 4}, blocks{2, 4}, blocks{0}, blocks{2, 4}}}) {
+    const token_pattern pattern{.dropped = dropped_tokens::unseen, .kept = kept};
+    const ids labels = labels_of_kept(pattern, tokens, ignored);
+    const batch b = one(tokens, labels, pattern);
+    std::vector<double> losses(groups.size());
+    model.losses(b, groups, losses);
+    std::vector<bool> wanted(length);
+    for (std::size_t t = 1; t < length; ++t) wanted[t - 1] = labels[t] != ignored;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const auto logits = exact.logits(tokens, groups, g, &pattern, wanted);
+      double sum = 0;
+      for (std::size_t t = 0; t + 1 < length; ++t) {
+        if (!wanted[t]) continue;
+        double total = 0;
+        for (const double logit : logits[t]) total += std::exp(logit);
+        sum += std::log(total) - logits[t][static_cast<std::size_t>(labels[t + 1])];
+      }
+      CHECK(std::abs(losses[g] - sum / static_cast<double>(b.predicted())) < rounding);
+    }
+    // What is left out is not computed: other tokens there change nothing.
+    ids others = tokens;
+    for (std::size_t t = 0; t < length; ++t)
+      if (std::none_of(kept.begin(), kept.end(), [&](const blocks& layer) {
+            return std::find(layer.begin(), layer.end(), t / 64) != layer.end();
+          }))
+        others[t] = (others[t] + 1) % 51;
+    REQUIRE(others != tokens);
+    CHECK(model.loss(one(others, labels, pattern), groups.every(2, 0)) == losses[0]);
+    const std::vector<task> tasks = tasks_of(b, 512, true);
+    CHECK(tasks[0].tokens.size() < (kept[0].size() == 2 ? 200 : 180));
+  }
+}
+
+TEST_CASE("token patterns: labels that no kept token predicts are ignored, unless that is all of them", "[nn]") {
+  const token_pattern pattern{.dropped = dropped_tokens::unseen, .kept = {{1}, {1, 3}}};
+  const ids labels = draws(3).tokens(250, 51);
+  const ids left = labels_of_kept(pattern, labels, ignored);
+  for (std::size_t t = 1; t < labels.size(); ++t) {
+    const std::size_t from = (t - 1) / 64;
+    CHECK(left[t] == (from == 1 || from == 3 ? labels[t] : ignored));
+  }
+  ids few(250, ignored);
+  few[10] = 7;
+  CHECK(labels_of_kept(pattern, few, ignored) == few);
+}
+
 TEST_CASE("token patterns: the same bits on any number of threads, alone and in a stack, and from a copy", "[nn]") {
   for (const dtype type : {dtype::f32, dtype::bf16}) {
     const transformer model = long_model({.weights = type, .threads = 1});

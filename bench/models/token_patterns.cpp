@@ -6,10 +6,10 @@
 // Trains nothing. For sequences of the text, of which the last LABELS tokens are to be predicted, LoRA-FA of rank 8 on
 // all linears is moved by ±ε along each direction, and (loss(+) − loss(−))/2ε is computed with all tokens, and with
 // patterns that keep a share of them: those of greatest score, some that a seed chooses, the first ones, and the last
-// ones. Lists are joined by commas; `from` is the first layer that leaves out any, and `layers` whether all keep the
-// same tokens. Prints a line of JSON for each pattern: ρ, the cosine of its slopes with the dense ones over all
-// directions, and the processor's time for its forwards, on one thread, beside that of the dense ones. What counts is
-// progress in time, speed-up · ρ².
+// ones; labels that no kept token predicts do not count. Lists are joined by commas; `from` is the first layer that
+// leaves out any, and `layers` whether all keep the same tokens. Prints a line of JSON for each pattern: ρ, the cosine
+// of its slopes with the dense ones over all directions, and the processor's time for its forwards, on one thread,
+// beside that of the dense ones. What counts is progress in time, speed-up · ρ².
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/io/tokenizer.hpp>
 #include <zoft/sampler/gaussian.hpp>
@@ -94,7 +94,8 @@ int run(const std::vector<std::string>& given) {
     };
     for (pattern_kind& kind : kinds) {
       zoft::nn::batch b;
-      b.add(tokens, labels, pattern_of(kind));
+      const auto pattern = pattern_of(kind);
+      b.add(tokens, pattern == nullptr ? labels : labels_of_kept(*pattern, labels, zoft::nn::ignored), pattern);
       std::vector<double> losses(2 * n);
       kind.seconds += models::processor_seconds_of([&] {
         for (std::size_t i = 0; i < n; ++i)

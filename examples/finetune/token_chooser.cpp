@@ -71,11 +71,12 @@ zoft::nn::batch token_chooser::chosen(const zoft::nn::batch& b, std::uint32_t st
   for (std::size_t i = 0; i < b.size(); ++i) {
     const auto one = b[i];
     const std::uint64_t own_seed = o_.seed + (std::uint64_t{i} << 32);
-    result.add(one.tokens, one.labels,
-               o_.keep_by == "seed"
-                   ? std::make_shared<const zoft::nn::token_pattern>(zoft::nn::pattern_by_seed(
-                         own_seed, step, model_.shape().layers, one.labels, zoft::nn::ignored, pattern_of(o_)))
-                   : by_scores(one, step, current));
+    const pattern kept =
+        o_.keep_by == "seed"
+            ? std::make_shared<const zoft::nn::token_pattern>(zoft::nn::pattern_by_seed(
+                  own_seed, step, model_.shape().layers, one.labels, zoft::nn::ignored, pattern_of(o_)))
+            : by_scores(one, step, current);
+    result.add(one.tokens, labels_of_kept(*kept, one.labels, zoft::nn::ignored), kept);
   }
   return result;
 }

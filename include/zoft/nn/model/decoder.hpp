@@ -45,11 +45,12 @@ class decoder {
   /// concatenated, each of which ends where `ends` says. `wanted` holds the indices of the tokens whose stream is
   /// returned, in ascending order. In the last block, whatever depends on one token alone is computed only for these:
   /// the numbers are the same. Each sequence begins at position 0, or after the prefix. Either all blocks have a
-  /// prefix, of the same length, or none has. A pattern is that of the only sequence.
+  /// prefix, of the same length, or none has. With a token pattern, the tokens are the kept
+  /// rows of the only sequence.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s,
-           const token_pattern* pattern = nullptr) const {
-    run(tokens, ends, wanted, additions, g, s, nullptr, pattern);
+           const kept_rows* kept = nullptr) const {
+    run(tokens, ends, wanted, additions, g, s, nullptr, kept);
   }
 
   /// The same for one sequence. With a cache, the tokens attend to those in the cache, but to no other prefix, and are
@@ -63,8 +64,8 @@ class decoder {
   /// tokens -> s.stream (1, tokens, dim), the input of block `layer` for all tokens. No lower block may be adapted: the
   /// result depends only on the tokens and the weights.
   void run_below(std::size_t layer, std::span<const std::int32_t> tokens, std::span<const std::size_t> ends,
-                 workspace& s) const {
-    place(ends, s, 0);
+                 workspace& s, const kept_rows* kept = nullptr) const {
+    place(ends, s, 0, kept);
     embed(tokens, {}, s);
     run_blocks(0, layer, ends, {}, {}, {}, s, nullptr);
   }
@@ -72,9 +73,9 @@ class decoder {
   /// Block `layer` alone, without additions: s.stream (1, tokens, dim), its input for all tokens -> its output. Of the
   /// last block, that is the output for the wanted tokens.
   void run_block(std::size_t layer, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
-                 workspace& s, const token_pattern* pattern = nullptr) const {
-    place(ends, s, 0);
-    run_blocks(layer, layer + 1, ends, wanted, {}, {}, s, nullptr, pattern);
+                 workspace& s, const kept_rows* kept = nullptr) const {
+    place(ends, s, 0, kept);
+    run_blocks(layer, layer + 1, ends, wanted, {}, {}, s, nullptr, kept);
   }
 
   /// The rest of run(), from block `layer` on. s.stream (1, tokens, dim) must hold what run_below() made, now or
@@ -142,10 +143,10 @@ class decoder {
  private:
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s, cache* past,
-           const token_pattern* pattern = nullptr) const {
-    place(ends, s, past == nullptr ? prefix_length(additions) : past->length);
+           const kept_rows* kept = nullptr) const {
+    place(ends, s, past == nullptr ? prefix_length(additions) : past->length, kept);
     embed(tokens, g, s);
-    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past, pattern);
+    run_blocks(0, w_.blocks.size(), ends, wanted, additions, g, s, past, kept);
     if (past != nullptr) past->length += tokens.size();
   }
 
@@ -154,7 +155,8 @@ class decoder {
   }
 
   /// Prepares a stream of one group and all tokens. Each sequence begins at position `first`.
-  void place(std::span<const std::size_t> ends, workspace& s, std::size_t first) const {
+  void place(std::span<const std::size_t> ends, workspace& s, std::size_t first,
+             const kept_rows* kept = nullptr) const {
     const std::size_t rows = ends.back();
     s.groups = 1;
     s.positions.resize(rows);
@@ -164,7 +166,13 @@ class decoder {
         s.positions[row] = first + row - begin;
         s.lengths[row] = first + ends[i] - begin;
       }
+    s.first_place = first;
     s.places = s.positions;
+    if (kept != nullptr)
+      for (std::size_t row = 0; row < rows; ++row) {
+        s.positions[row] = first + kept->positions[row];
+        s.lengths[row] = first + kept->length;
+      }
     s.kept.resize(rows);
     std::iota(s.kept.begin(), s.kept.end(), std::size_t{0});
     s.others.clear();
@@ -204,7 +212,8 @@ class decoder {
   /// Runs blocks [first, end).
   void run_blocks(std::size_t first, std::size_t end, std::span<const std::size_t> ends,
                   std::span<const std::size_t> wanted, std::span<const block_additions> additions, group_range g,
-                  workspace& s, cache* past, const token_pattern* pattern = nullptr) const {
+                  workspace& s, cache* past, const kept_rows* kept = nullptr) const {
+    const token_pattern* const pattern = kept == nullptr ? nullptr : &kept->pattern;
     static const block_additions none;
     for (std::size_t layer = first; layer < end; ++layer) {
       const block_additions& extra = additions.empty() ? none : additions[layer];
@@ -252,11 +261,10 @@ class decoder {
       }
     for (const std::size_t row : wanted) wants[row] = true;
     const bool all_keys = pattern == nullptr || pattern->dropped == dropped_tokens::seen;
-    const std::size_t first = s.positions[0];
     s.kept.clear();
     s.others.clear();
     for (std::size_t row = 0; row < rows; ++row) {
-      s.places[row] = first + s.kept.size() + s.others.size();
+      s.places[row] = s.first_place + s.kept.size() + s.others.size();
       if (last ? wants[row] : kept[row])
         s.kept.push_back(row);
       else if (all_keys || kept[row])

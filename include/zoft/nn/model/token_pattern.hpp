@@ -58,6 +58,51 @@ struct token_pattern {
   }
 };
 
+/// The rows of one sequence that a forward needs under a pattern: blocks of tokens that no layer keeps, that nobody
+/// sees and that predict no label change nothing, and are left out.
+struct kept_rows {
+  token_pattern pattern;               ///< of the rows: a block of it is one of the sequence
+  std::vector<std::size_t> positions;  ///< of each row in its sequence, in ascending order
+  std::size_t length = 0;              ///< of the sequence
+
+  /// `predicting` holds the tokens that predict labels, in ascending order.
+  kept_rows(const token_pattern& of, std::size_t tokens, std::span<const std::size_t> predicting)
+      : pattern(of), length(tokens) {
+    std::vector<bool> needed(token_pattern::blocks_of(tokens), of.dropped == dropped_tokens::seen);
+    for (const auto& layer : of.kept)
+      for (const std::uint32_t b : layer)
+        if (b < needed.size()) needed[b] = true;
+    for (const std::size_t t : predicting) needed[t / token_pattern::block] = true;
+    std::vector<std::uint32_t> number(needed.size());  // of each block among those that are needed
+    for (std::size_t b = 0, n = 0; b < needed.size(); ++b) {
+      if (!needed[b]) continue;
+      number[b] = static_cast<std::uint32_t>(n++);
+      for (std::size_t t = b * token_pattern::block; t < std::min(tokens, (b + 1) * token_pattern::block); ++t)
+        positions.push_back(t);
+    }
+    for (auto& layer : pattern.kept) {
+      std::erase_if(layer, [&](std::uint32_t b) { return b >= needed.size(); });
+      for (std::uint32_t& b : layer) b = number[b];
+    }
+  }
+};
+
+/// The labels that a token predicts which some layer keeps; the others become `ignored`. What is predicted from a token
+/// that all layers drop depends on none of them. Labels stay as they are if all of them are of that kind.
+inline std::vector<std::int32_t> labels_of_kept(const token_pattern& pattern, std::span<const std::int32_t> labels,
+                                                std::int32_t ignored) {
+  std::vector<bool> kept(token_pattern::blocks_of(labels.size()));
+  for (const auto& layer : pattern.kept)
+    for (const std::uint32_t b : layer) kept.at(b) = true;
+  std::vector<std::int32_t> result(labels.begin(), labels.end());
+  bool any = false;
+  for (std::size_t t = 1; t < result.size(); ++t) {
+    if (!kept[(t - 1) / token_pattern::block]) result[t] = ignored;
+    any = any || result[t] != ignored;
+  }
+  return any ? result : std::vector<std::int32_t>(labels.begin(), labels.end());
+}
+
 /// What patterns have in common, whatever chooses the rest.
 struct pattern_options {
   double share = 0.4;  ///< of the blocks of tokens that a layer keeps, in (0, 1]

@@ -347,7 +347,7 @@ class transformer : public model_weights {
       if (t.labels.empty()) continue;
       const observation watch = observer.watch(slots[i]);
       const decoder<> run{c_, w_, angles_, additions.ends, &pool_, &watch};
-      run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, t.pattern.get());
+      run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, kept_of(t));
       observer.finish(t, slots[i], s.stream);
       result[i] = run.scores(t.labels, s, {0, 1}, t.among);
     }
@@ -365,10 +365,11 @@ class transformer : public model_weights {
   /// each thread's share is enough rows, where there are fewer tasks than threads or it would need much memory.
   bool is_long(const task& t, std::size_t tasks, std::size_t groups) const {
     const std::size_t rows = t.tokens.size();
-    return t.pattern != nullptr ||
-           (c_.causal && t.ends.size() == 1 &&
-            (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers())));
+    return t.kept || (c_.causal && t.ends.size() == 1 &&
+                      (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers())));
   }
+
+  static const kept_rows* kept_of(const task& t) { return t.kept ? &*t.kept : nullptr; }
 
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
   decoder<> run_decoder(const model_additions& additions, const thread_pool* threads = nullptr) const {
@@ -393,7 +394,7 @@ class transformer : public model_weights {
              const thread_pool* threads) const {
     if (t.labels.empty()) return;
     const std::size_t first = c_.causal ? additions.first_adapted() : 0;  // the cache holds beginnings of sequences
-    if (first > 0 && kept_.most_bytes() > 0 && t.pattern == nullptr) {
+    if (first > 0 && kept_.most_bytes() > 0 && !t.kept) {
       kept_.complete(first, t.tokens, t.ends, c_.dim, s.entering, [&](const auto& tokens, const auto& ends) {
         run_decoder(additions, threads).run_below(first, tokens, ends, s);
         return std::span<const float>(s.stream);
@@ -401,7 +402,7 @@ class transformer : public model_weights {
       s.stream.swap(s.entering);
       run_decoder(additions, threads).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, t.pattern.get());
+      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, kept_of(t));
     }
     const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g, t.among);
     const bool shared = scores.size() == t.labels.size();

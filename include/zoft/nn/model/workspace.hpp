@@ -43,6 +43,7 @@ struct workspace {
   std::vector<std::size_t> tokens;     ///< which tokens of a long sequence the rows are
   const shown_block* shown = nullptr;  ///< what is shown of the block at hand
   std::vector<std::size_t> lengths;    ///< positions in its sequence, those of a prefix included
+  std::size_t first_place = 0;         ///< of the first row's key, behind those of a prefix or of a cache
   std::vector<std::size_t> places;     ///< its key's place among the keys; its position, unless some are left out
   std::vector<std::size_t> kept;       ///< tokens that a block computes in full
   std::vector<std::size_t> others;     ///< tokens of which it computes keys and values only
