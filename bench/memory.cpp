@@ -1,17 +1,11 @@
 // The peak of physical memory while fine-tuning on a batch, divided by that of the batch's plain forward. Each is
 // measured in a process of its own, from after the model was made, with weights in bf16, on one thread.
-#include <malloc.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <fstream>
-#include <stdexcept>
 #include <string>
 #include <zoft/lozo.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
 
-#include "models.hpp"
+#include "peak_memory.hpp"
 // The order is zoft's first, for GCC 12's sake.
 #include <benchmark/benchmark.h>
 
@@ -19,43 +13,7 @@ namespace {
 
 constexpr std::size_t sequences = 8, tokens = 64;
 
-/// Since begin_peak(), in bytes.
-double peak() {
-  std::ifstream status("/proc/self/status");  // VmHWM:     1234 kB
-  for (std::string word; status >> word;)
-    if (double kilobytes = 0; word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
-  return 0;
-}
-
-void begin_peak() {
-  ::malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets the peak resident set size
-}
-
 using work = void (*)(zoft::nn::transformer&, const zoft::nn::batch&);
-
-/// Bytes at the peak of a new process that does the work.
-double peak_of(const bench::shape& s, work f) {
-  int ends[2];
-  if (::pipe(ends) != 0) throw std::runtime_error("pipe failed");
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("fork failed");
-  if (child == 0) {
-    zoft::nn::transformer model = bench::random_model(s.config, {.weights = zoft::nn::dtype::bf16, .threads = 1});
-    const zoft::nn::batch batch = bench::random_batch(s.config, sequences, tokens);
-    begin_peak();
-    f(model, batch);
-    const double bytes = peak();
-    ::_exit(::write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
-  }
-  ::close(ends[1]);
-  double bytes = 0;
-  const bool got = ::read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
-  ::close(ends[0]);
-  ::waitpid(child, nullptr, 0);
-  if (!got || bytes == 0) throw std::runtime_error("the peak of memory cannot be read here");
-  return bytes;
-}
 
 void inference(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
   benchmark::DoNotOptimize(model.loss(batch));
@@ -82,7 +40,8 @@ void mezo(zoft::nn::transformer& model, const zoft::nn::batch& batch) {
 
 void compare(benchmark::State& state, const bench::shape& s, work tuning, double at_most) try {
   for (auto _ : state) {
-    const double plain = peak_of(s, inference), tuned = peak_of(s, tuning);
+    const double plain = bench::peak_of(s, sequences, tokens, inference).peak,
+                 tuned = bench::peak_of(s, sequences, tokens, tuning).peak;
     state.counters["ratio"] = tuned / plain;
     state.counters["at_most"] = at_most;
     state.counters["MB"] = 1e-6 * tuned;
