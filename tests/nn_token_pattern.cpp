@@ -134,7 +134,7 @@ TEST_CASE("token patterns: tokens that no layer keeps, and that predict nothing,
 }
 
 TEST_CASE("token patterns: labels that no kept token predicts are ignored, unless that is all of them", "[nn]") {
-  const token_pattern pattern{.dropped = dropped_tokens::unseen, .kept = {{1}, {1, 3}}};
+  const token_pattern pattern{.dropped = dropped_tokens::unseen, .kept = {{1, 2}, {1, 3}}};
   const ids labels = draws(3).tokens(250, 51);
   const ids left = labels_of_kept(pattern, labels, ignored);
   for (std::size_t t = 1; t < labels.size(); ++t) {

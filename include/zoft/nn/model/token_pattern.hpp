@@ -87,13 +87,13 @@ struct kept_rows {
   }
 };
 
-/// The labels that a token predicts which some layer keeps; the others become `ignored`. What is predicted from a token
-/// that all layers drop depends on none of them. Labels stay as they are if all of them are of that kind.
+/// The labels that a token predicts which the last layer keeps; the others become `ignored`. A token that was dropped
+/// predicts from a stream that is layers behind: its label costs as much as any other, and its slope is noise. Labels
+/// stay as they are if all of them are of that kind.
 inline std::vector<std::int32_t> labels_of_kept(const token_pattern& pattern, std::span<const std::int32_t> labels,
                                                 std::int32_t ignored) {
   std::vector<bool> kept(token_pattern::blocks_of(labels.size()));
-  for (const auto& layer : pattern.kept)
-    for (const std::uint32_t b : layer) kept.at(b) = true;
+  for (const std::uint32_t b : pattern.kept.back()) kept.at(b) = true;
   std::vector<std::int32_t> result(labels.begin(), labels.end());
   bool any = false;
   for (std::size_t t = 1; t < result.size(); ++t) {
