@@ -143,7 +143,7 @@ TEST_CASE("matmul_reference is the sum", "[nn]") {
 TEST_CASE("matmul: within in·2⁻²⁴·Σ|xw| of the exact sum, whatever the shape, the type and the strides", "[nn]") {
   draws d(3);
   for (int trial = 0; trial < 200; ++trial) {
-    // Rows beyond a block of 96, and outputs of some panels of 32 with the last one cut.
+    // Rows beyond a block of them, and outputs of some panels of 32 with the last one cut.
     const std::size_t rows = trial % 10 == 0 ? d.size(90, 230) : d.size(1, 40),
                       in = d.size(1, trial % 7 == 0 ? 2500 : 90), out = d.size(1, trial % 3 == 0 ? 100 : 40);
     const dtype type = kept_as[trial % 5];

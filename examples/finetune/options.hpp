@@ -32,10 +32,10 @@ struct options : recipe {
 
   std::string method = "prge", adapter = "lora_fa", objective = "loss";
   std::vector<std::string> targets;
-  double keep = 1;                                     ///< share of the tokens that layers keep
-  std::string keep_by = "scores", dropped = "unseen";  ///< what chooses them; whether the others are seen
-  std::size_t rows = 16;                               ///< of an observed direction
-  std::size_t keep_from = 0;                           ///< layers before this keep all
+  double keep = 1;                                   ///< share of the tokens that layers keep
+  std::string keep_by = "seed", dropped = "unseen";  ///< what chooses them; whether the others are seen
+  std::size_t rows = 16;                             ///< of an observed direction
+  std::size_t keep_from = 0;                         ///< layers before this keep all
   std::uint64_t seed = 0;
   std::size_t threads = 0;
   std::size_t activation_cache = 0;  ///< MB

@@ -7,7 +7,8 @@
 
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
-/// A panel of bfloat16 pairs, used as they are.
+/// A panel of bfloat16 pairs that is `Width` vectors wide, used as they are.
+template <std::size_t Width>
 struct pair_panel {
   const std::uint32_t* at;
 
@@ -17,8 +18,8 @@ struct pair_panel {
       simd::u32 w[Vectors];
 #pragma GCC unroll 2
       for (std::size_t v = 0; v < Vectors; ++v) {
-        const std::uint32_t* const from = at + (i * Vectors + v) * packed_matrix::lanes;
-        __builtin_prefetch(from + 16 * Vectors * packed_matrix::lanes);
+        const std::uint32_t* const from = at + (i * Width + v) * packed_matrix::lanes;
+        __builtin_prefetch(from + 16 * Width * packed_matrix::lanes);
         w[v] = simd::load<simd::u32>(from);
       }
       f(i, w);
@@ -47,7 +48,7 @@ struct bf16_dot : pairs {
   using arch = Arch;
   using floats = simd::floats<Arch>;
   using spread = simd::u32;
-  static constexpr std::size_t block_rows = 96, part = 1024, least_rows = 1, together = 512;
+  static constexpr std::size_t block_rows = 192, part = 2048, least_rows = 1, together = 512;
   struct session {};
 
   [[gnu::always_inline]] static spread to_all(element x) { return simd::splat(x); }
@@ -63,8 +64,10 @@ struct bf16_dot : pairs {
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, element* wide) {
     const std::size_t columns = w.columns(p), padded = (count + 31) / 32 * 32;
     if (w.type() == dtype::bf16)
-      row_block<bf16_dot, tile_rows, Vectors>(x, rows, pair_panel{w.panel<element>(p) + first / 2 * w.width()},
-                                              padded / 2, y, accumulate, columns);
+      with_columns<Vectors>(columns, [&]<std::size_t Used>() {
+        row_block<bf16_dot, tile_rows, Used>(x, rows, pair_panel<Vectors>{w.panel<element>(p) + first / 2 * w.width()},
+                                             (count + 1) / 2, y, accumulate, columns);
+      });
     else if (w.type() == dtype::i8)
       multiply_coded<Vectors, 512, tile_rows>(x, rows, w, p, first, padded, y, accumulate, wide);
     else
@@ -74,7 +77,7 @@ struct bf16_dot : pairs {
   template <std::size_t Vectors>
   static void multiply_steps(rows_of<const element> x, std::size_t rows, const element* panel, std::size_t steps,
                              rows_of<float> y, std::size_t columns, bool accumulate) {
-    row_block<bf16_dot, tile_rows, Vectors>(x, rows, pair_panel{panel}, steps, y, accumulate, columns);
+    row_block<bf16_dot, tile_rows, Vectors>(x, rows, pair_panel<Vectors>{panel}, steps, y, accumulate, columns);
   }
 
  private:
@@ -88,8 +91,8 @@ struct bf16_dot : pairs {
     for (std::size_t at = 0; at < count; at += 512) {
       const std::size_t n = std::min<std::size_t>(512, count - at);
       pairs::widen<Vectors>(w, p, first + at, n, wide);
-      row_block<bf16_dot, Rows, Vectors, Group / 2>({x.data + at / 2, x.stride}, rows, pair_panel{wide}, n / 2, y,
-                                                    accumulate || at > 0, w.columns(p), w.scales(p, first + at));
+      row_block<bf16_dot, Rows, Vectors, Group / 2>({x.data + at / 2, x.stride}, rows, pair_panel<Vectors>{wide}, n / 2,
+                                                    y, accumulate || at > 0, w.columns(p), w.scales(p, first + at));
     }
   }
 };

@@ -5,6 +5,8 @@
 
 namespace zoft::inline ZOFT_ISA::nn::kernel {
 
+/// A panel of floats that is `Width` vectors wide.
+template <std::size_t Width>
 struct float_panel {
   const float* at;
 
@@ -14,8 +16,11 @@ struct float_panel {
     for (std::size_t i = first; i < first + steps; ++i) {
       spread w[Vectors];
 #pragma GCC unroll 2
-      for (std::size_t v = 0; v < Vectors; ++v)
-        w[v] = spread::load_unaligned(at + (i * Vectors + v) * packed_matrix::lanes);
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        const float* const from = at + (i * Width + v) * packed_matrix::lanes;
+        __builtin_prefetch(from + 16 * Width * packed_matrix::lanes);
+        w[v] = spread::load_unaligned(from);
+      }
       f(i, w);
     }
   }
@@ -68,7 +73,9 @@ struct fp32 {
   using floats = simd::floats<Arch>;
   using element = float;
   using spread = floats;
-  static constexpr std::size_t inputs = 1, block_rows = 96, part = 512, least_rows = 1, together = 1;
+  // Some rows of x stay in the second cache, which is 1 MB or more where vectors have 64 bytes.
+  static constexpr std::size_t inputs = 1, block_rows = 96, part = simd::register_bytes == 64 ? 2048 : 512,
+                               least_rows = 1, together = 1;
   struct session {};
 
   [[gnu::always_inline]] static spread to_all(element x) { return spread(x); }
@@ -85,24 +92,33 @@ struct fp32 {
   template <std::size_t Vectors>
   static void multiply_panel(rows_of<const float> x, std::size_t rows, const packed_matrix& w, std::size_t p,
                              std::size_t first, std::size_t count, rows_of<float> y, bool accumulate, float* wide) {
-    const auto run = [&](auto panel) {
-      row_block<fp32, tile_rows, Vectors>(x, rows, panel, count, y, accumulate, w.columns(p));
+    [[maybe_unused]] const auto run = [&](auto panel, std::size_t at, std::size_t n) {
+      row_block<fp32, tile_rows, Vectors>({x.data + at, x.stride}, rows, panel, n, y, accumulate || at > 0,
+                                          w.columns(p));
     };
-    if (w.type() == dtype::f32) return run(float_panel{w.panel<float>(p) + first * w.width()});
+    if (w.type() == dtype::f32)
+      return with_columns<Vectors>(w.columns(p), [&]<std::size_t Used>() {
+        row_block<fp32, tile_rows, Used>(x, rows, float_panel<Vectors>{w.panel<float>(p) + first * w.width()}, count, y,
+                                         accumulate, w.columns(p));
+      });
     if constexpr (!packed_matrix::in_pairs) {
-      const auto widen = [&](auto panel) {
-        if (rows < tile_rows) return run(panel);
-        panel.template for_each<fp32, Vectors>(0, count, [wide](std::size_t i, const spread(&values)[Vectors]) {
+      const auto widen = [&](auto panel_at) {
+        if (rows < tile_rows) return run(panel_at(first), 0, count);
+        for (std::size_t at = 0; at < count; at += 512) {
+          const std::size_t n = std::min<std::size_t>(512, count - at);
+          panel_at(first + at)
+              .template for_each<fp32, Vectors>(0, n, [wide](std::size_t i, const spread(&values)[Vectors]) {
 #pragma GCC unroll 2
-          for (std::size_t v = 0; v < Vectors; ++v)
-            values[v].store_unaligned(wide + (i * Vectors + v) * packed_matrix::lanes);
-        });
-        run(float_panel{wide});
+                for (std::size_t v = 0; v < Vectors; ++v)
+                  values[v].store_unaligned(wide + (i * Vectors + v) * packed_matrix::lanes);
+              });
+          run(float_panel<Vectors>{wide}, at, n);
+        }
       };
       if (w.type() == dtype::bf16)
-        widen(bfloat16_panel{w.panel<bfloat16>(p) + first * w.width()});
+        widen([&](std::size_t at) { return bfloat16_panel{w.panel<bfloat16>(p) + at * w.width()}; });
       else
-        widen(coded_panel{w, p, first});
+        widen([&](std::size_t at) { return coded_panel{w, p, at}; });
     }
   }
 
@@ -118,7 +134,7 @@ struct fp32 {
   template <std::size_t Vectors>
   static void multiply_steps(rows_of<const float> x, std::size_t rows, const float* panel, std::size_t steps,
                              rows_of<float> y, std::size_t columns, bool accumulate) {
-    row_block<fp32, tile_rows, Vectors>(x, rows, float_panel{panel}, steps, y, accumulate, columns);
+    row_block<fp32, tile_rows, Vectors>(x, rows, float_panel<Vectors>{panel}, steps, y, accumulate, columns);
   }
 };
 

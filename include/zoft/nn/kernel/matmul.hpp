@@ -92,7 +92,8 @@ void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F 
     if (rows < tile_rows) return f(gathered<Unit>{x, 0, rows, 0, in, true});
   using scratch_type = matmul_scratch<Unit>;
   scratch_type& scratch = scratch_type::of_this_thread();
-  std::size_t part = Unit::part, stride = scratch_type::stride;
+  // Rows lie close, so that few inputs touch little memory, but no power of two apart.
+  std::size_t part = std::min(Unit::part, (in + 31) / 32 * 32), stride = (part / Unit::inputs / 16 | 1) * 16;
   if (rows < tile_rows) {
     const std::size_t room = scratch_type::size / std::max(rows, Unit::least_rows) - 16;
     part = room * Unit::inputs / Unit::together * Unit::together;

@@ -94,23 +94,33 @@ void cut_tile(rows_of<const typename Unit::element> x, Panel panel, std::size_t 
 /// registers, or 6 × 2 with 16.
 inline constexpr std::size_t tile_rows = simd::vector_registers == 32 ? 12 : 6;
 
+/// Calls f<n>() with the number of vectors of a panel that hold columns.
+template <std::size_t Vectors, class F>
+void with_columns(std::size_t columns, F f) {
+  if constexpr (Vectors > 1)
+    if (columns <= packed_matrix::lanes) return f.template operator()<1>();
+  f.template operator()<Vectors>();
+}
+
+/// Rows [row, rows), in tiles of so many and then of fewer.
 template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group = 0, class Panel>
 void row_block(rows_of<const typename Unit::element> x, std::size_t rows, Panel panel, std::size_t steps,
-               rows_of<float> y, bool accumulate, std::size_t columns, const float* scales = nullptr) {
-  std::size_t row = 0;
-  for (; row + Rows <= rows; row += Rows)
+               rows_of<float> y, bool accumulate, std::size_t columns, const float* scales = nullptr,
+               std::size_t row = 0) {
+  const auto run = [&](std::size_t at) __attribute__((always_inline)) {
     if (columns == Vectors * packed_matrix::lanes)
-      tile<Unit, Rows, Vectors, Group>(x.at(row), panel, steps, y.at(row), accumulate, scales);
+      tile<Unit, Rows, Vectors, Group>(x.at(at), panel, steps, y.at(at), accumulate, scales);
     else
-      cut_tile<Unit, Rows, Vectors, Group>(x.at(row), panel, steps, y.at(row), accumulate, scales, columns);
-  if constexpr (Rows > 1)
-    if (row < rows)
-      row_block<Unit,
-                (Rows > 8   ? 8
-                 : Rows > 4 ? 4
-                 : Rows > 2 ? 2
-                            : 1),
-                Vectors, Group>(x.at(row), rows - row, panel, steps, y.at(row), accumulate, columns, scales);
+      cut_tile<Unit, Rows, Vectors, Group>(x.at(at), panel, steps, y.at(at), accumulate, scales, columns);
+  };
+  for (; row + Rows <= rows; row += Rows) run(row);
+  if constexpr (Rows > 1) {
+    constexpr std::size_t fewer = Rows > 8 ? 8 : Rows > 4 ? 4 : Rows > 2 ? 2 : 1;
+    if (row == rows) return;
+    // A tile of few rows waits for its own sums. Once more for some rows, which get the same bits, takes less.
+    if (rows - row > fewer && rows >= Rows && !accumulate) return run(rows - Rows);
+    row_block<Unit, fewer, Vectors, Group>(x, rows, panel, steps, y, accumulate, columns, scales, row);
+  }
 }
 
 }  // namespace kernel
