@@ -70,7 +70,7 @@ refused "no norm is named 'q_proj'" --adapter norm_only --targets q_proj
 refused "no linear is named 'norm'" --adapter bias_only --targets norm
 refused "keep is '0'.*above 0" --keep 0
 refused "keep is 1.5.*(0, 1\]" --keep 1.5
-refused "keep-by is 'luck'.*scores, seed, predictor, thresholds" --keep-by luck
+refused "keep-by is 'luck'.*seed, scores, predictor, thresholds" --keep-by luck
 refused "keep goes with --adapter lora" --keep 0.5 --adapter full
 refused "schedule is 'step'.*linear" --schedule step
 refused "weights is 'f64'.*bf16" --weights f64

@@ -83,9 +83,9 @@ void add_training(command_line& c) {
   c.add("--targets", &options::targets, "NAMES", "linears, or norms, to adapt, as q_proj,v_proj (all)", comma_list);
   c.real("--keep", &options::keep, "share of the tokens, in blocks of 64, that layers keep in a step; 1: all (1)");
   c.choice(
-      "--keep-by", &options::keep_by, {"scores", "seed", "predictor", "thresholds"},
-      "what chooses them: attention's scores, in one forward more; the seed; a predictor of scores, which is trained\n"
-      "first; scores above thresholds that are searched for first, where --keep is what they should keep (scores)");
+      "--keep-by", &options::keep_by, {"seed", "scores", "predictor", "thresholds"},
+      "what chooses them: the seed, anew in each step; attention's scores, in one forward more; a predictor of\n"
+      "scores, which is trained first; scores above thresholds that are searched for first, to keep --keep (seed)");
   c.whole("--rows", &options::rows,
           "tokens that a direction of --method observed is made of; memory grows with it (16)", 1, many);
   c.whole("--keep-from", &options::keep_from, "layers before this one keep all tokens (0)", 0, many);
