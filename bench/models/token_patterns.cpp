@@ -1,17 +1,21 @@
 // How well slopes along random directions survive if tokens are left out, and what that saves:
 //
 //     token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES
-//         [weights=bf16] [tokenizer=PATH] [by=scores,seed,first,last] [dropped=seen,unseen] [from=0] [layers=same,own]
+//         [weights=bf16] [tokenizer=PATH] [by=scores,seed,first,last,predictor] [dropped=seen,unseen]
+//         [from=0] [layers=same,own]
 //
 // Trains nothing. For sequences of the text, of which the last LABELS tokens are to be predicted, LoRA-FA of rank 8 on
 // all linears is moved by ±ε along each direction, and (loss(+) − loss(−))/2ε is computed with all tokens, and with
 // patterns that keep a share of them: those of greatest score, some that a seed chooses, the first ones, and the last
-// ones; labels that no kept token predicts do not count. Lists are joined by commas; `from` is the first layer that
-// leaves out any, and `layers` whether all keep the same tokens. Prints a line of JSON for each pattern: ρ, the cosine
-// of its slopes with the dense ones over all directions, and the processor's time for its forwards, on one thread,
-// beside that of the dense ones. What counts is progress in time, speed-up · ρ².
+// ones, or those of a predictor of scores that learns from 16 other sequences; labels that no kept token predicts do
+// not count. Lists are joined by commas; `from` is the first layer that leaves out any, and `layers` whether all keep
+// the same tokens. Prints a line of JSON for each pattern: ρ, the cosine of its slopes with the dense ones over all
+// directions, and the processor's time for its forwards, on one thread, beside that of the dense ones. What counts is
+// progress in time, speed-up · ρ². The recall is the share of the blocks of greatest score, in each layer, that are
+// among those it would choose.
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/io/tokenizer.hpp>
+#include <zoft/nn/score_predictor.hpp>
 #include <zoft/sampler/gaussian.hpp>
 
 #include "program.hpp"
@@ -24,7 +28,7 @@ struct pattern_kind {
   std::string chosen_by;
   zoft::nn::pattern_options options = {};
   std::vector<double> slopes = {};
-  double seconds = 0;
+  double seconds = 0, recall = 0;
 };
 
 constexpr double epsilon = 1e-2;
@@ -54,7 +58,7 @@ int run(const std::vector<std::string>& given) {
       for (const std::string& dropped : list("dropped", "seen,unseen"))
         for (const std::string& from : list("from", "0"))
           for (const std::string& same : list("layers", "same,own"))
-            if (by[0] == 's' || same == "same")
+            if (by == "scores" || by == "seed" || same == "same")
               kinds.push_back({by,
                                {.share = std::stod(share),
                                 .dropped = dropped == "seen" ? dropped_tokens::seen : dropped_tokens::unseen,
@@ -62,33 +66,43 @@ int run(const std::vector<std::string>& given) {
                                 .same = same == "same"}});
 
   constexpr std::size_t of_a_sequence = 10;  // directions
+  const std::size_t sequences = (directions + of_a_sequence - 1) / of_a_sequence;
+  const auto place = [&](std::size_t i, std::size_t of) { return i * (ids.size() - length) / of; };
+  std::optional<zoft::nn::score_predictor> predictor;
+  if (std::any_of(kinds.begin(), kinds.end(), [](const auto& kind) { return kind.chosen_by == "predictor"; })) {
+    std::vector<std::vector<std::int32_t>> learned;
+    for (std::size_t i = 0; learned.size() < 16; ++i) {
+      const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(place(2 * i + 1, 32));
+      learned.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(length));
+    }
+    predictor.emplace(model, learned);
+  }
   std::vector<float> points(2 * of_a_sequence * size);
   for (std::size_t done = 0, sequence = 0; done < directions; done += of_a_sequence, ++sequence) {
-    const std::size_t sequences = (directions + of_a_sequence - 1) / of_a_sequence;
-    const std::size_t begin = sequence * (ids.size() - length) / sequences;
-    const std::span<const std::int32_t> tokens(ids.data() + begin, length);
+    const std::span<const std::int32_t> tokens(ids.data() + place(sequence, sequences), length);
     std::vector<std::int32_t> labels(tokens.begin(), tokens.end());
     std::fill(labels.begin(), labels.end() - static_cast<std::ptrdiff_t>(std::min(labelled, length)),
               zoft::nn::ignored);
     const std::size_t n = std::min(of_a_sequence, directions - done);
     for (std::size_t i = 0; i < 2 * n; ++i) {
       const auto at = std::span(points).subspan(i * size, size);
-      std::copy(adapter.parameters().begin(), adapter.parameters().end(), at.begin());
+      std::copy_n(adapter.parameters().data(), size, at.data());
       zoft::gaussian{}.axpy(at, static_cast<float>(i % 2 == 0 ? epsilon : -epsilon),
                             zoft::direction{7, static_cast<std::uint32_t>(done + i / 2), 0});
     }
     const std::vector<double> scores = model.key_scores(tokens);
-    const auto pattern_of = [&](const pattern_kind& kind) -> std::shared_ptr<const zoft::nn::token_pattern> {
+    const auto pattern_of = [&](pattern_kind& kind) -> std::shared_ptr<const zoft::nn::token_pattern> {
       if (kind.chosen_by == "all") return nullptr;
       if (kind.chosen_by == "seed")
         return std::make_shared<const zoft::nn::token_pattern>(zoft::nn::pattern_by_seed(
             3, static_cast<std::uint32_t>(sequence), layers, labels, zoft::nn::ignored, kind.options));
-      std::vector<double> own = scores;
+      std::vector<double> own = kind.chosen_by == "predictor" ? predictor->scores(tokens) : scores;
       for (std::size_t i = 0; i < own.size(); ++i) {
-        const auto place = static_cast<double>(i % blocks);
-        if (kind.chosen_by == "first") own[i] = -place;
-        if (kind.chosen_by == "last") own[i] = place;
+        const auto at = static_cast<double>(i % blocks);
+        if (kind.chosen_by == "first") own[i] = -at;
+        if (kind.chosen_by == "last") own[i] = at;
       }
+      kind.recall += zoft::nn::recall_of(own, scores, layers, kind.options.share) / static_cast<double>(sequences);
       return std::make_shared<const zoft::nn::token_pattern>(
           zoft::nn::pattern_by_scores(own, layers, labels, zoft::nn::ignored, kind.options));
     };
@@ -116,6 +130,7 @@ int run(const std::vector<std::string>& given) {
                    {"rho", rho},
                    {"speed-up", faster},
                    {"progress", faster * rho * rho},
+                   {"recall", kind.recall},
                    {"seconds", kind.seconds}});
   }
   return 0;
@@ -126,7 +141,7 @@ int run(const std::vector<std::string>& given) {
 int main(int count, char** arguments) {
   if (count < 7) {
     std::cerr << "token_patterns MODEL TEXT LENGTH LABELS DIRECTIONS SHARES [weights=bf16] [tokenizer=PATH]\n"
-                 "    [by=scores,seed,first,last] [dropped=seen,unseen] [from=0] [layers=same,own]\n";
+                 "    [by=scores,seed,first,last,predictor] [dropped=seen,unseen] [from=0] [layers=same,own]\n";
     return 2;
   }
   return models::run([&] { return run({arguments + 1, arguments + count}); });

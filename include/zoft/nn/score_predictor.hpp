@@ -29,7 +29,7 @@ struct predictor_options {
   std::uint32_t steps = 50;   ///< of a round
   std::size_t queries = 8;
   double epsilon = 0.01;
-  double learning_rate = 0.02;  ///< of Adam; falls linearly from round to round
+  double learning_rate = 0.005;  ///< of Adam; falls linearly from round to round
   std::uint64_t seed = 0;
 };
 
