@@ -144,6 +144,8 @@ TEST_CASE("token patterns: labels that no kept token predicts are ignored, unles
   ids few(250, ignored);
   few[10] = 7;
   CHECK(labels_of_kept(pattern, few, ignored) == few);
+  CHECK(labels_of_kept({.dropped = dropped_tokens::unseen, .kept = {{1, 3, 99}}}, labels, ignored) == left);
+  io_test::check_refused([&] { labels_of_kept({}, labels, ignored); }, {"token pattern: it is for 0 layers"});
 }
 
 TEST_CASE("token patterns: the same bits on any number of threads, alone and in a stack, and from a copy", "[nn]") {

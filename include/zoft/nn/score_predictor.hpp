@@ -33,8 +33,8 @@ struct predictor_options {
   std::uint64_t seed = 0;
 };
 
-/// Predicts transformer::key_scores from the tokens' embeddings. With f (blocks, features) the means of a block's
-/// normalised embeddings along random directions, and a 1, layer l predicts for block n
+/// Predicts transformer::key_scores from the tokens' embeddings. With f (blocks, features) the greatest values that
+/// a block's normalised embeddings have along random directions, and a 1, layer l predicts for block n
 ///
 ///     Σ_{m ≥ n} max(0, f_m Q_lᵀ) · max(0, f_n K_lᵀ)        Q_l, K_l (neurons, features + 1)
 ///
@@ -43,7 +43,7 @@ struct predictor_options {
 /// minimised by two-point differences and Adam, and whatever never fires is cut, as they do.
 class score_predictor {
  public:
-  /// Trains on scores of these sequences, each of at least one block: a forward of each.
+  /// Trains on scores of these sequences: a forward of each. The model must outlive this.
   score_predictor(const transformer& model, std::span<const std::vector<std::int32_t>> sequences,
                   const predictor_options& o = {})
       : model_(model), o_(o), directions_(o.features * model.shape().dim) {
@@ -60,7 +60,7 @@ class score_predictor {
     const std::vector<double> features = features_of(tokens);
     std::vector<double> result;
     for (const std::vector<double>& layer : layers_) {
-      const std::vector<double> own = predicted<double>(layer, features);
+      const std::vector<double> own = predicted(layer, features);
       result.insert(result.end(), own.begin(), own.end());
     }
     return result;
@@ -109,8 +109,7 @@ class score_predictor {
   }
 
   /// In mean scores: (blocks).
-  template <class T>
-  std::vector<double> predicted(std::span<const T> layer, std::span<const double> features) const {
+  std::vector<double> predicted(std::span<const double> layer, std::span<const double> features) const {
     const std::size_t n = layer.size() / (2 * width()), blocks = features.size() / width();
     const std::vector<double> q = fired(layer.first(n * width()), features),
                               k = fired(layer.last(n * width()), features);
@@ -122,10 +121,6 @@ class score_predictor {
       sum += result[b];
     }
     return in_means(std::move(result), sum);
-  }
-  template <class T>
-  std::vector<double> predicted(const std::vector<T>& layer, std::span<const double> features) const {
-    return predicted(std::span<const T>(layer), features);
   }
 
   static std::vector<double> in_means(std::vector<double> values, double sum) {

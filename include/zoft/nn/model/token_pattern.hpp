@@ -93,7 +93,9 @@ struct kept_rows {
 inline std::vector<std::int32_t> labels_of_kept(const token_pattern& pattern, std::span<const std::int32_t> labels,
                                                 std::int32_t ignored) {
   std::vector<bool> kept(token_pattern::blocks_of(labels.size()));
-  for (const std::uint32_t b : pattern.kept.back()) kept.at(b) = true;
+  if (pattern.kept.empty()) fail("token pattern: it is for 0 layers");
+  for (const std::uint32_t b : pattern.kept.back())
+    if (b < kept.size()) kept[b] = true;
   std::vector<std::int32_t> result(labels.begin(), labels.end());
   bool any = false;
   for (std::size_t t = 1; t < result.size(); ++t) {
