@@ -58,7 +58,7 @@ struct threshold_search {
   std::uint64_t seed = 0;
 };
 
-/// A threshold for each layer, from 1 on, by 2·q·steps + 1 forwards of the batch with the adapter as it stands. What is
+/// A threshold for each layer, from 1 on, by 2·q·steps + 2 forwards of the batch with the adapter as it stands. What is
 /// minimised is
 ///
 ///     L(t)/L + max(0, kept(t) − share)        L: the loss of all tokens, L(t): with the patterns of thresholds t

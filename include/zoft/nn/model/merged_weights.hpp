@@ -22,7 +22,7 @@ class merged_weights {
   /// `own` names the model's tensors, and the adapter's numbers must outlive this. Throws std::invalid_argument if
   /// something is added that is no tensor of the model, such as a prefix, or a bias where the model has none, or that
   /// is added in one of two places where the model uses a tensor, such as a tied embedding.
-  merged_weights(const layout& own, const adapter_stack& added, std::string_view embedding) : added_(added) {
+  merged_weights(const layout& own, const adapter_stack& added, std::string_view embedding) {
     if (!added.prefixes.empty()) fail("merge: a prefix is no weight of the model");
     for (std::size_t i = 0; i < added.linears.linears(); ++i) {
       const std::string name(added.linears.name(i));
@@ -77,7 +77,6 @@ class merged_weights {
     vectors_[t.name] = v;
   }
 
-  const adapter_stack& added_;
   std::map<std::string, const low_rank*, std::less<>> linears_;
   std::map<std::string, group_vectors, std::less<>> vectors_;
 };
