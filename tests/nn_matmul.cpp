@@ -193,6 +193,30 @@ TEST_CASE("matmul: a row's bits do not depend on the rows beside it, nor on how 
     }
 }
 
+TEST_CASE("matmul: an output's bits do not depend on how many there are", "[nn]") {
+  // The last panel may have any number of columns, and then fewer vectors are computed.
+  draws d(6);
+  const std::size_t in = 45, most = 96;
+  for (const dtype type : kept_as) {
+    const std::vector<float> w = d.numbers(most * in);
+    const packed_matrix whole = pack(w, most, in, type);
+    for (const std::size_t rows : sizes{1, 5, 12, 17}) {
+      const spaced x(rows, in, 0, d);
+      spaced all(rows, most, 0);
+      matmul(x.read(), rows, whole, all.write());
+      for (std::size_t out = 17; out <= most; ++out) {
+        INFO(name_of(type) << ", rows " << rows << ", out " << out);
+        spaced some(rows, out, 0);
+        matmul(x.read(), rows, pack(std::span(w).first(out * in), out, in, type), some.write());
+        bool same = true;
+        for (std::size_t row = 0; row < rows; ++row)
+          for (std::size_t o = 0; o < out; ++o) same = same && some.at(row, o) == all.at(row, o);
+        CHECK(same);
+      }
+    }
+  }
+}
+
 TEST_CASE("matmul: few rows of very many inputs have the bits that they have among many", "[nn]") {
   // Few rows come with as many inputs as there is room for, and many with a part of them: sums must end at the same.
   draws d(8);

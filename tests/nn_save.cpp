@@ -321,6 +321,14 @@ TEST_CASE("save: q, k and v that a GGUF holds at once, and its family apart", "[
     nn::save(model, source, folder.path("saved"));
     check_saved_like(transformer(original, one_thread), folder.path("saved"), one_thread);
     CHECK(distance(outputs_to_save(transformer(original, one_thread)), outputs_to_save(model)) < 1e-5);
+
+    // An adapter of all three is added to each, whose rows begin elsewhere.
+    auto adapter = zoft::lora{.rank = 2}.attach(model.layout(), zoft::seed{1});
+    draws random(3);
+    for (float& x : adapter.parameters()) x = 0.3f * random.number();
+    nn::save(model, source, folder.path("merged"), std::nullopt, adapter.stack());
+    CHECK(distance(nn::load(folder.path("merged"), one_thread).logits(ids_to_save),
+                   model.logits(ids_to_save, adapter.stack())) < 1e-4);
   }
 }
 
