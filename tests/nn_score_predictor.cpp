@@ -70,6 +70,10 @@ TEST_CASE("score predictor: closer to the scores of text it has not seen than th
   }
   INFO(made << " and by position " << by_position);
   CHECK(made < 0.9 * by_position);
+  double recall = 0;
+  for (const token_ids& tokens : learned)
+    recall += recall_of(predictor.scores(tokens), model.key_scores(tokens), layers, 0.4) / 12;
+  CHECK(std::abs(predictor.recall(0.4) - recall) < 1e-12);
   CHECK(same_bits(predictor.scores(learned[0]), score_predictor(model, learned, o).scores(learned[0])));
 }
 

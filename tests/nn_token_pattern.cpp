@@ -1,4 +1,5 @@
 #include <array>
+#include <zoft/adapter/prefix.hpp>
 #include <zoft/nn/token_thresholds.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
@@ -50,6 +51,23 @@ batch one(const ids& tokens, const ids& labels, token_pattern pattern) {
   return result;
 }
 
+/// The loss of group g in double, with the pattern.
+double exact_loss(const reference_model& exact, const ids& tokens, const ids& labels, const zoft::adapter_stack& groups,
+                  std::size_t g, const token_pattern& pattern) {
+  std::vector<bool> wanted(tokens.size());
+  for (std::size_t t = 1; t < tokens.size(); ++t) wanted[t - 1] = labels[t] != ignored;
+  const auto logits = exact.logits(tokens, groups, g, &pattern, wanted);
+  double sum = 0, predicted = 0;
+  for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
+    if (!wanted[t]) continue;
+    double total = 0;
+    for (const double logit : logits[t]) total += std::exp(logit);
+    sum += std::log(total) - logits[t][static_cast<std::size_t>(labels[t + 1])];
+    ++predicted;
+  }
+  return sum / predicted;
+}
+
 }  // namespace
 
 TEST_CASE("token patterns: the losses of a forward in double that leaves out the same tokens, in each group", "[nn]") {
@@ -71,19 +89,9 @@ TEST_CASE("token patterns: the losses of a forward in double that leaves out the
       std::vector<double> losses(groups.size()), dense_losses(groups.size());
       model.losses(b, groups, losses);
       model.losses(dense, groups, dense_losses);
-      std::vector<bool> wanted(length);
-      for (std::size_t t = 1; t < length; ++t) wanted[t - 1] = labels[t] != ignored;
       for (std::size_t g = 0; g < groups.size(); ++g) {
         INFO("dropped tokens are " << (dropped == dropped_tokens::seen ? "seen" : "unseen") << ", labels " << kind);
-        const auto logits = exact.logits(tokens, groups, g, &pattern, wanted);
-        double sum = 0;
-        for (std::size_t t = 0; t + 1 < length; ++t) {
-          if (!wanted[t]) continue;
-          double total = 0;
-          for (const double logit : logits[t]) total += std::exp(logit);
-          sum += std::log(total) - logits[t][static_cast<std::size_t>(labels[t + 1])];
-        }
-        CHECK(std::abs(losses[g] - sum / static_cast<double>(b.predicted())) < rounding);
+        CHECK(std::abs(losses[g] - exact_loss(exact, tokens, labels, groups, g, pattern)) < rounding);
         CHECK(std::abs(losses[g] - dense_losses[g]) > 10 * rounding);
       }
     }
@@ -92,11 +100,16 @@ TEST_CASE("token patterns: the losses of a forward in double that leaves out the
 TEST_CASE("token patterns: tokens that no layer keeps, and that predict nothing, are left out", "[nn]") {
   const transformer model = long_model({.threads = 1});
   const ids tokens = draws(92).tokens(length, 51);
-  auto tuner = zoft::prge({.queries = 1, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5}, zoft::lora{.rank = 2});
-  tuner.attach(model);
-  tuner.ask();
-  tuner.tell(std::vector<double>{1.5, 0.5});
-  const auto groups = tuner.ask();
+  const zoft::prge_options o{.queries = 1, .epsilon = 0.2, .learning_rate = 0.1, .seed = 5};
+  auto linears = zoft::prge(o, zoft::lora{.rank = 2});
+  auto prefixes = zoft::prge(o, zoft::prefix{.length = 3});
+  linears.attach(model);
+  prefixes.attach(model);
+  linears.ask();
+  linears.tell(std::vector<double>{1.5, 0.5});
+  const zoft::adapter_stack plain = linears.ask();
+  zoft::adapter_stack behind_prefix = plain;
+  behind_prefix.prefixes = prefixes.ask().prefixes;
   const reference_model exact(model);
   using blocks = std::vector<std::uint32_t>;
   for (const auto& kept : {std::vector(4, blocks{0, 2, 4}), std::vector(4, blocks{1, 3}),
@@ -104,21 +117,6 @@ TEST_CASE("token patterns: tokens that no layer keeps, and that predict nothing,
     const token_pattern pattern{.dropped = dropped_tokens::unseen, .kept = kept};
     const ids labels = labels_of_kept(pattern, tokens, ignored);
     const batch b = one(tokens, labels, pattern);
-    std::vector<double> losses(groups.size());
-    model.losses(b, groups, losses);
-    std::vector<bool> wanted(length);
-    for (std::size_t t = 1; t < length; ++t) wanted[t - 1] = labels[t] != ignored;
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      const auto logits = exact.logits(tokens, groups, g, &pattern, wanted);
-      double sum = 0;
-      for (std::size_t t = 0; t + 1 < length; ++t) {
-        if (!wanted[t]) continue;
-        double total = 0;
-        for (const double logit : logits[t]) total += std::exp(logit);
-        sum += std::log(total) - logits[t][static_cast<std::size_t>(labels[t + 1])];
-      }
-      CHECK(std::abs(losses[g] - sum / static_cast<double>(b.predicted())) < rounding);
-    }
     // What is left out is not computed: other tokens there change nothing.
     ids others = tokens;
     for (std::size_t t = 0; t < length; ++t)
@@ -127,7 +125,13 @@ TEST_CASE("token patterns: tokens that no layer keeps, and that predict nothing,
           }))
         others[t] = (others[t] + 1) % 51;
     REQUIRE(others != tokens);
-    CHECK(model.loss(one(others, labels, pattern), groups.every(2, 0)) == losses[0]);
+    for (const zoft::adapter_stack& groups : {plain, behind_prefix}) {
+      std::vector<double> losses(groups.size());
+      model.losses(b, groups, losses);
+      for (std::size_t g = 0; g < groups.size(); ++g)
+        CHECK(std::abs(losses[g] - exact_loss(exact, tokens, labels, groups, g, pattern)) < rounding);
+      CHECK(model.loss(one(others, labels, pattern), groups.every(2, 0)) == losses[0]);
+    }
     const std::vector<task> tasks = tasks_of(b, 512, true);
     CHECK(tasks[0].tokens.size() < (kept[0].size() == 2 ? 200 : 180));
   }

@@ -57,9 +57,7 @@ class FlashAttention:
             ctypes.memmove(self.base.ggml_get_data(result), values.ctypes.data, values.nbytes)
             return result
 
-        hidden = numpy.full((rows, rows), -numpy.inf, numpy.float16)
-        mask = numpy.triu(hidden, 1)
-        mask[numpy.tril_indices(rows)] = 0
+        mask = numpy.triu(numpy.full((rows, rows), -numpy.inf, numpy.float16), 1)
         self.result = ctypes.c_void_p(self.base.ggml_flash_attn_ext(
             self.context, tensor(F32, numbers[F32](q)), tensor(kind, numbers[kind](k)), tensor(kind, numbers[kind](v)),
             tensor(F16, mask), ctypes.c_float(WIDTH ** -0.5), ctypes.c_float(0), ctypes.c_float(0)))

@@ -34,10 +34,7 @@ token_chooser::token_chooser(const options& o, const zoft::nn::transformer& mode
       learned.emplace_back(b[i].tokens.begin(), b[i].tokens.end());
   }
   predictor_.emplace(model, learned, zoft::nn::predictor_options{.seed = o.seed});
-  double recall = 0;
-  for (const auto& tokens : learned)
-    recall += zoft::nn::recall_of(predictor_->scores(tokens), model.key_scores(tokens), model.shape().layers, o.keep);
-  say("keep", "a predictor of scores finds " + fixed(100 * recall / static_cast<double>(learned.size()), 1) +
+  say("keep", "a predictor of scores finds " + fixed(100 * predictor_->recall(o.keep), 1) +
                   " % of the blocks that scores choose in the " + zoft::text(learned.size()) +
                   " sequences it learned from");
 }

@@ -21,6 +21,35 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
+/// The share of a layer's blocks of greatest score that are among its blocks of greatest predicted score, where `share`
+/// of them are taken: the mean over layers. Both (layers, blocks). LeMo's recall.
+inline double recall_of(std::span<const double> predicted, std::span<const double> scores, std::size_t layers,
+                        double share) {
+  require(layers > 0 && scores.size() == predicted.size() && scores.size() % layers == 0 && !scores.empty(),
+          "recall: there are " + text(predicted.size()) + " predicted scores and " + text(scores.size()) +
+              ", and must be as many of each in " + text(layers) + " layers");
+  const std::size_t blocks = scores.size() / layers;
+  const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(blocks) + 0.5));
+  const auto greatest = [&](std::span<const double> of) {
+    std::vector<std::size_t> order(blocks);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return of[i] > of[j]; });
+    order.resize(std::min(most, blocks));
+    std::sort(order.begin(), order.end());
+    return order;
+  };
+  std::size_t found = 0, all = 0;
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    const auto a = greatest(predicted.subspan(layer * blocks, blocks)),
+               b = greatest(scores.subspan(layer * blocks, blocks));
+    std::vector<std::size_t> both;
+    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+    found += both.size();
+    all += b.size();
+  }
+  return static_cast<double>(found) / static_cast<double>(all);
+}
+
 /// How a score_predictor is made and trained.
 struct predictor_options {
   std::size_t neurons = 16;   ///< of a layer, at the start
@@ -50,20 +79,18 @@ class score_predictor {
     require(!sequences.empty() && o.neurons > 0 && o.features > 0,
             "score_predictor: there must be sequences, neurons and features to learn with");
     gaussian{}.axpy(std::span(directions_), 1 / std::sqrt(static_cast<float>(model.shape().dim)), {o.seed, 0, 0});
-    std::vector<example> examples;
-    for (const auto& tokens : sequences) examples.push_back({features_of(tokens), model.key_scores(tokens)});
-    for (std::size_t layer = 0; layer < model.shape().layers; ++layer) layers_.push_back(trained(examples, layer));
+    for (const auto& tokens : sequences) learned_.push_back({features_of(tokens), model.key_scores(tokens)});
+    for (std::size_t layer = 0; layer < model.shape().layers; ++layer) layers_.push_back(trained(layer));
   }
 
   /// Predicted scores (layers, blocks), in mean scores of the layer.
-  std::vector<double> scores(std::span<const std::int32_t> tokens) const {
-    const std::vector<double> features = features_of(tokens);
-    std::vector<double> result;
-    for (const std::vector<double>& layer : layers_) {
-      const std::vector<double> own = predicted(layer, features);
-      result.insert(result.end(), own.begin(), own.end());
-    }
-    return result;
+  std::vector<double> scores(std::span<const std::int32_t> tokens) const { return scores_of(features_of(tokens)); }
+
+  /// recall_of for the sequences that it learned from: their mean.
+  double recall(double share) const {
+    double sum = 0;
+    for (const example& e : learned_) sum += recall_of(scores_of(e.features), e.scores, layers_.size(), share);
+    return sum / static_cast<double>(learned_.size());
   }
 
   /// The neurons that are left in the layer.
@@ -75,6 +102,15 @@ class score_predictor {
   };
 
   std::size_t width() const { return o_.features + 1; }
+
+  std::vector<double> scores_of(std::span<const double> features) const {
+    std::vector<double> result;
+    for (const std::vector<double>& layer : layers_) {
+      const std::vector<double> own = predicted(layer, features);
+      result.insert(result.end(), own.begin(), own.end());
+    }
+    return result;
+  }
 
   std::vector<double> features_of(std::span<const std::int32_t> tokens) const {
     const std::size_t dim = model_.shape().dim, blocks = token_pattern::blocks_of(tokens.size());
@@ -128,9 +164,9 @@ class score_predictor {
     return values;
   }
 
-  std::vector<double> trained(std::span<const example> examples, std::size_t layer) const {
+  std::vector<double> trained(std::size_t layer) const {
     std::vector<std::vector<double>> wanted;
-    for (const example& e : examples) {
+    for (const example& e : learned_) {
       const std::size_t blocks = e.features.size() / width();
       std::vector<double> own(e.scores.begin() + static_cast<std::ptrdiff_t>(layer * blocks),
                               e.scores.begin() + static_cast<std::ptrdiff_t>((layer + 1) * blocks));
@@ -139,8 +175,8 @@ class score_predictor {
     }
     const auto loss = [&](std::span<const double> values) {
       double sum = 0, blocks = 0;
-      for (std::size_t i = 0; i < examples.size(); ++i) {
-        const std::vector<double> made = predicted(values, examples[i].features);
+      for (std::size_t i = 0; i < learned_.size(); ++i) {
+        const std::vector<double> made = predicted(values, learned_[i].features);
         for (std::size_t b = 0; b < made.size(); ++b) {
           const double off = std::abs(made[b] - wanted[i][b]);
           sum += off < 1 ? off * off / 2 : off - 0.5;
@@ -159,16 +195,16 @@ class score_predictor {
       engine tuner{gaussian{}, two_point{.epsilon = o_.epsilon, .queries = o_.queries}, full{},
                    adam{.learning_rate = rate}, seed{o_.seed + (std::uint64_t{run} << 32) + round}};
       for (std::uint32_t step = 0; step < o_.steps; ++step) tuner.step(std::span(values), loss);
-      values = without_the_silent(values, examples);
+      values = without_the_silent(values);
     }
     return values;
   }
 
   /// Without the neurons that are 0 in all blocks of all examples, on either side. At least one is left.
-  std::vector<double> without_the_silent(const std::vector<double>& values, std::span<const example> examples) const {
+  std::vector<double> without_the_silent(const std::vector<double>& values) const {
     const std::size_t n = values.size() / (2 * width());
     std::vector<bool> asks(n), answers(n);
-    for (const example& e : examples) {
+    for (const example& e : learned_) {
       const auto q = fired(std::span(values).first(n * width()), e.features),
                  k = fired(std::span(values).last(n * width()), e.features);
       for (std::size_t i = 0; i < q.size(); ++i) {
@@ -187,37 +223,9 @@ class score_predictor {
 
   const transformer& model_;
   predictor_options o_;
-  std::vector<float> directions_;            // (features, dim)
+  std::vector<float> directions_;  // (features, dim)
+  std::vector<example> learned_;
   std::vector<std::vector<double>> layers_;  // Q and K of each
 };
-
-/// The share of a layer's blocks of greatest score that are among its blocks of greatest predicted score, where `share`
-/// of them are taken: the mean over layers. Both (layers, blocks). LeMo's recall.
-inline double recall_of(std::span<const double> predicted, std::span<const double> scores, std::size_t layers,
-                        double share) {
-  require(layers > 0 && scores.size() == predicted.size() && scores.size() % layers == 0 && !scores.empty(),
-          "recall: there are " + text(predicted.size()) + " predicted scores and " + text(scores.size()) +
-              ", and must be as many of each in " + text(layers) + " layers");
-  const std::size_t blocks = scores.size() / layers;
-  const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(blocks) + 0.5));
-  const auto greatest = [&](std::span<const double> of) {
-    std::vector<std::size_t> order(blocks);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return of[i] > of[j]; });
-    order.resize(std::min(most, blocks));
-    std::sort(order.begin(), order.end());
-    return order;
-  };
-  std::size_t found = 0, all = 0;
-  for (std::size_t layer = 0; layer < layers; ++layer) {
-    const auto a = greatest(predicted.subspan(layer * blocks, blocks)),
-               b = greatest(scores.subspan(layer * blocks, blocks));
-    std::vector<std::size_t> both;
-    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-    found += both.size();
-    all += b.size();
-  }
-  return static_cast<double>(found) / static_cast<double>(all);
-}
 
 }  // namespace zoft::inline ZOFT_ISA::nn

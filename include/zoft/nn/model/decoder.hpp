@@ -45,8 +45,7 @@ class decoder {
   /// concatenated, each of which ends where `ends` says. `wanted` holds the indices of the tokens whose stream is
   /// returned, in ascending order. In the last block, whatever depends on one token alone is computed only for these:
   /// the numbers are the same. Each sequence begins at position 0, or after the prefix. Either all blocks have a
-  /// prefix, of the same length, or none has. With a token pattern, the tokens are the kept
-  /// rows of the only sequence.
+  /// prefix, of the same length, or none has. With a token pattern, the tokens are the kept rows of the only sequence.
   void run(std::span<const std::int32_t> tokens, std::span<const std::size_t> ends, std::span<const std::size_t> wanted,
            std::span<const block_additions> additions, group_range g, workspace& s,
            const kept_rows* kept = nullptr) const {

@@ -40,7 +40,7 @@ class input_walk {
     const decoder<Arch> run{c_, w_, angles_, decoder<Arch>::none_at_the_ends(), &threads_};
     for (std::size_t i = 0; i < b.size(); ++i) {
       tasks_.emplace_back().add(b[i], true);
-      if (!tasks_[i].tokens.empty()) run.run_below(0, tasks_[i].tokens, tasks_[i].ends, space_, rows_of_task(i));
+      if (!tasks_[i].tokens.empty()) run.run_below(0, tasks_[i].tokens, tasks_[i].ends, space_, tasks_[i].rows());
       streams_.push_back(std::move(space_.stream));
     }
   }
@@ -66,8 +66,6 @@ class input_walk {
   observations& shown() { return seen_; }  ///< of the block that next() went through
 
  private:
-  const kept_rows* rows_of_task(std::size_t i) const { return tasks_[i].kept ? &*tasks_[i].kept : nullptr; }
-
   std::vector<std::string> wanted_in(const block& b) const {
     std::vector<std::string> result;
     for (const linear* l : {&b.qkv, &b.output, &b.gate_up, &b.down})
@@ -89,7 +87,7 @@ class input_walk {
       space_.stream = std::move(streams_[i]);
       decoder<Arch>(c_, w_, angles_, decoder<Arch>::none_at_the_ends(), &threads_,
                     observer != nullptr ? &watch : nullptr)
-          .run_block(layer, tasks_[i].ends, wanted, space_, rows_of_task(i));
+          .run_block(layer, tasks_[i].ends, wanted, space_, tasks_[i].rows());
       streams_[i] = std::move(space_.stream);
     }
   }

@@ -11,7 +11,6 @@
 #include "../../core/adapter_stack.hpp"
 #include "../../core/config.hpp"
 #include "../../core/layout.hpp"
-#include "../../core/model_config.hpp"
 
 namespace zoft::inline ZOFT_ISA::nn {
 
@@ -35,16 +34,7 @@ class merged_weights {
       linears_[t.name] = &l;
     }
     for (const auto& [name, v] : added.biases) add_vector(known(own, name + ".bias"), v);
-    for (const auto& [name, v] : added.gains) {
-      if (find(own, head_norm_name(name, 0)) == nullptr) {
-        add_vector(known(own, name + ".weight"), v);
-        continue;
-      }
-      std::size_t from = 0;
-      for (std::size_t head = 0; const tensor* t = find(own, head_norm_name(name, head)); ++head, from += t->size())
-        add_vector(*t, {v.values + from, v.stride, t->size()});
-      if (from != v.size) fail("merge: '" + name + "' has " + text(from) + " numbers, and its adapter " + text(v.size));
-    }
+    for (const auto& [name, v] : added.gains) add_vector(known(own, name + ".weight"), v);
   }
 
   /// Adds what belongs to the rows of a tensor, as many as there are in `values`, from `first` on.
@@ -62,13 +52,9 @@ class merged_weights {
   }
 
  private:
-  static const tensor* find(const layout& own, const std::string& name) {
-    const auto found = std::find_if(own.begin(), own.end(), [&](const tensor& t) { return t.name == name; });
-    return found == own.end() ? nullptr : &*found;
-  }
   static const tensor& known(const layout& own, const std::string& name) {
-    const tensor* const found = find(own, name);
-    if (found == nullptr) fail("merge: the model has no '" + name + "' that the adapter could be added to");
+    const auto found = std::find_if(own.begin(), own.end(), [&](const tensor& t) { return t.name == name; });
+    if (found == own.end()) fail("merge: the model has no '" + name + "' that the adapter could be added to");
     return *found;
   }
   void add_vector(const tensor& t, const group_vectors& v) {

@@ -21,6 +21,8 @@ struct task {
   std::optional<kept_rows> kept;        // of the only sequence, if it has a token pattern: `tokens` are these rows'
   std::span<const std::int32_t> among;  // the batch's
 
+  const kept_rows* rows() const { return kept ? &*kept : nullptr; }
+
   /// Returns the number of labels that it adds.
   std::size_t add(const batch::sequence& one, bool causal) {
     const std::size_t begin = tokens.size(), before = labels.size();

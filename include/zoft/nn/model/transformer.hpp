@@ -347,7 +347,7 @@ class transformer : public model_weights {
       if (t.labels.empty()) continue;
       const observation watch = observer.watch(slots[i]);
       const decoder<> run{c_, w_, angles_, additions.ends, &pool_, &watch};
-      run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, kept_of(t));
+      run.run(t.tokens, t.ends, t.predicting, additions.blocks, {0, 1}, s, t.rows());
       observer.finish(t, slots[i], s.stream);
       result[i] = run.scores(t.labels, s, {0, 1}, t.among);
     }
@@ -368,8 +368,6 @@ class transformer : public model_weights {
     return t.kept || (c_.causal && t.ends.size() == 1 &&
                       (rows * groups > 8 * most_rows || (tasks < pool_.workers() && rows >= 32 * pool_.workers())));
   }
-
-  static const kept_rows* kept_of(const task& t) { return t.kept ? &*t.kept : nullptr; }
 
   decoder<> run_decoder() const { return {c_, w_, angles_}; }
   decoder<> run_decoder(const model_additions& additions, const thread_pool* threads = nullptr) const {
@@ -402,7 +400,7 @@ class transformer : public model_weights {
       s.stream.swap(s.entering);
       run_decoder(additions, threads).run_from(first, t.ends, t.predicting, additions.blocks, g, s);
     } else {
-      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, kept_of(t));
+      run_decoder(additions, threads).run(t.tokens, t.ends, t.predicting, additions.blocks, g, s, t.rows());
     }
     const std::vector<token_score> scores = run_decoder(additions, threads).scores(t.labels, s, g, t.among);
     const bool shared = scores.size() == t.labels.size();
