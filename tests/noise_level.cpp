@@ -95,6 +95,15 @@ TEST_CASE("noise_of: a quantised loss is noisy by 1/√12 of its quantum", "[aut
   }
 }
 
+TEST_CASE("noise_of: a quantised loss that varies within the spacing at which it first looks noisy", "[autotune]") {
+  // Seen 1 apart these are waves, and 1/64 apart constant; in between, rounding shows.
+  const auto f = [](double t) { return 0x1p-7 * std::round((1.3 + 0.1 * std::sin(2 * t + 1.5)) / 0x1p-7); };
+  const auto found = zoft::measure_noise(f, 0x1p-12);
+  CHECK(found.verdict == zoft::table_verdict::noise);
+  CHECK(found.spacing < 1);
+  check_factor(found.value, 0x1p-7 / std::sqrt(12.0), 4);
+}
+
 TEST_CASE("noise_of: functions without noise, and without finite values", "[autotune]") {
   const auto line = zoft::measure_noise([](double t) { return 3 + 5 * t; }, 0.25);
   CHECK(line.verdict == zoft::table_verdict::exact);

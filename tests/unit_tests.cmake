@@ -81,6 +81,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL arithmetic)
 endif()
 if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
   foreach(name IN ITEMS
+    audit
     autotune
     autotune_batches
     autotune_epsilon

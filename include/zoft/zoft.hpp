@@ -10,6 +10,7 @@
 #include "adapter/prefix.hpp"
 #include "adapter/quantised.hpp"
 #include "adapter/subset.hpp"
+#include "audit.hpp"
 #include "autotune.hpp"
 #include "calibrated.hpp"
 #include "concepts.hpp"

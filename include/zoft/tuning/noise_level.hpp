@@ -87,21 +87,35 @@ inline noise_level noise_of(std::span<const double> values) {
 /// The noise of f: double(double) around 0, from 9 values h apart. If these are too close together or too far apart, it
 /// tries another h: 8 tables at most. A function that varies much within h looks noisy too, but not at a smaller
 /// spacing. So noise above rounding, more than 10⁻⁶ of |f|, is confirmed at h/64: it must be at least a quarter as
-/// large there, or the values must be equal, as they are for a quantised f. If all tables were too far apart, σ is the
-/// smallest upper bound. If all were too close, f is constant as far as could be seen.
+/// large there, or the values must be equal, as they are for a quantised f. As f may still have varied within h, σ is
+/// then the least of those claimed between. If all tables were too far apart, σ is the smallest upper bound. If all
+/// were too close, f is constant as far as could be seen.
 template <class F>
 noise_level measure_noise(F&& f, double h) {
   constexpr int points = 9, tables = 8;
   double above = 0, below = 0;  // spacings known to be too far, and too close
   noise_level best;
   std::optional<noise_level> claimed;
-  for (int i = 0; i < tables; ++i) {
+  const auto look = [&](double spacing) {
     std::array<double, points> values;
-    for (int j = 0; j < points; ++j) values[static_cast<std::size_t>(j)] = f((j - points / 2) * h);
+    for (int j = 0; j < points; ++j) values[static_cast<std::size_t>(j)] = f((j - points / 2) * spacing);
     noise_level now = noise_of(values);
-    now.spacing = h;
+    now.spacing = spacing;
+    return now;
+  };
+  for (int i = 0; i < tables; ++i) {
+    const noise_level now = look(h);
     const bool noisy = now.verdict == table_verdict::noise;
-    if (claimed && (now.constant() || (noisy && 4 * now.value > claimed->value))) return *claimed;
+    if (claimed && noisy && 4 * now.value > claimed->value) return *claimed;
+    if (claimed && now.constant()) {
+      for (double low = h, up = claimed->spacing; up > 4 * low && ++i < tables;) {
+        const noise_level between = look(std::exp2(std::round(std::log2(std::sqrt(low * up)))));
+        (between.constant() ? low : up) = between.spacing;
+        const bool coarse = between.verdict == table_verdict::noise && between.value > 1e-6 * between.magnitude;
+        if (coarse && between.value < claimed->value) claimed = between;
+      }
+      return *claimed;
+    }
     claimed.reset();
     bool far = now.verdict == table_verdict::too_far;
     if (noisy && now.value > 1e-6 * now.magnitude) {
