@@ -55,6 +55,11 @@ zoft_test(
 )
 
 zoft_test(
+  journal
+  journal_methods
+)
+
+zoft_test(
   noise
   noise_box_muller
   noise_samplers

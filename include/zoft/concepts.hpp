@@ -172,6 +172,13 @@ concept stateless_estimator = requires(const E& e, const step_view& view, std::s
 }
 &&!requires(const E& e, const step_view& view) { e.ready(view); };
 
+/// One that keeps nothing of one step for the next.
+template <class E>
+concept keeps_nothing = requires(const E& e, const step_view& view, std::span<double> c) {
+  e.coefficients(view, c);
+}
+|| requires(const E& e, std::span<const double> losses, std::span<double> c) { e.coefficients(losses, c); };
+
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
 /// large. apply<T>(x, g, p) is called for each piece that the step moves, in order: x (n) are parameters p.first …
 /// p.first + n − 1, g (n) is ĝ there, and p.rate is η, so descent is x[i] -= p.rate · g[i]. Of state kept for all

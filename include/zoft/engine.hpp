@@ -29,8 +29,8 @@ template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimiz
 requires sampler<Sampler, float>
 class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   using base = stepper<Sampler, Estimator, Adapter, Optimizer>;
-  using base::all_points, base::begin, base::owning, base::places, base::ready, base::shown, base::stacked_step,
-      base::tangent_step, base::trained, base::update, base::walk;
+  using base::all_points, base::begin, base::observe_again, base::owning, base::places, base::ready, base::shown,
+      base::stacked_step, base::tangent_step, base::trained, base::update, base::walk;
   using base::estimator_, base::optimizer_, base::sampler_, base::step_;
   using typename base::own;
   template <class X>
@@ -55,6 +55,12 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   Optimizer& optimizer() { return optimizer_; }  ///< the rate may be changed, too
   std::uint32_t steps() const { return step_; }  ///< steps told so far, including rejected ones
   std::size_t evaluations() const { return estimator_.evaluations(); }  ///< losses a step
+
+  /// The last step, in the few numbers from which `replay` makes it again; empty before the first.
+  const step_record& record() const { return base::record_; }
+  std::size_t recorded() const { return base::recorded(); }  ///< how many values it has
+  using base::observes;        ///< whether directions are made of what the functor shows, so that replay needs it, too
+  using base::records_losses;  ///< whether these numbers are the losses, and not the coefficients
 
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
   using base::direction;
@@ -124,6 +130,30 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
       return stacked_step(all, functor);
   }
 
+  /// Makes the coming step again from its record, without its losses: x, the state of all policies, and steps() become
+  /// what they were after it, bit for bit, if x and they are what they were before it. The rate is that of the record.
+  /// This needs the same policies and the same seed, the same noise version, and `restore` must be exact. Of the
+  /// report, probe_loss is NaN, and no losses were evaluated.
+  template <class X>
+  requires requires { typename parameters_of<X>; }
+  step_report replay(X&& x, const step_record& r) requires(!base::observes) {
+    const auto all = trained(x);
+    begin(all);
+    checks::record(r.step, step_, r.values.size(), base::recorded());
+    return base::replay(all, r);
+  }
+
+  /// With an observing sampler, the functor of `step` must show the model at θ again on that step's batch: one forward.
+  template <class X, class F>
+  requires(requires { typename parameters_of<X>; } && base::observes) step_report
+      replay(X&& x, const step_record& r, F&& functor) {
+    const auto all = trained(x);
+    begin(all);
+    checks::record(r.step, step_, r.values.size(), base::recorded());
+    if (r.status == status::ok) observe_again(all, functor);
+    return base::replay(all, r);
+  }
+
   // The same for adapters that own their parameters.
 
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning { return ask(own{}, first, count); }
@@ -131,6 +161,8 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }
   template <class F>
   requires owning step_report step(F&& functor) { return step(own{}, functor); }
+  template <class... F>
+  requires owning step_report replay(const step_record& r, F&&... functor) { return replay(own{}, r, functor...); }
 };
 
 }  // namespace zoft::inline ZOFT_ISA

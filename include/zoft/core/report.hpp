@@ -27,6 +27,17 @@ struct step_report {
   zoft::status status = zoft::status::ok;
 };
 
+/// All that the update of a step needs beside the parameters: with it, engine::replay makes the step again without its
+/// losses.
+struct step_record {
+  std::uint32_t step = 0;
+  zoft::status status = status::ok;
+  double learning_rate = 0;  ///< that was applied
+  std::vector<double> values;  ///< the coefficients cᵢ of ĝ = Σ cᵢzᵢ; the losses of all points, where the estimator
+                               ///< keeps something of them or the sampler learns from them: see records_losses. All 0
+                               ///< if the step was not applied
+};
+
 struct report {
   double loss = 0;              ///< at the end
   double initial_loss = 0;      ///< at the start

@@ -67,6 +67,12 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   /// Whether directions are made from what the functor shows at θ.
   static constexpr bool observes = observing_sampler<Sampler>;
 
+  /// Whether a step is made again from its losses: coefficients do where nothing else is made of these.
+  static constexpr bool records_losses = learning_sampler<Sampler, float> || !keeps_nothing<Estimator>;
+
+  /// The values of a record.
+  std::size_t recorded() const { return records_losses ? estimator_.evaluations() : estimator_.queries; }
+
   template <class X>
   using parameters_of = decltype(std::declval<base&>().trained(std::declval<std::remove_reference_t<X>&>()));
 
@@ -175,17 +181,20 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
         if (moves[i]) names.push_back(shape().tensors()[i].name);
       seen_.ask(direction(step_, 0), examples, estimator_.queries / examples, sampler_.rows(), std::move(names));
     } else if (!at_theta && seen_.asked()) {
-      require(!seen_.entries().empty(), "engine: the functor showed nothing of the model at θ, where it was asked to");
-      if constexpr (owning) {
-        if constexpr (requires { adapter_->observed(std::move(seen_)); })
-          sampler_.observe(adapter_->observed(std::move(seen_)));
-        else
-          sampler_.observe(std::move(seen_));
-      } else {
-        sampler_.observe(std::move(seen_));
-      }
-      seen_ = {};
+      take_seen();
     }
+  }
+  void take_seen() {
+    require(!seen_.entries().empty(), "engine: the functor showed nothing of the model at θ, where it was asked to");
+    if constexpr (owning) {
+      if constexpr (requires { adapter_->observed(std::move(seen_)); })
+        sampler_.observe(adapter_->observed(std::move(seen_)));
+      else
+        sampler_.observe(std::move(seen_));
+    } else {
+      sampler_.observe(std::move(seen_));
+    }
+    seen_ = {};
   }
 
   /// The points in the form that a functor is shown.
@@ -276,27 +285,89 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
 
   template <parameters::trained X>
   step_report update(const X& x, std::span<const double> losses) {
-    using T = typename X::value_type;
-    const zoft::direction now = direction(step_, 0);
     std::vector<double> c(estimator_.queries, std::numeric_limits<double>::quiet_NaN());
     Estimator after = estimator_;
     const bool finite = std::all_of(losses.begin(), losses.end(), is_finite);
     if (finite) estimation::coefficients(after, view(losses), c);
-    step_report report = reported(step_, optimizer_.rate(step_), estimation::forwards(estimator_), losses, c,
-                                  finite && estimation::fit<arithmetic_t<T>>(c));
-    if (report.status == status::ok) {
+    const bool applied = finite && estimation::fit<arithmetic_t<typename X::value_type>>(c);
+    step_report report = reported(step_, optimizer_.rate(step_), estimation::forwards(estimator_), losses, c, applied);
+    record(report, records_losses ? losses : std::span<const double>(c));
+    if (applied) {
+      const std::vector<double> k = learning_sampler<Sampler, typename X::value_type>
+                                        ? estimation::curvatures(estimator_, view(losses))
+                                        : std::vector<double>();
       estimator_ = std::move(after);
-      if constexpr (requires { optimizer_.adapt(std::span<double>(c)); }) optimizer_.adapt(std::span<double>(c));
-      const std::vector<extent> parts = moving(x.size(), now);
-      report.moved =
-          descend(x, parts, optimizer_, sampler_, directions_, past(), now, c, report.learning_rate, rounding_).share();
-      if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, c, optimizer_.replays());
-      if constexpr (learning_sampler<Sampler, T>)
-        sampler_.template learn<T>(x.values, parts, now, estimation::curvatures(estimator_, view(losses)));
+      apply(x, c, k, report);
     }
+    end_step();
+    return report;
+  }
+
+  /// The update of a step that was applied: from its coefficients, and the curvatures that a sampler learns from.
+  template <parameters::trained X>
+  void apply(const X& x, std::span<double> c, [[maybe_unused]] std::span<const double> k, step_report& report) {
+    using T = typename X::value_type;
+    const zoft::direction now = direction(step_, 0);
+    if constexpr (requires { optimizer_.adapt(c); }) optimizer_.adapt(c);
+    const std::vector<extent> parts = moving(x.size(), now);
+    report.moved =
+        descend(x, parts, optimizer_, sampler_, directions_, past(), now, c, report.learning_rate, rounding_).share();
+    if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, {c.begin(), c.end()}, optimizer_.replays());
+    if constexpr (learning_sampler<Sampler, T>) sampler_.template learn<T>(x.values, parts, now, k);
+  }
+
+  void record(const step_report& report, std::span<const double> values) {
+    record_.step = report.step;
+    record_.status = report.status;
+    record_.learning_rate = report.learning_rate;
+    record_.values.assign(values.begin(), values.end());
+    if (report.status != status::ok) std::fill(record_.values.begin(), record_.values.end(), 0.0);
+  }
+
+  void end_step() {
     forget();
     ++step_;
+  }
+
+  /// Makes a step again from its record. x is at θ, and directions that are observed were shown.
+  template <parameters::trained X>
+  step_report replay(const X& x, const step_record& r) {
+    if constexpr (parameters::is_codes<X>) {
+      excursion moved(coded_, x.span(), moving(x.size(), direction(step_, 0)), sampler_);
+      using element = typename decltype(x.span())::value_type;
+      moved.to({}, direction(step_, 0));  // the update's rounding is that of the step
+      return replay_at(parameters::returning<float, element, decltype(moved)>{x.span(), moved}, r);
+    } else {
+      return replay_at(x, r);
+    }
+  }
+  template <parameters::trained X>
+  step_report replay_at(const X& x, const step_record& r) {
+    if (records_losses && r.status == status::ok) {
+      require(r.learning_rate == optimizer_.rate(step_), "engine: the rate of step " + text(step_) + " was " +
+                                                             text(r.learning_rate) + ", and now is " +
+                                                             text(optimizer_.rate(step_)));
+      return update(x, r.values);
+    }
+    const bool applied = r.status == status::ok;
+    std::vector<double> c(estimator_.queries, std::numeric_limits<double>::quiet_NaN());
+    if (applied) std::copy(r.values.begin(), r.values.end(), c.begin());
+    step_report report = reported(step_, r.learning_rate, 0, {}, c, applied);
+    report.probe_loss = std::numeric_limits<double>::quiet_NaN();
+    record(report, r.values);
+    if (applied) apply(x, c, {}, report);
+    end_step();
     return report;
+  }
+
+  /// Shows an observing sampler the model at θ, as the step that is made again saw it.
+  template <parameters::trained X, class F>
+  void observe_again(const X& x, F& functor) {
+    forget();
+    std::vector<double> losses(points_at_theta());
+    const auto at_theta = shown(x, places(x, 0, losses.size(), {}));
+    functor(at_theta, std::span(losses), seen_);
+    take_seen();
   }
 
   /// The earlier steps, for a replaying optimizer; `nothing` for others.
@@ -321,7 +392,8 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   [[no_unique_address]] std::conditional_t<replaying_optimizer<Optimizer>, past_steps, nothing> past_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;
-  observations seen_;  // of the step in progress, until the sampler has it
+  step_record record_;  // of the last step
+  observations seen_;   // of the step in progress, until the sampler has it
 };
 
 }  // namespace zoft::inline ZOFT_ISA

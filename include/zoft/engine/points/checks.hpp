@@ -48,4 +48,11 @@ inline void losses(bool fit, std::size_t told, std::size_t of_step) {
   if (!fit) fail("engine: " + text(told) + " losses were told, and a step has " + text(of_step));
 }
 
+/// A record of step `step` with `n` values, where step `coming` with `wanted` values is to be made.
+inline void record(std::size_t step, std::size_t coming, std::size_t n, std::size_t wanted) {
+  if (step != coming)
+    fail("engine: the record is of step " + text(step) + ", and step " + text(coming) + " comes next");
+  if (n != wanted) fail("engine: the record has " + text(n) + " values, and a step has " + text(wanted));
+}
+
 }  // namespace zoft::inline ZOFT_ISA::checks
