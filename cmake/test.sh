@@ -7,7 +7,8 @@
 #   clang, asan    the tests with clang++, split between a plain build and one with its sanitizers
 #   baseline       the tests without any -march
 #   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
-#   all            all of these
+#   engines        training through other engines, which are fetched if they can be
+#   all            all of these but engines
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
@@ -37,8 +38,8 @@ for leg; do
     asan)
       need clang has_command clang++
       need libclang-rt-dev has_sanitizers ;;
-    baseline | haswell) ;;
-    *) die "$leg is no leg; there are: all test package clang baseline haswell asan neon" ;;
+    baseline | haswell | engines) ;;
+    *) die "$leg is no leg; there are: all test package clang baseline haswell asan neon engines" ;;
   esac
 done
 install_missing
@@ -54,6 +55,8 @@ can_run() {
       for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
         has_command $program || { echo "SKIPPED neon: there is no $program"; return 1; }
       done ;;
+    engines)
+      sh "$root/examples/engines/onnxruntime/fetch.sh" || { echo "SKIPPED engines: none could be fetched"; return 1; } ;;
     haswell)
       { grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; } 2>/dev/null ||
         { echo "SKIPPED haswell: this processor has no AVX2 with FMA"; return 1; } ;;

@@ -130,6 +130,18 @@ TEST_CASE("audit: a loss rounded to bfloat16 is trained through at large radii o
   CHECK(zoft::audit(rounded, theta, {.epsilon = 0.1}).findings.empty());
 }
 
+TEST_CASE("audit: one radius alone is judged by the noise", "[audit]") {
+  const auto rounded = [](std::span<const float> x) { return to_bf16(small_network{}(x)); };
+  for (const double epsilon : {3e-3, 0.3}) {
+    const auto r = zoft::audit(rounded, theta, {.epsilon = epsilon, .radii = {epsilon}});
+    CAPTURE(r.why());
+    REQUIRE(r.radii.size() == 1);
+    CHECK(r.radii[0].trainable == (epsilon == 0.3));
+    CHECK(r.findings.size() == (epsilon == 0.3 ? 0 : 1));
+    CHECK(has(findings(r), "there is no epsilon to train with among the 1 that were tried") == (epsilon != 0.3));
+  }
+}
+
 TEST_CASE("audit: a radius at which curvature hides the slope", "[audit]") {
   const auto r = zoft::audit(waves<float>{}, theta, {.epsilon = 5, .radii = {0.01, 0.1, 1}});
   CAPTURE(r.why());

@@ -45,6 +45,7 @@ zoft_test(
   engine
   engine_equivalence
   engine_statistics
+  engines
   estimators
   forms
   in_place
@@ -181,6 +182,7 @@ if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
     io_jinja_fuzz
   )
   zoft_text_test(
+    io_onnx
     io_tokenizer
     io_tokenizer_fuzz
     io_tokenizer_save

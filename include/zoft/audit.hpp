@@ -387,7 +387,10 @@ class audit_run {
       compared_to(i, best, agreement);
       if (agreement > nearest) nearest = agreement, near = i;
     }
-    if (near != best) compared_to(best, near, nearest);
+    if (near != best)
+      compared_to(best, near, nearest);
+    else  // there is no other
+      r_.radii[best].trainable = r_.radii[best].predicted >= o_.least_correlation;
     const audit_radius& at =
         *std::find_if(r_.radii.begin(), r_.radii.end(), [&](const audit_radius& a) { return a.epsilon == o_.epsilon; });
     if (at.trainable) return;
