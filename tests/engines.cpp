@@ -1,6 +1,9 @@
+#include <limits>
 #include <zoft/engines/graph_loss.hpp>
+#include <zoft/engines/in_graph_prge.hpp>
 #include <zoft/engines/padded_batch.hpp>
 #include <zoft/prge.hpp>
+#include <zoft/schedule/linear.hpp>
 
 #include "core_support.hpp"
 
@@ -98,4 +101,98 @@ TEST_CASE("graph_loss: losses in the candidates' order, and the mean over labels
   CHECK(message([&] { loss.losses(padded_batch(), zoft::candidates<float>(stack.data(), 3, 2), losses); }) ==
         "zoft: graph_loss: the batch has no labels, and must have at least one");
   CHECK(message([&] { loss.loss({}, tuner.adapter().stack()); }) == "zoft: graph_loss: there are no batches");
+}
+
+namespace {
+
+/// A quadratic of condition 100 with its minimum at 1, in float.
+float bowl(std::span<const float> x) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    sum += (1 + 99 * double(i) / double(x.size())) * std::pow(double(x[i]) - 1, 2) / double(x.size());
+  return float(sum);
+}
+
+/// What the graph of zoft::io::onnx_prge computes, with bowl for the model's loss.
+struct graph_of_bowl {
+  double epsilon;
+
+  void operator()(const padded_batch&, const zoft::engines::prge_run& r) const {
+    const std::size_t q = r.queries, d = r.dimension;
+    for (std::size_t k = 0; k < d; ++k) {
+      float u = 0;
+      for (std::size_t i = 0; i < q; ++i)
+        u += r.coefficients[i] * (r.plus[i * d + k] - r.minus[i * d + k]) / 2 / float(epsilon);
+      for (std::size_t i = 0; i < q; ++i) {
+        const std::size_t at = i * d + k;
+        const float n = (r.plus[at] - r.minus[at]) / 2, moved = float(epsilon) * r.noise[at];
+        r.next_plus[at] = r.plus[at] - n - u + moved;
+        r.next_minus[at] = r.minus[at] + n - u - moved;
+      }
+    }
+    for (std::size_t i = 0; i < q; ++i) {
+      r.loss[i] = bowl(r.next_plus.subspan(i * d, d));
+      r.loss[q + i] = bowl(r.next_minus.subspan(i * d, d));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("in_graph_prge: after 500 steps the parameters are the tuner's", "[engines]") {
+  padded_batch batch;
+  batch.add(ids{1, 2});
+  for (const std::size_t queries : {1u, 4u}) {
+    CAPTURE(queries);
+    const zoft::prge_options options{
+        .queries = queries, .epsilon = 1e-2, .learning_rate = 2e-3, .schedule = zoft::linear(500, 20), .seed = 7};
+    const std::vector<float> start(50, -0.5f);
+    zoft::engines::in_graph_prge inside(options, start, graph_of_bowl{1e-2});
+    auto tuner = zoft::prge(options);
+    std::vector<float> x = start;
+    CHECK(inside.flush(batch) == start);
+    for (std::uint32_t step = 0; step < 500; ++step) {
+      const auto one = tuner.step(std::span(x), [](std::span<const float> at) { return double(bowl(at)); });
+      const auto other = inside.step(batch);
+      if (step == 0) CHECK(other.projected_gradients == one.projected_gradients);
+      if (step == 300) inside.flush(batch);  // changes nothing
+      CHECK(other.step == step);
+      CHECK(other.learning_rate == one.learning_rate);
+      CHECK(other.evaluations == 2 * queries);
+      CHECK(other.probe_loss == Approx(one.probe_loss).epsilon(1e-4));
+    }
+    CHECK(bowl(x) < 0.5f * bowl(start));
+    const std::vector<float> flushed = inside.flush(batch);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(flushed[i] == Approx(x[i]).margin(1e-5));
+  }
+}
+
+TEST_CASE("in_graph_prge: a step that is not finite changes nothing, and options are checked", "[engines]") {
+  padded_batch batch;
+  batch.add(ids{1, 2});
+  bool broken = false;
+  const auto run = [&](const padded_batch& b, const zoft::engines::prge_run& r) {
+    graph_of_bowl{1e-2}(b, r);
+    if (broken) r.loss[0] = std::numeric_limits<float>::quiet_NaN();
+  };
+  const std::vector<float> start(8, -0.5f);
+  zoft::engines::in_graph_prge inside({.queries = 2, .epsilon = 1e-2, .learning_rate = 1e-3}, start, run);
+  inside.step(batch);
+  const std::vector<float> before = inside.flush(batch);
+  CHECK(before != start);
+  broken = true;
+  CHECK(inside.step(batch).status == zoft::status::not_finite);
+  broken = false;
+  const std::vector<float> after = inside.flush(batch);
+  for (std::size_t i = 0; i < before.size(); ++i) CHECK(after[i] == Approx(before[i]).margin(1e-6));
+  CHECK(inside.steps() == 2);
+
+  const auto with = [&](const zoft::prge_options& o, std::vector<float> x = {1}) {
+    return message([&] { zoft::engines::in_graph_prge(o, x, run); });
+  };
+  CHECK(with({.queries = 0}) == "zoft: in_graph_prge: queries is 0, and must be at least 1");
+  CHECK(with({.epsilon = 0}) == "zoft: in_graph_prge: epsilon is 0, and must be above 0");
+  CHECK(with({.learning_rate = -1}) == "zoft: in_graph_prge: learning_rate is -1, and must be at least 0");
+  CHECK(with({.decay = 0.1}) == "zoft: in_graph_prge: decay is 0.1, and must be 0: the graph has none");
+  CHECK(with({}, {}) == "zoft: in_graph_prge: there are no parameters");
 }

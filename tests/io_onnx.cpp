@@ -85,6 +85,22 @@ TEST_CASE("onnx: the graph has the inputs, the outputs and nodes in the order of
     }
 }
 
+TEST_CASE("onnx: the graph with P-RGE's update has its state as inputs and outputs", "[io]") {
+  const auto model = zoft::io::open_checkpoint(ZOFT_FIXTURES "/llama_tied_f32");
+  const auto adapter = zoft::lora_fa{.rank = 2, .alpha = 4}.attach(zoft::io::linears_of(model), {});
+  const std::string bytes = zoft::io::onnx_prge(model, adapter.stack(), adapter.parameters(), 1e-2);
+  const std::string_view graph = fields_of(bytes, 7).at(0);
+  const std::string state = " 1 Q," + zoft::text(adapter.parameters().size()) + ",";
+  std::vector<std::string> inputs, outputs;
+  for (const auto v : fields_of(graph, 11)) inputs.push_back(described(v));
+  for (const auto v : fields_of(graph, 12)) outputs.push_back(described(v));
+  CHECK(inputs == std::vector<std::string>{"tokens 7 B,T,", "labels 7 B,T,", "plus" + state, "minus" + state,
+                                           "noise" + state, "coefficients 1 Q,"});
+  CHECK(outputs == std::vector<std::string>{"next_plus" + state, "next_minus" + state, "loss 1 P,"});
+  CHECK(message([&] { zoft::io::onnx_prge(model, adapter.stack(), adapter.parameters(), 0); }) ==
+        "zoft: onnx_prge: epsilon is 0, and must be above 0");
+}
+
 TEST_CASE("onnx: adapters are attached to the same linears as the transformer's", "[io]") {
   for (const std::string fixture : {"llama_untied_f32", "qwen2_f32", "gguf_llama/model.gguf"}) {
     const std::string path = ZOFT_FIXTURES "/" + fixture;

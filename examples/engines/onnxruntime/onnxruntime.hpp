@@ -10,9 +10,10 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <utility>
 #include <vector>
 #include <zoft/engines/graph_loss.hpp>
+#include <zoft/engines/in_graph_prge.hpp>
 
 extern "C" {
 struct OrtApiBase {
@@ -130,6 +131,8 @@ class session {
   object env_{slot::free_env}, memory_{slot::free_memory}, session_{slot::free_session};
 };
 
+inline std::int64_t whole(std::size_t v) { return static_cast<std::int64_t>(v); }
+
 /// Runs a graph of zoft::io::onnx_loss for zoft::engines::graph_loss.
 class loss_graph {
  public:
@@ -149,13 +152,32 @@ class loss_graph {
   }
 
  private:
-  static std::int64_t whole(std::size_t v) { return static_cast<std::int64_t>(v); }
   static std::array<tensor, 3> inputs_of(const zoft::engines::padded_batch& b, zoft::candidates<float> theta) {
     const std::vector<std::int64_t> matrix{whole(b.size()), whole(b.length())};
     return {tensor("tokens", b.tokens().data(), matrix), tensor("labels", b.labels().data(), matrix),
             tensor("theta", theta.stack().data(), {whole(theta.size()), whole(theta.dimension())})};
   }
 
+  session session_;
+};
+
+/// Runs a graph of zoft::io::onnx_prge for zoft::engines::in_graph_prge.
+class prge_graph {
+ public:
+  prge_graph(const std::string& graph, int threads) : session_(graph, threads) {}
+
+  void operator()(const zoft::engines::padded_batch& b, const zoft::engines::prge_run& r) {
+    const std::vector<std::int64_t> matrix{whole(b.size()), whole(b.length())}, q{whole(r.queries)},
+        state{whole(r.queries), whole(r.dimension)};
+    session_.run(
+        std::array{tensor("tokens", b.tokens().data(), matrix), tensor("labels", b.labels().data(), matrix),
+                   tensor("plus", r.plus.data(), state), tensor("minus", r.minus.data(), state),
+                   tensor("noise", r.noise.data(), state), tensor("coefficients", r.coefficients.data(), q)},
+        std::array{tensor("next_plus", r.next_plus.data(), state), tensor("next_minus", r.next_minus.data(), state),
+                   tensor("loss", r.loss.data(), {2 * q[0]})});
+  }
+
+ private:
   session session_;
 };
 

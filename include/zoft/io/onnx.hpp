@@ -340,4 +340,36 @@ inline std::string onnx_loss(const checkpoint& model, const low_rank_stack& adap
   return g.bytes("loss", 17);
 }
 
+/// The same with P-RGE's update before the forward, as engines::in_graph_prge runs it:
+///
+///     tokens, labels (B, T) int64
+///     plus, minus, noise (Q, D) float · coefficients (Q) float    B₊, B₋, z and c of engines::prge_run, for any Q
+///     next_plus, next_minus (Q, D) float · loss (2Q) float
+///
+/// ε is a constant of the graph.
+inline std::string onnx_prge(const checkpoint& model, const low_rank_stack& adapter, std::span<const float> theta,
+                             double epsilon) {
+  require(epsilon > 0 && epsilon < 1e30, "onnx_prge", "epsilon", epsilon, "above 0");
+  onnx_graph g;
+  const std::vector<std::string> extents{"Q", text(theta.size())};
+  const auto tokens = g.input("tokens", onnx_type::int64, {"B", "T"});
+  const auto labels = g.input("labels", onnx_type::int64, {"B", "T"});
+  const auto plus = g.input("plus", onnx_type::float32, extents);
+  const auto minus = g.input("minus", onnx_type::float32, extents);
+  const auto noise = g.input("noise", onnx_type::float32, extents);
+  const auto coefficients = g.input("coefficients", onnx_type::float32, {"Q"});
+  const auto n = g.add("Mul", {g.add("Sub", {plus, minus}), g.scalar(0.5f)});
+  const auto row = g.add("Unsqueeze", {coefficients, g.constant(std::vector<std::int64_t>{0})});
+  const auto u = g.add("Mul", {g.add("MatMul", {row, n}), g.scalar(static_cast<float>(1 / epsilon))});
+  const auto moved = g.add("Mul", {noise, g.scalar(static_cast<float>(epsilon))});
+  const auto next_plus = g.add("Add", {g.add("Sub", {g.add("Sub", {plus, n}), u}), moved});
+  const auto next_minus = g.add("Sub", {g.add("Sub", {g.add("Add", {minus, n}), u}), moved});
+  const auto stack = g.add("Concat", {next_plus, next_minus}, {{"axis", std::int64_t{0}}});
+  const auto loss = detail::onnx_llama(g, model, adapter, theta).losses(tokens, labels, stack, false).first;
+  g.output("next_plus", next_plus, onnx_type::float32, extents);
+  g.output("next_minus", next_minus, onnx_type::float32, extents);
+  g.output("loss", loss, onnx_type::float32, {"P"});
+  return g.bytes("prge", 17);
+}
+
 }  // namespace zoft::inline ZOFT_ISA::io
