@@ -57,7 +57,7 @@ TEST_CASE("onnx: the graph has the inputs, the outputs and nodes in the order of
       const std::string bytes = graph_of(fixture, zoft::lora_fa{.rank = 2, .alpha = 4}, {.best = best});
       CHECK(bytes == graph_of(fixture, zoft::lora_fa{.rank = 2, .alpha = 4}, {.best = best}));
       CHECK(whole_of(bytes, 1) == 8);
-      CHECK(whole_of(fields_of(bytes, 8).at(0), 2) == 17);
+      CHECK(whole_of(fields_of(bytes, 8).at(0), 2) == 18);
       const std::string_view graph = fields_of(bytes, 7).at(0);
 
       const auto model = zoft::io::open_checkpoint(ZOFT_FIXTURES "/" + fixture);

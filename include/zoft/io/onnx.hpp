@@ -60,10 +60,8 @@ class onnx_llama {
     const value rows = c_.tied_head ? table : g_.constant(head, {vocabulary, dim});
     const value label = g_.add("Gather", {rows, g_.add("Gather", {flat, predicting})});
     const value of_label = g_.add("ReduceSum", {g_.add("Mul", {x, label}), ints({-1})}, {{"keepdims", whole(0)}});
-    const value of_all =
-        g_.add("ReduceLogSumExp", {logits}, {{"axes", std::vector{whole(-1)}}, {"keepdims", whole(0)}});
-    const value loss = g_.add("ReduceMean", {g_.add("Sub", {of_all, of_label})},
-                              {{"axes", std::vector{whole(1)}}, {"keepdims", whole(0)}});
+    const value of_all = g_.add("ReduceLogSumExp", {logits, ints({-1})}, {{"keepdims", whole(0)}});
+    const value loss = g_.add("ReduceMean", {g_.add("Sub", {of_all, of_label}), ints({1})}, {{"keepdims", whole(0)}});
     return {loss, best ? g_.add("ArgMax", {logits}, {{"axis", whole(-1)}, {"keepdims", whole(0)}}) : value()};
   }
 
@@ -182,7 +180,7 @@ class onnx_llama {
 
   value norm(const value& x, const std::string& name) {
     const value square = g_.add("Pow", {x, g_.scalar(2.0f)});
-    const value mean = g_.add("ReduceMean", {square}, {{"axes", std::vector{whole(-1)}}});
+    const value mean = g_.add("ReduceMean", {square, ints({-1})});
     const value root = g_.add("Sqrt", {g_.add("Add", {mean, g_.scalar(static_cast<float>(c_.norm_epsilon))})});
     return g_.add("Mul", {g_.add("Div", {x, root}), g_.constant(read(name + ".weight", {c_.dim}), {c_.dim})});
   }
@@ -314,7 +312,7 @@ inline layout linears_of(const checkpoint& model) {
   return result;
 }
 
-/// The bytes of a graph, of version 17 of the operators:
+/// The bytes of a graph, of version 18 of the operators:
 ///
 ///     tokens (B, T) int64    sequences, padded at their ends with any token
 ///     labels (B, T) int64    what each position must predict; below 0: nothing
@@ -337,7 +335,7 @@ inline std::string onnx_loss(const checkpoint& model, const low_rank_stack& adap
   const auto [loss, best] = detail::onnx_llama(g, model, adapter, theta).losses(tokens, labels, stack, o.best);
   g.output("loss", loss, onnx_type::float32, {"P"});
   if (o.best) g.output("best", best, onnx_type::int64, {"P", "M"});
-  return g.bytes("loss", 17);
+  return g.bytes("loss", 18);
 }
 
 /// The same with P-RGE's update before the forward, as engines::in_graph_prge runs it:
@@ -369,7 +367,7 @@ inline std::string onnx_prge(const checkpoint& model, const low_rank_stack& adap
   g.output("next_plus", next_plus, onnx_type::float32, extents);
   g.output("next_minus", next_minus, onnx_type::float32, extents);
   g.output("loss", loss, onnx_type::float32, {"P"});
-  return g.bytes("prge", 17);
+  return g.bytes("prge", 18);
 }
 
 }  // namespace zoft::inline ZOFT_ISA::io
