@@ -41,7 +41,7 @@ struct audit_options {
 struct audit_radius {
   double epsilon = 0;
   double slope = 0;          ///< rms of s
-  double predicted = 0;      ///< correlation of s with slopes without noise, from σ: √(1 − (σ/√2ε)²/slope²)
+  double predicted = 0;      ///< correlation of s with slopes without noise, from σ and from how s grows as ε shrinks
   double agreement = 0;      ///< correlation of s with the slopes at the radius compared_with
   double compared_with = 0;  ///< the least radius with predicted ≥ 0.99; there itself, the one that agrees best
   bool trainable = false;    ///< whether `predicted` and `agreement` are what was wanted
@@ -362,6 +362,11 @@ class audit_run {
     return result;
   }
 
+  static double square(double v) { return v * v; }
+
+  /// What the slopes at a radius would be if they were noise alone.
+  double noise_at(std::size_t i) const { return std::sqrt(0.5) * sigma_ / r_.radii[i].epsilon; }
+
   void compare_radii() {
     std::vector<double> radii = o_.radii;
     if (radii.empty())
@@ -372,13 +377,20 @@ class audit_run {
     for (const double epsilon : radii) {
       slopes_.push_back(slopes(f_, epsilon));
       audit_radius a{.epsilon = epsilon, .slope = rms(slopes_.back())};
-      const double noise = std::sqrt(0.5) * sigma_ / epsilon;
-      if (a.slope > noise) a.predicted = std::sqrt(1 - noise * noise / (a.slope * a.slope));
       r_.radii.push_back(a);
+      const double noise = noise_at(r_.radii.size() - 1);
+      if (a.slope > noise) r_.radii.back().predicted = std::sqrt(1 - square(noise / a.slope));
     }
     std::size_t best = 0;  // the least radius where noise hardly matters, or else the one where it matters least
     for (std::size_t i = 1; i < radii.size() && !(r_.radii[best].predicted >= 0.99); ++i)
       if (r_.radii[i].predicted > r_.radii[best].predicted) best = i;
+    // √(S²/(S² + N²)) with noise N = σ/√2ε. Where N is large, the slope there tells little of the signal S, which is
+    // then that of the best radius. What slopes grow by as ε shrinks is noise, too.
+    const double noise = noise_at(best), signal = std::max(0.0, square(r_.radii[best].slope) - square(noise));
+    for (std::size_t i = 0; i < best && signal > 0; ++i) {
+      const double seen = std::max(square(noise_at(i)), square(r_.radii[i].slope) - signal);
+      r_.radii[i].predicted = r_.radii[i].slope > 0 ? std::sqrt(signal / (signal + seen)) : 0;
+    }
     std::size_t near = best;
     double nearest = -2;
     for (std::size_t i = 0; i < radii.size(); ++i) {

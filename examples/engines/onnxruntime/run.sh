@@ -8,7 +8,8 @@ root=$(cd "$(dirname "$0")/../../.." && pwd)
 sh "$root/examples/engines/onnxruntime/fetch.sh"
 need_to_build
 install_missing
-{ configure engines && build engines; } >&2 || die "the programs could not be built"
+{ configure engines && (cd "$root" && cmake --build --preset engines --target onnxruntime_tune onnxruntime_compare -- --quiet); } >&2 ||
+  die "the programs could not be built"
 programs=$root/build/engines/examples/engines/onnxruntime
 "$programs/onnxruntime_tune" "$root/build/engines/adapter" "$@"
 "$programs/onnxruntime_compare" "$root/build/engines/adapter"

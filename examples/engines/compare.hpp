@@ -1,0 +1,197 @@
+// Compares an engine with zoft::nn on the same model: losses, slopes, answers, and the time of a step.
+//
+//   compare [ADAPTER]                  the demo's model; with an adapter that `tune` wrote, its held-out answers too
+//   compare MODEL TOKENIZER TEXT       a model that zoft reads, a tokenizer of llama2.c, and any text
+//   compare --models MODEL...          losses and slopes of models, on tokens at random
+//
+// Ends with status 1 if losses differ by more than 1e-4, slopes are correlated less than 0.9999, an answer differs, or
+// zoft::audit has findings.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <concepts>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+#include <zoft/adapter/lora.hpp>
+#include <zoft/audit.hpp>
+#include <zoft/engines/graph_loss.hpp>
+#include <zoft/io/adapter_rows.hpp>
+#include <zoft/io/onnx.hpp>
+#include <zoft/io/peft.hpp>
+#include <zoft/nn/transformer.hpp>
+#include <zoft/prge.hpp>
+#include <zoft/random/philox.hpp>
+
+#include "pairs.hpp"
+
+namespace engines {
+
+using zoft::engines::padded_batch;
+
+/// An adapter from peft's files, as lora_fa begins with it.
+inline zoft::lora_fa read_adapter(const std::string& folder, const zoft::nn::config& shape) {
+  const zoft::io::peft_adapter read = zoft::io::read_peft(folder);
+  const std::vector<zoft::io::low_rank_tensor> tensors(read.tensors.begin(), read.tensors.end());
+  zoft::lora_fa result{.rank = read.rank, .alpha = read.alpha};
+  for (auto& t : zoft::io::in_order_of(shape, tensors, zoft::nn::rope::half_split))
+    result.start.push_back({t.name, std::move(t.a), std::move(t.b)});
+  return result;
+}
+
+/// Runs graphs of zoft::io::onnx_loss: Graph(bytes, threads), and calls as zoft::engines::graph_loss makes them, or
+/// with one more argument for `best`.
+template <class G>
+concept graph_of_losses = zoft::engines::graph_runner<G> && std::constructible_from<G, std::string, int>;
+
+/// Whether every held-out token that one would answer is the other's, if the words before it are right.
+template <graph_of_losses Graph>
+bool same_answers(const std::string& folder, const zoft::io::llama2c_tokenizer& tokenizer,
+                  const zoft::nn::transformer& model, const zoft::low_rank_adapter& adapter, Graph& graph) {
+  const auto items = read_pairs(folder + "/heldout.pairs", tokenizer);
+  const auto batches = batches_of<padded_batch>(items, 50);
+  const auto plain = batches_of<zoft::nn::batch>(items, 50);
+  std::size_t tokens = 0, same = 0, hits = 0, hits_there = 0;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    float loss = 0;
+    std::vector<std::int64_t> best(batches[i].predicted()), there;
+    graph(batches[i], zoft::engines::theta_of(adapter.stack()), {&loss, 1}, best);
+    for (const auto& score : model.score(plain[i], adapter)) there.push_back(score.best);
+    for (std::size_t t = 0; t < best.size(); ++t) same += best[t] == there[t];
+    tokens += best.size();
+    hits += right(batches[i], best);
+    hits_there += right(batches[i], there);
+  }
+  std::printf("held-out answers: %zu of %zu right, zoft::nn %zu; %zu of %zu tokens are the same\n", hits, items.size(),
+              hits_there, same, tokens);
+  return same == tokens;
+}
+
+/// Median milliseconds of each of two steps, taken in turns.
+template <class A, class B>
+std::pair<double, double> times(A first, B second) {
+  std::vector<double> of_first, of_second;
+  const auto measure = [](auto& step, std::vector<double>& to) {
+    const auto start = std::chrono::steady_clock::now();
+    step();
+    to.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  };
+  for (int i = 0; i < 101; ++i) {
+    measure(first, of_first);
+    measure(second, of_second);
+  }
+  const auto median = [](std::vector<double>& v) {
+    std::nth_element(v.begin(), v.begin() + 50, v.end());
+    return v[50];
+  };
+  return {median(of_first), median(of_second)};
+}
+
+template <graph_of_losses Graph>
+bool compare(const std::string& engine, const std::string& path, const std::string& vocabulary, const std::string& text,
+             const std::string& from) {
+  const zoft::io::checkpoint checkpoint = zoft::io::open_checkpoint(path);
+  const zoft::nn::transformer model(checkpoint, {.threads = 1});
+  const zoft::io::llama2c_tokenizer tokenizer(vocabulary);
+  const auto batch = batch_of<padded_batch>(text, tokenizer, 4, 64);
+  const auto plain = batch_of<zoft::nn::batch>(text, tokenizer, 4, 64);
+
+  auto tuner = zoft::prge({.queries = 4, .epsilon = 1e-2, .learning_rate = 3e-4, .seed = 0},
+                          from.empty() ? zoft::lora_fa{.rank = 8, .alpha = 16} : read_adapter(from, model.shape()));
+  tuner.attach(model);
+  const zoft::low_rank_adapter& adapter = tuner.adapter();
+  const auto graph = [&](bool best) {
+    return Graph(zoft::io::onnx_loss(checkpoint, adapter.stack(), adapter.parameters(), {.best = best}), 1);
+  };
+  zoft::engines::graph_loss loss(graph(false));
+
+  const auto found = zoft::audit(
+      [&](const zoft::candidates<float>& theta, std::span<double> losses) { loss.losses(batch, theta, losses); },
+      [&](const zoft::candidates<float>& theta, std::span<double> losses) {
+        model.losses(plain, adapter.show(theta), losses);
+      },
+      adapter.parameters(), {.layout = adapter.layout()});
+  std::printf("%s", found.why().c_str());
+  bool good = found.findings.empty() && std::abs(found.loss - found.reference->loss) <= 1e-4 &&
+              found.reference->correlation >= 0.9999;
+
+  if (!from.empty()) {
+    Graph answers = graph(true);
+    good = same_answers(path, tokenizer, model, adapter, answers) && good;
+  }
+  auto own = tuner;
+  const auto [there, here] = times(
+      [&] {
+        tuner.step([&](const auto& adapters, std::span<double> losses) { loss.losses(batch, adapters, losses); });
+      },
+      [&] {
+        own.step([&](const auto& adapters, std::span<double> losses) { model.losses(plain, adapters, losses); });
+      });
+  std::printf("a step of 8 candidates on 4 x 64 tokens, %zu numbers: %s %.1f ms, zoft::nn %.1f ms\n",
+              adapter.parameters().size(), engine.c_str(), there, here);
+  return good;
+}
+
+/// Losses and slopes with adapters of both kinds, on sequences of different lengths.
+template <graph_of_losses Graph>
+bool agrees(const std::string& path) {
+  const zoft::io::checkpoint checkpoint = zoft::io::open_checkpoint(path);
+  const zoft::nn::transformer model(checkpoint, {.threads = 1});
+  const zoft::nn::config& shape = model.shape();
+  padded_batch batch;
+  zoft::nn::batch plain;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    std::vector<std::int32_t> tokens;
+    for (std::uint32_t t = 0; t < std::min<std::size_t>(shape.context, 20) - 3 * i; ++t)
+      tokens.push_back(static_cast<std::int32_t>(zoft::philox4x32({i, t, 0, 0}, {0, 0})[0] % shape.vocabulary));
+    std::vector<std::int32_t> labels = tokens;
+    std::fill_n(labels.begin(), 4 * i, -100);
+    batch.add(tokens, labels);
+    plain.add(tokens, labels);
+  }
+  const auto agrees_with = [&](const auto& kind, const char* name) {
+    const zoft::low_rank_adapter adapter = kind.attach(model.layout(), zoft::seed{1});
+    zoft::engines::graph_loss loss(Graph(zoft::io::onnx_loss(checkpoint, adapter.stack(), adapter.parameters()), 1));
+    const auto found = zoft::audit(
+        [&](const zoft::candidates<float>& theta, std::span<double> losses) { loss.losses(batch, theta, losses); },
+        [&](const zoft::candidates<float>& theta, std::span<double> losses) {
+          model.losses(plain, adapter.show(theta), losses);
+        },
+        adapter.parameters(), {.epsilon = 0.05, .radii = {0.02}, .directions = 20, .layout = adapter.layout()});
+    std::printf("%s, %s: loss %.6f, off by %.1e; slopes correlated 1 - %.1e\n", path.c_str(), name, found.loss,
+                std::abs(found.loss - found.reference->loss), 1 - found.reference->correlation);
+    for (const std::string& finding : found.findings) std::printf("  %s\n", finding.c_str());
+    return found.findings.empty() && found.reference->correlation >= 0.9999;
+  };
+  const bool only_b = agrees_with(zoft::lora_fa{.rank = 2, .alpha = 4}, "lora_fa");
+  return agrees_with(zoft::lora{.rank = 2, .alpha = 4, .targets = {"v_proj", "down_proj"}}, "lora") && only_b;
+}
+
+template <graph_of_losses Graph>
+int compare(const std::string& engine, int argc, char** argv) {
+  const std::string folder = ZOFT_DEFAULT_TASK;
+  const bool models = argc > 2 && std::string(argv[1]) == "--models";
+  if (!models && (argc == 3 || argc > 4)) {
+    std::fputs("compare [ADAPTER], compare MODEL TOKENIZER TEXT, or compare --models MODEL...\n", stderr);
+    return 2;
+  }
+  try {
+    if (models) {
+      bool good = true;
+      for (int i = 2; i < argc; ++i) good = agrees<Graph>(argv[i]) && good;
+      return good ? 0 : 1;
+    }
+    const bool good = argc == 4 ? compare<Graph>(engine, argv[1], argv[2], argv[3], "")
+                                : compare<Graph>(engine, folder, folder + "/tokenizer.bin", folder + "/train.pairs",
+                                                 argc > 1 ? argv[1] : "");
+    return good ? 0 : 1;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace engines
