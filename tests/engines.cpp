@@ -15,7 +15,7 @@ namespace {
 using ids = std::vector<std::int32_t>;
 using whole = std::vector<std::int64_t>;
 
-whole all(std::span<const std::int64_t> v) { return {v.begin(), v.end()}; }
+whole listed(std::span<const std::int64_t> v) { return {v.begin(), v.end()}; }
 
 zoft::layout two_linears() {
   zoft::layout l;
@@ -30,14 +30,14 @@ TEST_CASE("padded_batch: sequences are padded at their ends, and labels stand wh
   padded_batch b;
   CHECK(b.size() == 0);
   b.add(ids{7, 8, 9}, ids{-100, -100, 9});
-  CHECK(all(b.labels()) == whole{-1, 9, -1});
+  CHECK(listed(b.labels()) == whole{-1, 9, -1});
   b.add(ids{1, 2, 3, 4, 5});
   b.add(ids{6}, ids{6});
   CHECK(b.size() == 3);
   CHECK(b.length() == 5);
   CHECK(b.predicted() == 5);
-  CHECK(all(b.tokens()) == whole{7, 8, 9, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0});
-  CHECK(all(b.labels()) == whole{-1, 9, -1, -1, -1, 2, 3, 4, 5, -1, -1, -1, -1, -1, -1});
+  CHECK(listed(b.tokens()) == whole{7, 8, 9, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0});
+  CHECK(listed(b.labels()) == whole{-1, 9, -1, -1, -1, 2, 3, 4, 5, -1, -1, -1, -1, -1, -1});
   CHECK(message([&] { b.add(ids{}); }) ==
         "zoft: padded_batch: a sequence has 0 tokens and 0 labels, and must have as many of each, at least 1");
   CHECK(message([&] {
@@ -106,15 +106,15 @@ TEST_CASE("graph_loss: losses in the candidates' order, and the mean over labels
 namespace {
 
 /// A quadratic of condition 100 with its minimum at 1, in float.
-float bowl(std::span<const float> x) {
+float valley(std::span<const float> x) {
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i)
     sum += (1 + 99 * double(i) / double(x.size())) * std::pow(double(x[i]) - 1, 2) / double(x.size());
   return float(sum);
 }
 
-/// What the graph of zoft::io::onnx_prge computes, with bowl for the model's loss.
-struct graph_of_bowl {
+/// What the graph of zoft::io::onnx_prge computes, with valley for the model's loss.
+struct graph_of_valley {
   double epsilon;
 
   void operator()(const padded_batch&, const zoft::engines::prge_run& r) const {
@@ -131,8 +131,8 @@ struct graph_of_bowl {
       }
     }
     for (std::size_t i = 0; i < q; ++i) {
-      r.loss[i] = bowl(r.next_plus.subspan(i * d, d));
-      r.loss[q + i] = bowl(r.next_minus.subspan(i * d, d));
+      r.loss[i] = valley(r.next_plus.subspan(i * d, d));
+      r.loss[q + i] = valley(r.next_minus.subspan(i * d, d));
     }
   }
 };
@@ -147,12 +147,12 @@ TEST_CASE("in_graph_prge: after 500 steps the parameters are the tuner's", "[eng
     const zoft::prge_options options{
         .queries = queries, .epsilon = 1e-2, .learning_rate = 2e-3, .schedule = zoft::linear(500, 20), .seed = 7};
     const std::vector<float> start(50, -0.5f);
-    zoft::engines::in_graph_prge inside(options, start, graph_of_bowl{1e-2});
+    zoft::engines::in_graph_prge inside(options, start, graph_of_valley{1e-2});
     auto tuner = zoft::prge(options);
     std::vector<float> x = start;
     CHECK(inside.flush(batch) == start);
     for (std::uint32_t step = 0; step < 500; ++step) {
-      const auto one = tuner.step(std::span(x), [](std::span<const float> at) { return double(bowl(at)); });
+      const auto one = tuner.step(std::span(x), [](std::span<const float> at) { return double(valley(at)); });
       const auto other = inside.step(batch);
       if (step == 0) CHECK(other.projected_gradients == one.projected_gradients);
       if (step == 300) inside.flush(batch);  // changes nothing
@@ -161,7 +161,7 @@ TEST_CASE("in_graph_prge: after 500 steps the parameters are the tuner's", "[eng
       CHECK(other.evaluations == 2 * queries);
       CHECK(other.probe_loss == Approx(one.probe_loss).epsilon(1e-4));
     }
-    CHECK(bowl(x) < 0.5f * bowl(start));
+    CHECK(valley(x) < 0.5f * valley(start));
     const std::vector<float> flushed = inside.flush(batch);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(flushed[i] == Approx(x[i]).margin(1e-5));
   }
@@ -172,7 +172,7 @@ TEST_CASE("in_graph_prge: a step that is not finite changes nothing, and options
   batch.add(ids{1, 2});
   bool broken = false;
   const auto run = [&](const padded_batch& b, const zoft::engines::prge_run& r) {
-    graph_of_bowl{1e-2}(b, r);
+    graph_of_valley{1e-2}(b, r);
     if (broken) r.loss[0] = std::numeric_limits<float>::quiet_NaN();
   };
   const std::vector<float> start(8, -0.5f);
