@@ -191,6 +191,11 @@ TEST_CASE("audit: another function, or the same with steps of another size", "[a
   CHECK(has(findings(zoft::audit(shifted, small_network{}, theta)),
             "these differ by 0.01, and should by at most 0.0001"));
 
+  const auto uphill =
+      zoft::audit([](std::span<const float> x) { return 3 - small_network{}(x); }, small_network{}, theta);
+  CHECK(uphill.reference->correlation < -0.999);
+  CHECK(has(findings(uphill), "slopes along 100 directions are correlated -1 with the reference's"));
+
   const std::vector<float> zero(54);
   const auto twice = [](std::span<const float> x) {
     std::vector<float> y;
