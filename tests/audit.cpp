@@ -255,8 +255,22 @@ TEST_CASE("audit: a functor that is not deterministic", "[audit]") {
   CAPTURE(r.why());
   CHECK(has(findings(r), "the loss is not deterministic: four evaluations at x differ by up to "));
   CHECK(has(findings(r), "at epsilon 0.001, slopes of "));
+  CHECK(!has(findings(r), "does not depend"));
   autotune_test::check_factor(r.noise.value, 1e-3, 4);
   CHECK(!r.radii[3].trainable);
+}
+
+TEST_CASE("audit: noise that is larger away from x than at x shows in how slopes grow", "[audit]") {
+  auto near = autotune_test::with_noise(small_network{}, 1e-3, 5),
+       far = autotune_test::with_noise(small_network{}, 3e-3, 6);
+  const auto f = [&](std::span<const float> x) { return std::abs(x[0] - theta[0]) < 3e-3f ? near(x) : far(x); };
+  const auto r = zoft::audit(f, small_network{}, theta, {.epsilon = 0.02, .radii = {0.08, 0.2}, .directions = 400});
+  CAPTURE(r.why());
+  autotune_test::check_factor(r.noise.value, 1e-3, 2);
+  REQUIRE(r.reference);
+  CHECK(r.reference->correlation < 0.93);
+  CHECK(r.radii[0].predicted == Approx(r.reference->correlation).margin(0.05));
+  CHECK(!has(findings(r), "does not depend"));
 }
 
 TEST_CASE("audit: parameters that are not used", "[audit]") {
