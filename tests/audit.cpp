@@ -238,6 +238,19 @@ TEST_CASE("audit: candidates that are mixed up, or change each other", "[audit]"
   CHECK(has(findings(zoft::audit(placed, theta, {.fixed = true})), "candidate "));
 }
 
+TEST_CASE("audit: a candidate whose loss is not a number among others", "[audit]") {
+  for (const std::size_t which : {0u, 3u, 7u}) {
+    const auto r = zoft::audit(
+        [which](zoft::candidates<float> c, std::span<double> losses) {
+          each(small_network{})(c, losses);
+          if (losses.size() == 8) losses[which] = std::nan("");
+        },
+        theta);
+    CHECK(has(findings(r), "candidate " + zoft::text(which) + " has a loss of nan, and alone of "));
+    CHECK(!r.radii[3].trainable);
+  }
+}
+
 TEST_CASE("audit: a functor that takes a fixed number of candidates", "[audit]") {
   bool all = true;
   const auto f = [&](zoft::candidates<float> c, std::span<double> losses) {

@@ -236,6 +236,12 @@ class audit_run {
   /// What a loss may differ by that should be equal: noise, or the rounding of a float.
   double tolerance() const { return std::max(8 * sigma_, 1e-6 * std::abs(r_.loss)); }
 
+  /// |a − b|; infinite where only one of them is finite, and 0 where none is, as of points too far away.
+  static double distance(double a, double b) {
+    if (is_finite(a) != is_finite(b)) return std::numeric_limits<double>::infinity();
+    return is_finite(a) ? std::abs(a - b) : 0;
+  }
+
   /// Candidates in one call, against each alone, and in reverse order. They are so far apart that their losses differ
   /// by more than the tolerance, or losses in the wrong places would not be seen.
   void compare_places() {
@@ -259,12 +265,12 @@ class audit_run {
     const std::vector<double> reversed = f_(stack, n);
     std::size_t worst = 0, displaced = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const double group = std::abs(together[i] - alone[i]), order = std::abs(reversed[count - 1 - i] - together[i]);
-      if (!(group <= r_.group_difference)) r_.group_difference = group, worst = i;
-      if (!(order <= r_.order_difference)) r_.order_difference = order, displaced = i;
+      const double group = distance(together[i], alone[i]), order = distance(reversed[count - 1 - i], together[i]);
+      if (group > r_.group_difference) r_.group_difference = group, worst = i;
+      if (order > r_.order_difference) r_.order_difference = order, displaced = i;
     }
     const std::string all = "of " + text(count) + " candidates in a call, ";
-    if (!(r_.group_difference <= tolerance())) {
+    if (r_.group_difference > tolerance()) {
       for (std::size_t i = 0; i < count; ++i)
         if (i != worst && std::abs(together[worst] - alone[i]) <= tolerance())
           return find(all + "candidate " + text(worst) + " gets the loss of candidate " + text(i) + ", " +
@@ -272,7 +278,7 @@ class audit_run {
       find(all + "candidate " + text(worst) + " has a loss of " + precise(together[worst]) + ", and alone of " +
            precise(alone[worst]) + ": these differ by " + brief(r_.group_difference) + ", and should by at most " +
            brief(tolerance()));
-    } else if (!(r_.order_difference <= tolerance())) {
+    } else if (r_.order_difference > tolerance()) {
       find(all + "candidate " + text(displaced) + " has a loss that differs by " + brief(r_.order_difference) +
            " in place " + text(count - 1 - displaced) + ", and should by at most " + brief(tolerance()));
     }
@@ -471,9 +477,8 @@ class audit_run {
 /// - whether the loss at x is finite and repeatable, and its noise σ near x (see measure_noise);
 /// - whether a candidate's loss is the same alone, among others, and in another place;
 /// - whether the loss depends on each part of x;
-/// - slopes along random directions z ~ N(0, 1)ⁿ at several radii. Noise spoils those at small radii and curvature
-/// those
-///   at large ones, so the report tells between which radii f can be trained.
+/// - slopes along random directions z ~ N(0, 1)ⁿ at several radii, and between which of these f can be trained: noise
+///   spoils slopes at small radii, and curvature at large ones.
 ///
 /// It evaluates about 2·directions·radii losses: 1,400 unless told otherwise. Memory: a call's candidates. f must stay
 /// the same function, so keep its batch.
