@@ -1,10 +1,7 @@
-// The journal's file: what it holds, how it is cut and damaged, who may write it, and a run that is killed again and
-// again.
+// The journal's file: what it holds, how it is cut and damaged, and who may write it.
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/optimizer/momentum.hpp>
@@ -321,6 +318,18 @@ TEST_CASE("journal: what is no journal, or another's, is refused in one line and
         "zoft: " + (here / "run") + ": step 0 with 2 values comes next, and the engine's last was step 1 with 2");
 }
 
+TEST_CASE("journal: an adapter that drifts is refused", "[journal]") {
+  const folder here;
+  std::vector<float> x = kept_start();
+  auto tuner = zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{.restore = zoft::restore::drifting},
+                            zoft::sgd{}, zoft::seed{11}};
+  zoft::journal log(here / "run");
+  CHECK(message([&] { log.resume(tuner, std::span(x)); }) ==
+        "zoft: journal: the adapter's restore is drifting, and must be exact: otherwise steps leave more than their "
+        "record");
+  CHECK(bytes_in(here / "run").empty());
+}
+
 TEST_CASE("journal: steps that the disk has no room for are kept until it has", "[journal]") {
   const folder here;
   const std::vector<float> truth = kept_run(here / "whole", 20);
@@ -350,41 +359,4 @@ TEST_CASE("journal: steps that the disk has no room for are kept until it has", 
   CHECK(log.pending() == 0);
   CHECK((bytes_in(here / "run") == whole));
   CHECK((bits(x) == bits(truth)));
-}
-
-// Each program goes on where the one before it was killed. ZOFT_KILLS says how many are; 200 take a minute.
-TEST_CASE("journal: killed at random moments, a run ends with the bits of one that was not", "[journal]") {
-  const char* const asked = std::getenv("ZOFT_KILLS");
-  const int kills = asked == nullptr ? 12 : std::atoi(asked);
-  constexpr std::uint32_t steps = 400;
-  const std::vector<float> truth = kept_truth(steps);
-  std::uint32_t moment = 0;
-  const auto random = [&] { return zoft::random::word({3, 0, 0}, zoft::random::stream::data, moment++); };
-  int killed = 0;
-  while (killed < kills) {
-    const folder here;
-    for (bool done = false; !done && killed < kills;) {
-      const ::pid_t child = ::fork();
-      REQUIRE(child >= 0);
-      if (child == 0) {
-        // Without the test's own handlers and output.
-        int code = 1;
-        try {
-          kept_run(here / "run", steps, {.sync_every = 0, .check_every = 10});
-          code = 0;
-        } catch (const std::exception& e) {
-          put(here / "error", e.what());
-        }
-        ::_exit(code);
-      }
-      ::usleep(random() % 4000);
-      ::kill(child, SIGKILL);
-      int status = 0;
-      ::waitpid(child, &status, 0);
-      killed += WIFSIGNALED(status);
-      done = WIFEXITED(status);
-      CHECK(bytes_in(here / "error").empty());
-    }
-    CHECK((bits(kept_run(here / "run", steps, {.check_every = 10})) == bits(truth)));
-  }
 }

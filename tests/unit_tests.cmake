@@ -57,6 +57,7 @@ zoft_test(
 
 zoft_test(
   journal
+  journal_killed
   journal_methods
 )
 
@@ -143,6 +144,7 @@ if(ZOFT_MODEL_TESTS)
     nn_golden
     nn_families
     nn_groups
+    nn_journal
     nn_observed
     nn_observed_gradients
     nn_peft

@@ -182,14 +182,15 @@ const std::vector<method>& catalogue() {
            }),
       line("observed",
            [](const S& s) {
-             auto o = given<observed_options>(s, {.examples = s.examples});
+             auto o = given<observed_options>(s, {.examples = s.examples, .rank = s.rows});
              o.epsilon = observed_options{}.epsilon;  // in units of its own
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return observed(o, whole(s));
            }),
       line("observed_unguided",
            [](const S& s) {
-             auto o = given<observed_options>(s, {.examples = s.examples, .queries = 3, .guided = false});
+             auto o =
+                 given<observed_options>(s, {.examples = s.examples, .queries = 3, .rank = s.rows, .guided = false});
              o.epsilon = observed_options{}.epsilon;
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return observed(o, whole(s));

@@ -51,6 +51,7 @@ curve run(const problem_kind& kind, const method& m, double rate, std::uint64_t 
                          .seed = seed,
                          .forwards = kind.forwards,
                          .examples = kind.examples,
+                         .rows = kind.rows,
                          .shape = p->shape()});
   const double start = p->loss();
   curve result{{0, start}};

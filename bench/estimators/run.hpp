@@ -23,6 +23,7 @@ struct settings {
   std::uint64_t seed = 0;
   std::size_t forwards = 0;  ///< the run's budget
   std::size_t examples = 0;  ///< of a batch; 0: the loss is no mean over such
+  std::size_t rows = 16;     ///< of inputs, that an observed direction is made of
   zoft::layout shape;
 };
 
@@ -88,6 +89,7 @@ struct problem_kind {
   bool slopes;           ///< whether exact slopes can be had
   std::size_t examples;  ///< of a batch; 0: the loss is no mean over such
   std::function<std::unique_ptr<problem>(std::uint64_t seed)> make;
+  std::size_t rows = 16;  ///< of inputs, that an observed direction is made of
 };
 
 std::vector<problem_kind> functions();

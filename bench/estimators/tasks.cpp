@@ -126,7 +126,8 @@ problem_kind task(const std::string& name, std::vector<std::string> arguments, s
   if (o->adapter == "full")
     return {name,     o->epsilon,
             forwards, false,
-            o->batch, [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); }};
+            o->batch, [=](std::uint64_t seed) { return std::make_unique<weights_problem>(options_of(seed), *tokens); },
+            o->rows};
   // Runs go side by side, so each is on one thread.
   const auto model =
       std::make_shared<zoft::nn::transformer>(zoft::nn::load(o->model, {.weights = o->weights, .threads = 1}));
@@ -135,7 +136,8 @@ problem_kind task(const std::string& name, std::vector<std::string> arguments, s
           forwards,
           false,
           o->batch,
-          [=](std::uint64_t seed) { return std::make_unique<adapter_problem>(options_of(seed), *model, *tokens); }};
+          [=](std::uint64_t seed) { return std::make_unique<adapter_problem>(options_of(seed), *model, *tokens); },
+          o->rows};
 }
 
 }  // namespace estimators

@@ -80,6 +80,7 @@ class command_line {
   template <class Class, class T, class Read>
   void add(const char* name, T Class::*field, const char* type, const std::string& help, Read read) {
     const auto take = [this, field, read, option = std::string(name)](const std::string& value) {
+      names_.push_back(option);
       given_.push_back([field, meant = T(read(option, value))](options& o) { o.*field = meant; });
     };
     app_.add_option_function<std::string>(name, take, help)
@@ -122,7 +123,12 @@ class command_line {
   template <class Class>
   void flag(const char* name, bool Class::*field, const std::string& help) {
     app_.add_flag_callback(
-            name, [this, field] { given_.push_back([field](options& o) { o.*field = true; }); }, help)
+            name,
+            [this, field, option = std::string(name)] {
+              names_.push_back(option);
+              given_.push_back([field](options& o) { o.*field = true; });
+            },
+            help)
         ->group(group_);
   }
 
@@ -139,6 +145,8 @@ class command_line {
     }
   }
 
+  const std::vector<std::string>& names() const { return names_; }  ///< of the options that were given
+
   void apply(options& o) const {
     for (const auto& set : given_) set(o);
   }
@@ -147,6 +155,7 @@ class command_line {
   CLI::App app_;
   std::string group_;
   std::vector<std::function<void(options&)>> given_;
+  std::vector<std::string> names_;
 };
 
 }  // namespace finetune

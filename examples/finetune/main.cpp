@@ -4,6 +4,9 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <stdexcept>
+#include <thread>
+#include <utility>
 
 #include "adapter_files.hpp"
 #include "beginning.hpp"
@@ -11,6 +14,7 @@
 #include "memory.hpp"
 #include "report.hpp"
 #include "results.hpp"
+#include "run_journal.hpp"
 #include "terminal.hpp"
 #include "token_chooser.hpp"
 
@@ -18,20 +22,42 @@ namespace finetune {
 
 namespace {
 
-constexpr int all_well = 0, diverged = 1, bad_input = 2, interrupted_code = 130;
+constexpr int all_well = 0, diverged = 1, bad_input = 2, no_better = 3, interrupted_code = 130;
 constexpr std::size_t most_rejected = 10;  // steps in a row, after which the run is given up
+
+/// The held-out figures of the best state so far, which the trainer keeps if it can.
+struct best_state {
+  std::uint32_t step = 0;
+  figures heldout = {};
+  bool kept = false;
+
+  void see(std::uint32_t now, const figures& f, trainer& tuner) {
+    if (!(f.loss < heldout.loss)) return;
+    step = now;
+    heldout = f;
+    kept = tuner.keep();
+  }
+};
 
 /// Trains for o.steps steps, or until it is interrupted or no loss is finite any more. Returns false for the last.
 bool train(const options& o, const zoft::nn::transformer& model, const task& t, token_chooser& tokens, trainer& tuner,
-           run_log& log, outcome& done) {
+           zoft::journal& journal, run_log& log, best_state& best, outcome& done) {
   progress bar(o.steps, objective_text(o));
   std::size_t rejected_in_a_row = 0;
+  bool troubled = false;
   while (done.steps < o.steps && !interrupted()) {
     const auto start = std::chrono::steady_clock::now();
     const zoft::step_report report = tuner.step(tokens.chosen(t.batch(done.steps), done.steps, tuner.current()));
     done.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     done.evaluations += report.evaluations;
     log.step(++done.steps, done.evaluations, done.seconds, report);
+    try {
+      tuner.append(journal);
+      troubled = false;
+    } catch (const std::invalid_argument& error) {
+      bar.clear();
+      if (!std::exchange(troubled, true)) say("note", shown(journal_trouble(error.what(), journal)));
+    }
 
     const bool rejected = report.status != zoft::status::ok;
     done.rejected += rejected;
@@ -43,11 +69,26 @@ bool train(const options& o, const zoft::nn::transformer& model, const task& t, 
       bar.busy("step " + zoft::text(done.steps) + ": evaluating what is held out …");
       const figures heldout = t.evaluate(model, tuner.current());
       log.heldout(heldout);
+      best.see(done.steps, heldout, tuner);
       line = "held-out " + text_of(heldout, t);
     }
     bar.show(done.steps, report.probe_loss, done.seconds, line);
   }
   return true;
+}
+
+/// Waits until the journal has all steps, or the user gives up.
+void wait_for_room(zoft::journal& journal) {
+  for (bool told = false;; std::this_thread::sleep_for(std::chrono::milliseconds(500))) {
+    try {
+      return journal.flush();
+    } catch (const std::invalid_argument& error) {
+      if (!std::exchange(told, true))
+        say("waiting",
+            shown(journal_trouble(error.what(), journal)) + ": make room, or press Ctrl-C to leave these out");
+      if (interrupted()) return;
+    }
+  }
 }
 
 /// Says how a model, with an adapter or without, does on what is held out.
@@ -91,6 +132,7 @@ int run(int argc, char** argv) {
   const std::unique_ptr<trainer> tuner = make_trainer(o, model, start);
   zoft::io::make_folder(o.output);
   check_output(o.output, tuner->files());
+  std::unique_ptr<zoft::journal> journal = open_journal(o);
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
   token_chooser chooser(o, model, *t);
@@ -107,28 +149,69 @@ int run(int argc, char** argv) {
   log.heldout(before);
   say("before", "held-out " + text_of(before, *t));
 
+  best_state best{.heldout = before};
   outcome done;
+  const bool goes_on = journal->steps() > 0;
+  tuner->resume(*journal, [&](std::uint32_t step) { return chooser.chosen(t->batch(step), step, tuner->current()); });
+  done.steps = tuner->steps();
+  done.evaluations = done.steps * tuner->forwards();
+  if (goes_on) {
+    done.seconds = log.go_on(done.steps);
+    say("resumed", "behind step " + zoft::text(done.steps) + " of " + zoft::text(o.steps) + ", from " +
+                       shown(o.output) + "/run.journal");
+  }
   catch_interrupt();
-  const bool finite = train(o, model, *t, chooser, *tuner, log, done);
+  const bool finite = o.undo > 0 || train(o, model, *t, chooser, *tuner, *journal, log, best, done);
   if (done.steps == 0) {
+    log.discard();
+    discard(journal, o);
     std::fprintf(stderr, "finetune: stopped before the first step; nothing was written\n");
     return interrupted_code;
   }
-  if (interrupted()) say("stopped", "after step " + zoft::text(done.steps) + " of " + zoft::text(o.steps));
-  const figures after = finite ? t->evaluate(model, tuner->current()) : figures{.loss = std::nan("")};
+  wait_for_room(*journal);
+  if (interrupted() || o.undo > 0)
+    say("stopped", "after step " + zoft::text(done.steps) + " of " + zoft::text(o.steps) +
+                       "; to go on: finetune --resume " + shown(o.output));
+  figures after = finite ? t->evaluate(model, tuner->current()) : figures{.loss = std::nan("")};
   if (!std::isfinite(after.loss)) {
+    const bool was_better = best.step > 0;
+    if (!was_better) {
+      log.discard();
+      discard(journal, o);
+    }
+    const std::string left = was_better ? "its best state is had back by finetune --resume " + o.output + " --undo " +
+                                              zoft::text(done.steps - best.step)
+                                        : "nothing was written";
     std::fprintf(stderr,
-                 "finetune: by step %u the losses are no longer finite: the run has diverged, and nothing was written; "
+                 "finetune: by step %u the losses are no longer finite: the run has diverged, and %s; "
                  "--learning-rate was %s, try %s\n",
-                 done.steps, zoft::text(o.learning_rate).c_str(), zoft::text(o.learning_rate / 10).c_str());
+                 done.steps, shown(left).c_str(), zoft::text(o.learning_rate).c_str(),
+                 zoft::text(o.learning_rate / 10).c_str());
     return diverged;
   }
-  tuner->save(o.output);
   log.heldout(after);
-  log.commit();
+  const bool by_loss = criterion_of(o) == zoft::nn::criterion::loss;
+  const bool best_is_earlier = by_loss && best.step > 0 && best.heldout.loss < after.loss;
+  if (best_is_earlier)
+    say("best", "step " + zoft::text(best.step) + ", where the held-out loss was " + fixed(best.heldout.loss, 4) +
+                    " and not " + fixed(after.loss, 4) +
+                    (best.kept ? "; its state is what is kept"
+                               : "; to have that back: finetune --resume " + shown(o.output) + " --undo " +
+                                     zoft::text(done.steps - best.step)));
+  if (best_is_earlier && best.kept) {
+    tuner->take_kept();
+    after = best.heldout;
+  }
+  try {
+    tuner->save(o.output);
+    log.commit();
+  } catch (const std::invalid_argument& error) {
+    refuse(std::string(error.what()) + "; all steps are in " + o.output +
+           "/run.journal: make room, and finetune --resume " + o.output);
+  }
   say("after", "held-out " + text_of(after, *t));
-  if (criterion_of(o) == zoft::nn::criterion::loss && !(after.loss < before.loss))
-    say("note", "the loss did not fall: try a --learning-rate below " + zoft::text(o.learning_rate));
+  const bool worse = by_loss && !(after.loss < before.loss);
+  if (worse) say("note", "the loss did not fall: try a --learning-rate below " + zoft::text(o.learning_rate));
   compare(samples_before, t->samples(model, tuner->current()));
   std::printf("\n");
   account(done, plain_bytes, peak_bytes(), by_itself);
@@ -140,7 +223,7 @@ int run(int argc, char** argv) {
     say("note", "no file format is known for " + o.adapter + ": what was trained is not saved");
   say("curve", draw_curve(o.output, o.method + ", " + o.adapter + ": held-out " + change(before, after, *t),
                           t->share_name(), objective_text(o)));
-  return interrupted() ? interrupted_code : all_well;
+  return interrupted() ? interrupted_code : worse ? no_better : all_well;
 }
 
 }  // namespace

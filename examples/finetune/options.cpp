@@ -1,11 +1,13 @@
 #include "options.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <zoft/io/chat.hpp>
 #include <zoft/io/data/tasks.hpp>
 #include <zoft/io/peft.hpp>
 
 #include "command_line.hpp"
+#include "run_journal.hpp"
 #include "trainer.hpp"
 
 // The folder of the task that ships with the program.
@@ -120,6 +122,11 @@ void add_output(command_line& c) {
   c.path("--output", &options::output, "FOLDER",
          "of lora and lora_fa an adapter in peft's files, and adapter.gguf for llama.cpp; of full, norm_only and\n"
          "bias_only the whole model as Hugging Face's folder; log.csv, curve.png (zoft-output)");
+  c.path("--resume", &options::resume, "FOLDER",
+         "goes on with the run in that folder where it was stopped or killed, with the options it had; only --undo\n"
+         "and --threads go with it");
+  c.whole("--undo", &options::undo,
+          "forgets the last so many steps of the run that --resume names, and saves what was there (0)", 0, most_steps);
   c.flag("--merge", &options::merge, "of lora and lora_fa too, write the whole model, and not the adapter");
 }
 
@@ -222,6 +229,26 @@ void settle(options& o) {
   if (o.is_default) o.heldout = folder + "/heldout.pairs";
 }
 
+/// The options of the run that --resume names, from its journal; o has those that were given beside it.
+bool parse_of_journal(const std::vector<std::string>& given, options& o) {
+  for (const std::string& name : given)
+    if (name != "--resume" && name != "--undo" && name != "--threads")
+      refuse(name + " does not go with --resume: the run in " + o.resume + " has its options");
+  options of_run;
+  std::vector<std::string> arguments = arguments_of_run(o.resume);
+  arguments.insert(arguments.begin(), "finetune");
+  std::vector<char*> argv;
+  for (std::string& a : arguments) argv.push_back(a.data());
+  parse(static_cast<int>(argv.size()), argv.data(), of_run);
+  of_run.output = of_run.resume = o.resume;
+  of_run.undo = o.undo;
+  if (std::find(given.begin(), given.end(), "--threads") != given.end()) of_run.threads = o.threads;
+  if (of_run.keep < 1 && of_run.keep_by == "scores" && of_run.method != "observed")
+    refuse("--resume does not go with --keep-by scores, whose choice depends on all steps before it");
+  o = of_run;
+  return true;
+}
+
 }  // namespace
 
 zoft::nn::criterion criterion_of(const options& o) {
@@ -247,6 +274,9 @@ bool parse(int argc, char** argv, options& o) {
   if (!c.parse(argc, argv)) return false;
 
   c.apply(o);
+  if (!o.resume.empty()) return parse_of_journal(c.names(), o);
+  if (o.undo > 0) refuse("--undo goes with --resume, which names the run");
+  o.arguments.assign(argv + 1, argv + argc);
   settle(o);
   const std::uint32_t warmup = o.warmup;
   static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.method, o.adapter, o.objective);

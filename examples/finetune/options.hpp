@@ -50,7 +50,10 @@ struct options : recipe {
   bool merge = false;      ///< write the whole model in place of the adapter
   double temperature = 0;  ///< of samples
   std::string output = "zoft-output";
-  std::string prompt;  ///< of the generated sample; none: held-out ones
+  std::string resume;      ///< the folder of a run that was stopped: all other options are those of that run
+  std::uint32_t undo = 0;  ///< steps of it that are forgotten first
+  std::vector<std::string> arguments;  ///< as they were given, to be written into the journal
+  std::string prompt;                  ///< of the generated sample; none: held-out ones
   std::size_t sample_tokens = 64;
 };
 

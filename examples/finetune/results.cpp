@@ -6,8 +6,12 @@
 
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <sstream>
 #include <system_error>
 
 namespace finetune {
@@ -100,9 +104,50 @@ int run_gnuplot(const std::string& folder) {
 
 constexpr figures not_looked{.loss = std::numeric_limits<double>::quiet_NaN()};
 
+/// What a run left of its log: while it goes on, under a temporary name.
+std::string left_in(const std::string& folder) {
+  std::error_code ignored;
+  for (const char* name : {"/log.csv.tmp", "/log.csv"})
+    if (std::filesystem::exists(folder + name, ignored)) {
+      std::ifstream file(folder + name, std::ios::binary);
+      return {std::istreambuf_iterator<char>(file), {}};
+    }
+  return {};
+}
+
 run_log::run_log(const std::string& folder)
-    : file_(folder + "/log.csv"), row_("0,0,,,,0,"), status_("ok"), figures_(not_looked) {
-  file_.write("step,evaluations,probe_loss,learning_rate,gradient_rms,seconds,heldout_loss,heldout_share,status\n");
+    : path_(folder + "/log.csv"),
+      earlier_(left_in(folder)),
+      written_("step,evaluations,probe_loss,learning_rate,gradient_rms,seconds,heldout_loss,heldout_share,status\n"),
+      row_("0,0,,,,0,"),
+      status_("ok"),
+      figures_(not_looked) {
+  std::ofstream(path_ + ".tmp", std::ios::binary | std::ios::trunc) << written_;
+}
+
+double run_log::go_on(std::size_t steps) {
+  double seconds = 0;
+  std::istringstream lines(std::exchange(earlier_, {}));
+  std::string line;
+  std::getline(lines, line);  // the heading
+  while (std::getline(lines, line) && !lines.eof()) {
+    std::vector<std::string> fields;
+    std::istringstream row(line);
+    for (std::string field; std::getline(row, field, ',');) fields.push_back(field);
+    if (fields.size() != 9) continue;  // cut when its program was killed
+    const std::size_t step = std::strtoull(fields[0].c_str(), nullptr, 10);
+    if (step == 0 || step > steps) continue;
+    write_row();
+    row_.clear();
+    for (std::size_t i = 0; i < 6; ++i) row_ += fields[i] + ",";
+    status_ = fields[8];
+    const auto value = [](const std::string& field) {
+      return field.empty() ? std::numeric_limits<double>::quiet_NaN() : std::strtod(field.c_str(), nullptr);
+    };
+    figures_ = {.loss = value(fields[6]), .share = value(fields[7])};
+    seconds = value(fields[5]);
+  }
+  return seconds;
 }
 
 void run_log::step(std::size_t steps, std::size_t evaluations, double seconds, const zoft::step_report& report) {
@@ -119,12 +164,21 @@ void run_log::step(std::size_t steps, std::size_t evaluations, double seconds, c
 void run_log::heldout(const figures& f) { figures_ = f; }
 
 void run_log::write_row() {
-  file_.write(row_ + number(figures_.loss) + "," + number(figures_.share) + "," + status_ + "\n");
+  const std::string row = row_ + number(figures_.loss) + "," + number(figures_.share) + "," + status_ + "\n";
+  written_ += row;
+  std::ofstream(path_ + ".tmp", std::ios::binary | std::ios::app) << row;
 }
 
 void run_log::commit() {
   write_row();
-  file_.commit();
+  zoft::io::output_file file(path_);
+  file.write(written_);
+  file.commit();
+}
+
+void run_log::discard() {
+  std::error_code ignored;
+  std::filesystem::remove(path_ + ".tmp", ignored);
 }
 
 std::string draw_curve(const std::string& folder, const std::string& title, const std::string& share_name,

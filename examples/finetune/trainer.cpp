@@ -1,6 +1,7 @@
 #include "trainer.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <type_traits>
@@ -184,6 +185,15 @@ zoft::step_report step_of(Engine& engine, const zoft::nn::transformer& model, co
     });
 }
 
+/// The functor of `step` for a step of the engine's that is made again.
+template <class Engine>
+auto shows_again(const Engine& engine, const zoft::nn::transformer& model, const trainer::batches& batch_of,
+                 zoft::nn::criterion of) {
+  return [&, of](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+    model.example_losses(batch_of(engine.steps()), shown, losses, seen, of);
+  };
+}
+
 /// The whole model as a Hugging Face folder, with what is added to it.
 const std::vector<std::string> files_of_model{"config.json", "model.safetensors"};
 void save_model(const options& o, const zoft::nn::transformer& model, const std::string& folder,
@@ -205,7 +215,21 @@ class owning_trainer : public trainer {
   zoft::step_report step(const zoft::nn::batch& batch) override {
     return step_of(engine_, model_, batch, criterion_of(o_));
   }
-  zoft::adapter_stack current() override { return engine_.adapter().stack(); }
+  void resume(zoft::journal& log, const batches& batch_of) override {
+    if constexpr (observes<Engine>)
+      log.resume(engine_, shows_again(engine_, model_, batch_of, criterion_of(o_)));
+    else
+      log.resume(engine_);
+  }
+  void append(zoft::journal& log) override { log.append(engine_); }
+  std::uint32_t steps() const override { return engine_.steps(); }
+  std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }
+  bool keep() override {
+    kept_ = engine_.adapter();
+    return true;
+  }
+  void take_kept() override { takes_kept_ = kept_.has_value(); }
+  zoft::adapter_stack current() override { return adapter().stack(); }
   std::size_t parameters() const override { return engine_.adapter().parameters().size(); }
   std::string description() const override {
     const std::size_t tensors = engine_.adapter().layout().tensors().size();
@@ -222,12 +246,11 @@ class owning_trainer : public trainer {
     return low_rank ? adapter_files(model_.shape()) : std::vector<std::string>();
   }
   void save([[maybe_unused]] const std::string& folder) const override {
-    if (merges_) return save_model(o_, model_, folder, engine_.adapter().stack());
+    if (merges_) return save_model(o_, model_, folder, adapter().stack());
     if constexpr (low_rank) {
       std::vector<zoft::io::low_rank_tensor> tensors;
-      for (const auto& p : engine_.adapter().pairs())
-        tensors.push_back({p.linear, p.out, p.in, engine_.adapter().rank(), p.a, p.b});
-      save_adapter(folder, tensors, engine_.adapter().alpha(), model_.shape(), o_.model);
+      for (const auto& p : adapter().pairs()) tensors.push_back({p.linear, p.out, p.in, adapter().rank(), p.a, p.b});
+      save_adapter(folder, tensors, adapter().alpha(), model_.shape(), o_.model);
     }
   }
 
@@ -245,7 +268,12 @@ class owning_trainer : public trainer {
     }
   }
 
+  using attached = std::remove_cvref_t<decltype(std::declval<Engine>().adapter())>;
+  const attached& adapter() const { return takes_kept_ ? *kept_ : engine_.adapter(); }
+
   Engine engine_;
+  std::optional<attached> kept_;
+  bool takes_kept_ = false;
   const options& o_;
   const zoft::nn::transformer& model_;
   bool merges_;  // what is left is the whole model
@@ -273,6 +301,26 @@ class full_trainer : public trainer {
         return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
       });
   }
+  void resume(zoft::journal& log, const batches& batch_of) override {
+    if constexpr (!needs_buffer)
+      if (weights_.empty()) {
+        if constexpr (observes<Engine>)
+          log.resume(engine_, model_, shows_again(engine_, model_, batch_of, criterion_of(o_)));
+        else
+          log.resume(engine_, model_);
+        return;
+      }
+    if constexpr (!observes<Engine>) log.resume(engine_, std::span(weights_));
+  }
+  void append(zoft::journal& log) override {
+    if constexpr (!needs_buffer)
+      if (weights_.empty()) return log.append(engine_, model_);
+    log.append(engine_, std::span(weights_));
+  }
+  std::uint32_t steps() const override { return engine_.steps(); }
+  std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }
+  bool keep() override { return false; }
+  void take_kept() override {}
   zoft::adapter_stack current() override {
     if (!weights_.empty()) model_.assign(weights_);
     return zoft::adapter_stack(1);

@@ -1,10 +1,13 @@
 /// A method and an adapter, put together: what takes a batch and makes the model better at it.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 #include <zoft/core/report.hpp>
+#include <zoft/journal.hpp>
 #include <zoft/nn/model/batch.hpp>
 #include <zoft/nn/transformer.hpp>
 
@@ -17,6 +20,18 @@ class trainer {
   virtual ~trainer() = default;
 
   virtual zoft::step_report step(const zoft::nn::batch& batch) = 0;
+
+  /// Makes the steps of the journal again, or begins it; batch_of(step) is asked where directions are made of batches.
+  using batches = std::function<zoft::nn::batch(std::uint32_t step)>;
+  virtual void resume(zoft::journal& log, const batches& batch_of) = 0;
+  virtual void append(zoft::journal& log) = 0;  ///< writes the last step
+  virtual std::uint32_t steps() const = 0;      ///< made so far, those of the journal included
+  virtual std::size_t forwards() const = 0;     ///< of a step
+
+  /// Keeps what is trained as it stands, in place of what was kept before; false where that would take as much memory
+  /// as the model. From take_kept on, current and save are of what was kept.
+  virtual bool keep() = 0;
+  virtual void take_kept() = 0;
 
   /// What is to be added to the model, as it stands; the model itself where that is what is trained.
   virtual zoft::adapter_stack current() = 0;

@@ -23,8 +23,8 @@ struct journal_options {
 /// engine's record is of these. If the program is killed, another one goes on from what the file holds:
 ///
 ///     zoft::journal log("run.journal", {.about = "mezo on my net, data of May"});
-///     log.resume(tuner, std::span(weights));                  // makes the steps that are in the file again; if none,
-///     nothing while (tuner.steps() < 1000) {
+///     log.resume(tuner, std::span(weights));   // the steps in the file, if there are any
+///     while (tuner.steps() < 1000) {
 ///       tuner.step(std::span(weights), loss);
 ///       log.append(tuner, std::span(weights));
 ///     }
@@ -38,7 +38,8 @@ struct journal_options {
 /// arithmetic is the same there; fingerprints on the way prove it. What the tuner was given while it ran is not in the
 /// file, but for its rate: a change of ε or of another option must be made again at its step.
 ///
-/// Only one program at a time can write a journal. Not for adapters whose `restore` is drifting. POSIX systems only.
+/// Only one program at a time can write a journal. An adapter whose `restore` is drifting is refused. POSIX systems
+/// only.
 class journal {
  public:
   /// Opens the file, or makes it. Throws std::invalid_argument with one line if it cannot be read and written, if
@@ -48,12 +49,12 @@ class journal {
       : options_(std::move(o)),
         file_(path, journals::append_file::mode::write),
         held_(journals::read(file_.read(), path)) {
-    end_ = held_.size();
     // In a text, which a header is, the end of a line ends a value.
     require(options_.about.find('\0') == std::string::npos, "journal: about has a zero byte, and must be text");
   }
 
-  std::size_t steps() const { return held_steps_; }                ///< of the run, those not yet written included
+  /// Of the run, those not yet written included.
+  std::size_t steps() const { return running_ ? steps_ : held_.steps(); }
   std::size_t pending() const { return pending_steps_; }           ///< those that could not be written yet
   const journals::header& header() const { return held_.header; }  ///< of the run; empty before the first resume
 
@@ -62,11 +63,11 @@ class journal {
     require(!running_, "journal: undo comes before resume");
     const std::size_t all = held_.steps();
     require(count <= all, file_.path() + ": " + text(count) + " steps are to be undone, and it holds " + text(all));
-    while (held_.steps() > all - count) {
+    while (count > 0) {
+      count -= held_.entries.back().kind != journals::kind::check;
       held_.entries.pop_back();
       held_.ends.pop_back();
     }
-    end_ = held_.size();
   }
 
   /// Makes all steps of the file again, on x and with the engine as they were at the run's start. Of a new file, writes
@@ -89,7 +90,7 @@ class journal {
   template <class Engine, class X>
   void append(const Engine& engine, X&& x) {
     add(engine.record());
-    if (options_.check_every > 0 && held_steps_ % options_.check_every == 0) check(x);
+    if (options_.check_every > 0 && steps_ % options_.check_every == 0) check(x);
     ++pending_steps_;
     flush(options_.sync_every > 0 && (unsynced_ + pending_steps_) >= options_.sync_every);
   }
@@ -121,7 +122,7 @@ class journal {
     checksum_ = held_.checksum();
   }
   void end_of_resume(std::size_t steps) {
-    held_steps_ = steps;
+    steps_ = steps;
     held_.entries.clear();
     held_.ends.clear();
     running_ = true;
@@ -129,17 +130,17 @@ class journal {
 
   void add(const step_record& r) {
     require(running_, "journal: a step was appended, and resume comes first");
-    require(r.step == held_steps_ && r.values.size() == held_.header.number("values"),
-            file_.path() + ": step " + text(held_steps_) + " with " + text(held_.header.number("values")) +
+    require(r.step == steps_ && r.values.size() == held_.header.number("values"),
+            file_.path() + ": step " + text(steps_) + " with " + text(held_.header.number("values")) +
                 " values comes next, and the engine's last was step " + text(r.step) + " with " +
                 text(r.values.size()));
     put({r.status == status::ok ? journals::kind::applied : journals::kind::rejected, 0, r});
-    ++held_steps_;
+    ++steps_;
   }
   template <class X>
   void check(X& x) {
     journals::entry e{journals::kind::check, journals::fingerprint_of(x), {}};
-    e.step.step = static_cast<std::uint32_t>(held_steps_);
+    e.step.step = static_cast<std::uint32_t>(steps_);
     e.step.values.assign(held_.header.number("values"), 0.0);
     put(e);
   }
@@ -164,7 +165,7 @@ class journal {
   journals::contents held_;
   std::size_t end_ = 0;  // of what is in the file
   std::string pending_;  // what could not be written yet
-  std::size_t held_steps_ = 0, pending_steps_ = 0, unsynced_ = 0;
+  std::size_t steps_ = 0, pending_steps_ = 0, unsynced_ = 0;
   std::uint32_t checksum_ = 0;  // of the last record
   bool running_ = false;
 };

@@ -13,6 +13,7 @@
 #include "../concepts.hpp"
 #include "../core/fingerprint.hpp"
 #include "../core/layout.hpp"
+#include "../engine/points/restore.hpp"
 #include "../random/stream.hpp"
 #include "append_file.hpp"
 #include "contents.hpp"
@@ -82,13 +83,21 @@ template <class Engine, class X>
 header header_of(const Engine& engine, X& x, std::size_t size, const std::string& about) {
   require(engine.steps() == 0, "journal: the engine has made " + text(engine.steps()) +
                                    " steps, and must have made none before those of a journal");
+  if constexpr (requires { engine.adapter().restore; })
+    require(
+        engine.adapter().restore == restore::exact,
+        "journal: the adapter's restore is drifting, and must be exact: otherwise steps leave more than their record");
   using sampler_type = std::remove_cvref_t<decltype(engine.sampler())>;
   header h;
   h.add("noise", text(random::stream_version));
   h.add("seed", text(engine.direction(0, 0).seed));
   h.add("parameters", text(size));
   h.add("layout", hexadecimal(fingerprint_of_names(layout_of(engine, x))));
-  h.add("base", hexadecimal(fingerprint_of(x)));
+  fingerprint base;
+  add(base, x);
+  if constexpr (requires { engine.adapter().pairs(); })  // with A, where it stays as it was made
+    for (const auto& pair : engine.adapter().pairs()) base.add(pair.a);
+  h.add("base", hexadecimal(base.value()));
   h.add("directions", Engine::observes                        ? "of the seed and the batches"
                       : learning_sampler<sampler_type, float> ? "of the seed and the parameters"
                                                               : "of the seed");

@@ -1,0 +1,111 @@
+// Runs whose programs are killed at random moments, each going on where the one before it was.
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <optional>
+#include <zoft/lozo.hpp>
+#include <zoft/method/mezo_adam.hpp>
+#include <zoft/method/sparse_mezo.hpp>
+#include <zoft/mezo.hpp>
+#include <zoft/optimizer/anchored.hpp>
+#include <zoft/optimizer/momentum.hpp>
+
+#include "journal_support.hpp"
+
+using core_test::bits, core_test::value;
+
+namespace {
+
+zoft::layout killed_shape() {
+  zoft::layout result;
+  result.add("up", 41, 29);
+  result.add("gain", 23);
+  return result;
+}
+
+template <class T>
+double hollow(std::span<const T> x) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(value(x[i]) - 0.01 * static_cast<double>(i % 7), 2);
+  return sum;
+}
+
+/// Kills programs, and never fewer than `kills`, that make `steps` steps of the run, until it is done; then begins it
+/// anew. In the end, and each time that it is done, the parameters must be those of a run that nothing stopped.
+template <class T, class Make>
+void check_killed(int kills, Make make) {
+  constexpr std::uint32_t steps = 300;
+  std::vector<T> start;
+  for (const double v : core_test::cosines(killed_shape().size())) start.push_back(T(static_cast<float>(v)));
+  const auto run = [&](const std::string& path) {
+    std::vector<T> x = start;
+    auto tuner = make();
+    std::optional<zoft::journal> log;
+    if (!path.empty()) log.emplace(path, zoft::journal_options{.sync_every = 0, .check_every = 10});
+    if (log) log->resume(tuner, std::span(x));
+    while (tuner.steps() < steps) {
+      tuner.step(std::span(x), hollow<T>);
+      if (log) log->append(tuner, std::span(x));
+    }
+    return x;
+  };
+  const auto truth = bits(run({}));
+  const auto milliseconds = [&, moment = std::uint64_t{0}]() mutable {
+    return zoft::random::word({3, 0, 0}, zoft::random::stream::data, moment++) % 12000;
+  };
+  int killed = 0, with_steps = 0;
+  auto wait = milliseconds;
+  while (killed < kills) {
+    const journal_test::folder here;
+    for (bool done = false; !done && killed < kills;) {
+      const ::pid_t child = ::fork();
+      REQUIRE(child >= 0);
+      if (child == 0) {  // without what the tests do at their end
+        try {
+          run(here / "run");
+        } catch (const std::exception& e) {
+          journal_test::put(here / "error", e.what());
+        }
+        ::_exit(0);
+      }
+      ::usleep(static_cast<::useconds_t>(wait()));
+      ::kill(child, SIGKILL);
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      killed += WIFSIGNALED(status);
+      done = WIFEXITED(status);
+      CHECK(journal_test::bytes_in(here / "error").empty());
+      with_steps += journal_test::bytes_in(here / "run").size() > 1000;
+    }
+    CHECK((bits(run(here / "run")) == truth));
+  }
+  CHECK(with_steps > 0);  // some were killed on their way, and not before it
+}
+
+}  // namespace
+
+// ZOFT_KILLS=200 takes some seconds.
+TEST_CASE("journal: killed at random moments, a run ends with the bits of one that was not", "[journal]") {
+  const char* const asked = std::getenv("ZOFT_KILLS");
+  const int kills = asked == nullptr ? 10 : std::atoi(asked);
+  const auto mezo = [] { return zoft::mezo({.epsilon = 1e-2, .learning_rate = 1e-3, .queries = 2, .seed = 11}); };
+  SECTION("mezo, float") { check_killed<float>(kills, mezo); }
+  SECTION("mezo, bfloat16") { check_killed<zoft::bfloat16>(kills, mezo); }
+  SECTION("mezo_adam") {
+    check_killed<float>(kills, [] { return zoft::mezo_adam({.learning_rate = 1e-3, .seed = 11}, killed_shape()); });
+  }
+  SECTION("lozo") {
+    check_killed<float>(kills, [] { return zoft::lozo({.learning_rate = 1e-3, .seed = 11}, killed_shape()); });
+  }
+  SECTION("anchored momentum") {
+    check_killed<float>(kills, [] {
+      return zoft::engine{zoft::gaussian{}, zoft::two_point{.epsilon = 1e-2}, zoft::full{.layout = killed_shape()},
+                          zoft::anchored<zoft::momentum>{.optimizer = {.learning_rate = 1e-3}, .radius = 0.5},
+                          zoft::seed{11}};
+    });
+  }
+  SECTION("sparse_mezo, whose directions depend on the weights") {
+    check_killed<float>(kills, [] { return zoft::sparse_mezo({.learning_rate = 1e-3, .seed = 11}); });
+  }
+}
