@@ -2,6 +2,7 @@
 // the program are the same, and what runs the graph is not.
 //
 //   tune [STEPS [SEED]]
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -27,9 +28,12 @@ void run(std::uint32_t steps, std::uint64_t seed) {
   const auto train = engines::batches_of<padded_batch>(engines::read_pairs(folder + "/train.pairs", tokenizer), 16);
   const auto heldout = engines::batches_of<padded_batch>(engines::read_pairs(folder + "/heldout.pairs", tokenizer), 50);
 
-  auto tuner = zoft::prge(
-      {.queries = 4, .epsilon = 1e-2, .learning_rate = 5e-2, .schedule = zoft::linear(steps, 50), .seed = seed},
-      zoft::lora_fa{.rank = 8, .alpha = 16});
+  auto tuner = zoft::prge({.queries = 4,
+                           .epsilon = 1e-2,
+                           .learning_rate = 5e-2,
+                           .schedule = zoft::linear(steps, std::min(steps, 50u)),
+                           .seed = seed},
+                          zoft::lora_fa{.rank = 8, .alpha = 16});
   tuner.attach(zoft::io::linears_of(model));
   const zoft::low_rank_adapter& adapter = tuner.adapter();
   const auto graph = [&](bool best) {
