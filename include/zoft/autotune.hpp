@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "tuning/brief.hpp"
 #include "tuning/noise_level.hpp"
 #include "tuning/radius.hpp"
 #include "tuning/rate.hpp"
@@ -117,12 +117,6 @@ constexpr void check() {
   static_assert(has_rate, "autotune: the optimizer has no learning_rate that could be chosen");
   static_assert(!has_epsilon || objective<F, Shown> || batch_objective<F, Shown>,
                 "autotune: the functor must take (shown) and return its loss, or (shown, std::span<double>)");
-}
-
-inline std::string brief(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, 3);
-  return std::string(buffer, end.ptr);
 }
 
 }  // namespace tuning
