@@ -12,12 +12,11 @@
 
 #include "concepts.hpp"
 #include "engine/estimation/estimation.hpp"
-#include "engine/points/where.hpp"
 #include "engine/stepper.hpp"
 #include "journal/run.hpp"
 #include "mpi/agreement.hpp"
 #include "mpi/communicator.hpp"
-#include "mpi/leading.hpp"
+#include "mpi/points.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
 
@@ -31,7 +30,8 @@ namespace zoft::inline ZOFT_ISA::mpi {
 ///     all.step(tuner, std::span(x), f);          // where one machine has tuner.step(std::span(x), f)
 ///
 /// Of n candidates, rank r of N has those from ⌊n·r/N⌋ to ⌊n·(r + 1)/N⌋ − 1: for n < N some ranks have none. So a step
-/// should have at least as many evaluations as there are ranks.
+/// should have at least as many candidates as there are ranks. Where each loss is of one example only, as with
+/// per_example, the B candidates of a forward stay together, so that candidate i of a call belongs to example i mod B.
 ///
 /// The parameters are the same bits for any N, 1 and a plain engine included, if the loss of a candidate does not
 /// depend on which others are in the same call, nor on the machine. If it does depend on the machine, they are still
@@ -151,29 +151,22 @@ class ranks {
     compared_ = true;
     seen_ = {tuner.direction(0, 0).seed, tuner.evaluations(), tuner.steps()};
     const estimator_type& points = std::as_const(tuner).estimator();
+    const std::size_t unit = together(points);
     std::vector<double> losses(tuner.evaluations(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t told = 0; told < losses.size();) {
       const step_view view{tuner.direction(tuner.steps(), 0), tuner.optimizer().rate(tuner.steps()),
                            std::span<const double>(losses).first(told)};
       const std::size_t end = estimation::ready(points, view);
       if (told > 0 && !exist<T>(points, told, end, view)) break;  // the step is not finite, as it is for an engine
-      const range mine = part(told, end - told, rank(), size());
+      const range mine = part(told, end - told, unit, rank(), size());
       const failure thrown = caught([&] { evaluate<T>(tuner, x, functor, mine, told, losses); });
-      exchange(std::span(losses).subspan(told, end - told), thrown);
+      exchange(std::span(losses).subspan(told, end - told), unit, thrown);
       told = end;
     }
     if constexpr (journals::owns<Engine>)
       return tuner.tell(losses);
     else
       return tuner.tell(x, losses);
-  }
-
-  /// Whether all points of a later round are finite.
-  template <class T, class Points>
-  static bool exist(const Points& points, std::size_t first, std::size_t end, const step_view& view) {
-    for (std::size_t i = first; i < end; ++i)
-      if (!estimation::where<T>(points, i, view)) return false;
-    return true;
   }
 
   /// Writes the losses of the rank's own candidates; `told` are those of earlier rounds.
@@ -191,6 +184,9 @@ class ranks {
     constexpr bool batches = !spans && batch_objective<F, shown>;
     static_assert(spans || batches || objective<F, shown>,
                   "the functor must take (shown, std::span<double>), or (shown) and return its loss");
+    if constexpr (!batches)
+      require(together(std::as_const(tuner).estimator()) == 1,
+              "mpi: each loss is of one example, so the functor must take (shown, std::span<double>)");
     // A later round's candidates are asked for by how many losses are told: all before the first that is wanted.
     const auto at = [&](std::size_t first, std::size_t count) {
       if (told == 0) return ask(first, count);
@@ -213,10 +209,10 @@ class ranks {
   }
 
   /// Makes the losses of a round known to all ranks, each of which has those of its own part. Throws if any failed.
-  void exchange(std::span<double> losses, const failure& thrown) {
+  void exchange(std::span<double> losses, std::size_t unit, const failure& thrown) {
     std::vector<std::size_t> counts, codes;
-    for (std::size_t r = 0; r < size(); ++r) counts.push_back(1 + part(0, losses.size(), r, size()).count);
-    const range part_here = part(0, losses.size(), rank(), size());
+    for (std::size_t r = 0; r < size(); ++r) counts.push_back(1 + part(0, losses.size(), unit, r, size()).count);
+    const range part_here = part(0, losses.size(), unit, rank(), size());
     std::vector<double> mine{static_cast<double>(thrown.code())};
     for (const double loss : losses.subspan(part_here.first, part_here.count)) mine.push_back(loss);
     const std::vector<double> all = world_.gather(mine, counts);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <zoft/estimator/per_example.hpp>
 #include <zoft/method/zo_conservative.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/mpi.hpp>
@@ -43,12 +44,15 @@ void losses(zoft::candidates<float> c, std::span<double> to) {
   for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
 }
 
-/// What rank r of N has of n candidates: those whose number times N, divided by n, is r.
-std::size_t share(std::size_t n, const zoft::mpi::ranks& all) {
+/// How many of n candidates this rank has, if they are dealt out by `unit`: those units whose number u has
+/// u < units·(r + 1)/N but not u < units·r/N.
+std::size_t share(std::size_t n, const zoft::mpi::ranks& all, std::size_t unit = 1) {
   std::size_t result = 0;
-  std::size_t next = 0;
-  for (std::size_t r = 0; r <= all.rank(); ++r)
-    for (result = 0; next < n && next < n * (r + 1) / all.size(); ++next) ++result;
+  for (std::size_t u = 0; u < n / unit; ++u) {
+    std::size_t owner = 0;
+    while (u >= n / unit * (owner + 1) / all.size()) ++owner;
+    result += owner == all.rank() ? unit : 0;
+  }
   return result;
 }
 
@@ -64,13 +68,13 @@ void check_same(const zoft::step_report& a, const zoft::step_report& b) {
 /// state(engine). rounds are how many candidates each has.
 template <class Engine, class Together, class Alone, class State>
 void check_steps(zoft::mpi::ranks& all, Engine shared, Engine single, std::vector<std::size_t> rounds,
-                 Together together, Alone alone, State state) {
+                 Together together, Alone alone, State state, std::size_t unit = 1) {
   const auto begin = state(shared, true);
   for (std::uint32_t i = 0; i < steps; ++i) {
     check_same(together(shared), alone(single));
     REQUIRE((state(shared, true) == state(single, false)));
     std::size_t sent = i == 0 ? 40 : 0;
-    for (const std::size_t n : rounds) sent += 8 * (1 + share(n, all));
+    for (const std::size_t n : rounds) sent += 8 * (1 + share(n, all, unit));
     CHECK(all.bytes() == sent);
     CHECK(all.bytes() <= 8 * shared.evaluations() + 64);
   }
@@ -78,13 +82,13 @@ void check_steps(zoft::mpi::ranks& all, Engine shared, Engine single, std::vecto
 }
 
 template <class T, class Engine, class F>
-void check_buffer(Engine tuner, std::vector<std::size_t> rounds, F functor, zoft::per_call most = {}) {
-  zoft::mpi::ranks all(world(), most);
+void check_buffer(Engine tuner, std::vector<std::size_t> rounds, F functor, std::size_t unit = 1) {
+  zoft::mpi::ranks all(world());
   std::vector<T> x = start<T>(), y = x;
   check_steps(
       all, tuner, tuner, rounds, [&](auto& t) { return all.step(t, std::span(x), functor); },
       [&](auto& t) { return t.step(std::span(y), functor); },
-      [&](const auto&, bool shared) { return bits(shared ? x : y); });
+      [&](const auto&, bool shared) { return bits(shared ? x : y); }, unit);
   CHECK_NOTHROW(all.check(std::span(x)));
 }
 
@@ -127,6 +131,47 @@ void check_adapter(Engine tuner, std::vector<std::size_t> rounds, F functor) {
       });
 }
 
+/// A model that keeps its weights.
+struct keeping {
+  using weight_type = double;
+  std::vector<double> weights = start<double>(60);
+
+  zoft::layout weights_layout() const {
+    zoft::layout result;
+    result.add("up", 5, 8);
+    result.add("gain", 20);
+    return result;
+  }
+  template <class F>
+  void update_weights(const std::vector<bool>& moves, F f, bool) {
+    if (moves[0]) f(std::uint64_t{0}, std::span(weights).first(40));
+    if (moves[1]) f(std::uint64_t{40}, std::span(weights).subspan(40));
+  }
+  void losses(const zoft::weight_points<double>& points, std::span<double> to) const {
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      std::vector<double> z(weights.size());
+      points.noise(points.points[i].query, 0, z);
+      for (std::size_t j = 0; j < z.size(); ++j)
+        z[j] = core_test::multiply_add(points.points[i].scale, z[j], weights[j]);
+      to[i] = loss<double>(z);
+    }
+  }
+};
+
+template <class Engine>
+void check_model(Engine tuner, std::vector<std::size_t> rounds) {
+  zoft::mpi::ranks all(world());
+  keeping shared, single;
+  check_steps(
+      all, tuner, tuner, rounds,
+      [&](auto& t) { return all.step(t, shared, [&](const auto& c, std::span<double> to) { shared.losses(c, to); }); },
+      [&](auto& t) { return t.step(single, [&](const auto& c, std::span<double> to) { single.losses(c, to); }); },
+      [&](const auto&, bool together) { return bits(together ? shared.weights : single.weights); });
+  all.check(shared);
+  if (all.rank() == 1) shared.weights[50] = 3;
+  CHECK(message([&] { all.check(shared); }).ends_with("the parameters of rank 1") == (all.size() > 1));
+}
+
 /// What f throws, by its type and text.
 template <class F>
 std::string outcome(F f) {
@@ -148,18 +193,23 @@ auto prge() { return zoft::prge({.queries = 4, .epsilon = 1e-2, .learning_rate =
 
 }  // namespace
 
-TEST_CASE("mpi: ranges are contiguous, and their sizes differ by at most one") {
+TEST_CASE("mpi: ranges are contiguous, and their sizes differ by at most one unit") {
   for (std::size_t size = 1; size < 9; ++size)
-    for (std::size_t n = 0; n < 30; ++n) {
-      std::size_t next = 5;
-      for (std::size_t r = 0; r < size; ++r) {
-        const zoft::mpi::range own = zoft::mpi::part(5, n, r, size);
-        CHECK(own.first == next);
-        CHECK((own.count == n / size || own.count == (n + size - 1) / size));
-        next += own.count;
+    for (const std::size_t unit : {1u, 3u})
+      for (std::size_t n = 0; n < 30; n += unit) {
+        std::size_t next = 5;
+        for (std::size_t r = 0; r < size; ++r) {
+          const zoft::mpi::range own = zoft::mpi::part(5, n, unit, r, size);
+          CHECK(own.first == next);
+          CHECK(own.count % unit == 0);
+          CHECK((own.count / unit == n / unit / size || own.count / unit == (n / unit + size - 1) / size));
+          next += own.count;
+        }
+        CHECK(next == 5 + n);
       }
-      CHECK(next == 5 + n);
-    }
+  std::size_t sum = 0;  // 8 is two units of 3, and one of 2
+  for (std::size_t r = 0; r < 2; ++r) sum += zoft::mpi::part(0, 8, 3, r, 2).count;
+  CHECK(sum == 8);
 }
 
 TEMPLATE_TEST_CASE("mpi: mezo has the bits of one engine", "", float, double, zoft::bfloat16) {
@@ -185,6 +235,22 @@ TEST_CASE("mpi: prge has the bits of one engine, with each form of a functor") {
   CHECK(most == std::min<std::size_t>(2, share(8, all)));
 }
 
+TEST_CASE("mpi: losses of one example each stay with their examples") {
+  constexpr std::size_t examples = 3;
+  const zoft::engine tuner{zoft::gaussian{},
+                           zoft::per_example<>{.each = {.epsilon = 1e-2, .queries = 2}, .examples = examples},
+                           zoft::full{}, zoft::sgd{.learning_rate = 1e-3}, zoft::seed{3}};
+  const auto of_examples = [](const zoft::candidates<float>& c, std::span<double> to) {
+    for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]) * static_cast<double>(1 + i % examples);
+  };
+  check_buffer<float>(tuner, {12}, of_examples, examples);
+  zoft::mpi::ranks all(world());
+  auto x = start<float>();
+  auto refused = tuner;
+  CHECK(message([&] { all.step(refused, std::span(x), loss<float>); }) ==
+        "zoft: mpi: each loss is of one example, so the functor must take (shown, std::span<double>)");
+}
+
 TEST_CASE("mpi: an owning adapter has the bits of one engine") {
   const small_model model;
   const auto tuner =
@@ -206,6 +272,11 @@ TEST_CASE("mpi: an estimator whose points come in rounds has the bits of one eng
     REQUIRE(to.size() == c.size());
     for (std::size_t i = 0; i < c.size(); ++i) to[i] = model.loss(c, i);
   });
+}
+
+TEST_CASE("mpi: a model that keeps its weights has the bits of one engine") {
+  check_model(zoft::mezo({.epsilon = 1e-2, .learning_rate = 1e-4, .queries = 3, .seed = 42}), {6});
+  check_model(zoft::zo_conservative({.epsilon = 1e-2, .learning_rate = 1e-5, .seed = 5}), {2, 3});
 }
 
 TEST_CASE("mpi: a second round that is not finite is one outcome") {

@@ -10,6 +10,7 @@
 #endif
 #include <mpi.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,10 +28,12 @@ struct range {
   std::size_t first = 0, count = 0;
 };
 
-/// What rank r of `size` has of n elements, the first of which is `first`: ranges are contiguous, in the order of the
-/// ranks, and their sizes differ by at most one.
-inline range part(std::size_t first, std::size_t n, std::size_t r, std::size_t size) {
-  const std::size_t begin = n * r / size, end = n * (r + 1) / size;
+/// What rank r of `size` has of n elements, the first of which is `first`. They are dealt out in units of so many, of
+/// which the last may be shorter. Ranges are contiguous, in the order of the ranks, and their sizes differ by at most
+/// one unit.
+inline range part(std::size_t first, std::size_t n, std::size_t unit, std::size_t r, std::size_t size) {
+  const std::size_t units = (n + unit - 1) / unit;
+  const std::size_t begin = std::min(units * r / size * unit, n), end = std::min(units * (r + 1) / size * unit, n);
   return {first + begin, end - begin};
 }
 

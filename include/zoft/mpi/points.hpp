@@ -1,4 +1,4 @@
-/// What ranks know of candidates: the type of their numbers, and the first few of them.
+/// What ranks know of a step: the type of its numbers, its points, and the first few of its candidates.
 #pragma once
 
 #include <concepts>
@@ -10,7 +10,9 @@
 #include "../core/adapter_stack.hpp"
 #include "../core/candidates.hpp"
 #include "../core/low_rank.hpp"
+#include "../core/step_view.hpp"
 #include "../core/weight_points.hpp"
+#include "../engine/points/where.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
 
@@ -27,6 +29,24 @@ template <weighted_model X>
 struct number_of<X> {
   using type = typename X::weight_type;
 };
+
+/// How many candidates make one forward of the batch: as many as it has examples, where each is of one example.
+template <class Points>
+std::size_t together(const Points& points) {
+  const std::size_t losses = points.evaluations(), forwards = estimation::forwards(points);
+  if (forwards == 0 || forwards >= losses) return 1;
+  require(losses % forwards == 0, "mpi: the estimator's " + text(losses) + " losses cost " + text(forwards) +
+                                      " forwards, which must divide them to be dealt out");
+  return losses / forwards;
+}
+
+/// Whether all points of a later round are finite.
+template <class T, class Points>
+bool exist(const Points& points, std::size_t first, std::size_t end, const step_view& view) {
+  for (std::size_t i = first; i < end; ++i)
+    if (!estimation::where<T>(points, i, view)) return false;
+  return true;
+}
 
 // The first n of c, which refer to the same numbers.
 
