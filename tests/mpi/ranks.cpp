@@ -15,6 +15,27 @@ using core_test::bits, core_test::message;
 
 namespace {
 
+/// What the library's calls of MPI_Allgatherv were, and what the next one is to return in place of its work.
+struct gathers {
+  std::size_t calls = 0, bytes = 0;
+  int error = MPI_SUCCESS;
+} gathered;
+
+}  // namespace
+
+// MPI's profiling interface lets a program stand in for a function.
+extern "C" int MPI_Allgatherv(const void* from, int n, MPI_Datatype type, void* to, const int* counts,
+                              const int* begins, MPI_Datatype of, MPI_Comm comm) {
+  if (gathered.error != MPI_SUCCESS) return std::exchange(gathered.error, MPI_SUCCESS);
+  int size = 0;
+  MPI_Type_size(type, &size);
+  ++gathered.calls;
+  gathered.bytes += static_cast<std::size_t>(n * size);
+  return PMPI_Allgatherv(from, n, type, to, counts, begins, of, comm);
+}
+
+namespace {
+
 /// MPI, from the first test until the program's end.
 MPI_Comm world() {
   struct running {
@@ -71,7 +92,10 @@ void check_steps(zoft::mpi::ranks& all, Engine shared, Engine single, std::vecto
                  Together together, Alone alone, State state, std::size_t unit = 1) {
   const auto begin = state(shared, true);
   for (std::uint32_t i = 0; i < steps; ++i) {
+    gathered = {};
     check_same(together(shared), alone(single));
+    CHECK(gathered.calls == rounds.size());
+    CHECK(all.bytes() == gathered.bytes + (i == 0 ? 40 : 0));
     REQUIRE((state(shared, true) == state(single, false)));
     std::size_t sent = i == 0 ? 40 : 0;
     for (const std::size_t n : rounds) sent += 8 * (1 + share(n, all, unit));
@@ -388,6 +412,18 @@ TEST_CASE("mpi: a loss that is not finite on one rank is the same outcome on all
   }
   check_same(all.step(shared, std::span(x), losses), single.step(std::span(y), losses));
   CHECK((bits(x) == bits(y)));
+}
+
+TEST_CASE("mpi: an error of MPI is thrown, and changes nothing") {
+  zoft::mpi::ranks all(world());
+  std::vector<float> x = start<float>();
+  auto tuner = prge();
+  gathered.error = MPI_ERR_OTHER;
+  const std::string said = outcome([&] { all.step(tuner, std::span(x), losses); });
+  CHECK(said.starts_with("runtime: zoft: mpi: MPI_Allgatherv failed: "));
+  CHECK(tuner.steps() == 0);
+  CHECK((bits(x) == bits(start<float>())));
+  CHECK(all.step(tuner, std::span(x), losses).status == zoft::status::ok);
 }
 
 TEST_CASE("mpi: ranks that begin with something else are named") {
