@@ -4,6 +4,9 @@
 #include <cstring>
 #include <optional>
 #include <zoft/estimator/per_example.hpp>
+#include <zoft/lozo.hpp>
+#include <zoft/method/mezo_adam.hpp>
+#include <zoft/method/sparse_mezo.hpp>
 #include <zoft/method/zo_conservative.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/mpi.hpp>
@@ -242,6 +245,15 @@ TEMPLATE_TEST_CASE("mpi: mezo has the bits of one engine", "", float, double, zo
   };
   check_buffer<TestType>(mezo(1), {2}, loss<TestType>);
   check_buffer<TestType>(mezo(3), {6}, loss<TestType>);
+}
+
+TEST_CASE("mpi: methods that keep something of their steps have the bits of one engine") {
+  zoft::layout shape;
+  shape.add("up", 10, 13);
+  shape.add("gain", 20);
+  check_buffer<float>(zoft::lozo({.learning_rate = 1e-4, .seed = 11}, shape), {2}, loss<float>);
+  check_buffer<float>(zoft::mezo_adam({.learning_rate = 1e-3, .seed = 11}, shape), {2}, losses);
+  check_buffer<float>(zoft::sparse_mezo({.learning_rate = 1e-4, .seed = 11}), {2}, losses);
 }
 
 TEST_CASE("mpi: prge has the bits of one engine, with each form of a functor") {
