@@ -45,11 +45,11 @@ namespace zoft::inline ZOFT_ISA::mpi {
 /// each engine. It copies the communicator, so make it on all ranks, and destroy it before MPI_Finalize. MPI is called
 /// on the thread that calls a member.
 ///
-/// A rank that dies takes the run with it. With Open MPI 4, mpirun ends the other ranks in about a second and says which
-/// rank died of what signal; with its option --enable-recovery, they wait for ever. An MPI that reports dead ranks as
-/// errors makes the others throw std::runtime_error with MPI's message, before they change parameters. Either way a
-/// journal, which rank 0 alone writes, has all steps but the one in progress. Any number of ranks goes on from it, to
-/// the same bits. Ranks on another file system take a copy of it:
+/// A rank that dies takes the run with it. With Open MPI 4, mpirun ends the other ranks in about a second and says
+/// which rank died of what signal; with its option --enable-recovery, they wait for ever. An MPI that reports dead
+/// ranks as errors makes the others throw std::runtime_error with MPI's message, before they change parameters. Either
+/// way a journal, which rank 0 alone writes, has all steps but the one in progress. Any number of ranks goes on from
+/// it, to the same bits. Ranks on another file system take a copy of it:
 ///
 ///     std::optional<zoft::journal> log;
 ///     if (all.rank() == 0) log.emplace("run.journal"), log->resume(tuner, std::span(x));
