@@ -46,7 +46,7 @@ namespace zoft::inline ZOFT_ISA::mpi {
 /// on the thread that calls a member.
 ///
 /// A rank that dies takes the run with it. With Open MPI 4, mpirun ends the other ranks in about a second and says
-/// which rank died of what signal; with its option --enable-recovery, they wait for ever. An MPI that reports dead
+/// which rank died of what signal; with its option --enable-recovery, they may wait for ever. An MPI that reports dead
 /// ranks as errors makes the others throw std::runtime_error with MPI's message, before they change parameters. Either
 /// way a journal, which rank 0 alone writes, has all steps but the one in progress. Any number of ranks goes on from
 /// it, to the same bits. Ranks on another file system take a copy of it:
