@@ -75,7 +75,7 @@ struct full_disk {
 }  // namespace
 
 TEST_CASE("journal: a step takes 16 + 8·q bytes", "[journal]") {
-  for (const std::size_t queries : {1, 2, 8}) {
+  for (const std::size_t queries : {1u, 2u, 8u}) {
     const folder here;
     std::vector<float> x = kept_start();
     auto tuner = kept_tuner(11, queries);
@@ -265,7 +265,7 @@ TEST_CASE("journal: a rate that was changed on the way is in its records", "[jou
 TEST_CASE("journal: the last steps are undone", "[journal]") {
   const folder here;
   kept_run(here / "run", 20, {.check_every = 6});
-  for (const std::size_t count : {1, 3, 9, 0}) {
+  for (const std::size_t count : {1u, 3u, 9u, 0u}) {
     const std::size_t left = 20 - count;
     std::vector<float> x = kept_start();
     auto tuner = kept_tuner();

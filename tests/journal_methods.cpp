@@ -71,7 +71,7 @@ auto journal_step(bool fails = true) {
 TEMPLATE_TEST_CASE("journal: MeZO in place, in every type of parameters", "[journal]", float, double, zoft::bfloat16,
                    zoft::half) {
   using T = TestType;
-  for (const std::size_t queries : {1, 3})
+  for (const std::size_t queries : {1u, 3u})
     check_run(
         [&] {
           return zoft::mezo({.epsilon = 1e-2, .learning_rate = 1e-3, .queries = queries, .decay = 0.1, .seed = 5});
