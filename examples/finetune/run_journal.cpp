@@ -17,12 +17,12 @@ namespace journals = zoft::journals;
 std::string path_in(const std::string& folder) { return folder + "/run.journal"; }
 
 /// An argument in one line.
-std::string escaped(const std::string& argument) {
+std::string in_one_line(const std::string& argument) {
   std::string result;
   for (const char c : argument) result += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
   return result;
 }
-std::string unescaped(const std::string& line) {
+std::string from_one_line(const std::string& line) {
   std::string result;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const bool escape = line[i] == '\\' && i + 1 < line.size();
@@ -52,7 +52,7 @@ std::string about(const options& o) {
   std::string result =
       "steps " + zoft::text(o.steps) + "\nmodel " + fingerprint_of(o.model) + "\ndata " + fingerprint_of(o.data);
   if (!o.adapter_from.empty()) result += "\nadapter " + fingerprint_of(o.adapter_from);
-  for (const std::string& argument : o.arguments) result += "\nargument " + escaped(argument);
+  for (const std::string& argument : o.arguments) result += "\nargument " + in_one_line(argument);
   return result;
 }
 
@@ -82,7 +82,7 @@ std::vector<std::string> arguments_of_run(const std::string& folder) {
     refuse("--resume is " + folder + ", and there is no run.journal in it");
   const zoft::journal log(path_in(folder));
   std::vector<std::string> result;
-  for (const std::string& line : values_of(log.header(), "argument")) result.push_back(unescaped(line));
+  for (const std::string& line : values_of(log.header(), "argument")) result.push_back(from_one_line(line));
   return result;
 }
 
