@@ -26,7 +26,8 @@ struct waves {
   double scale = 1;
   static double weight(std::size_t i) { return 1 + 0.05 * static_cast<double>(i % 20); }
 
-  double operator()(std::span<const T> x) const {
+  // Compiled once: where it is inlined in two places, a product and a sum may be fused in one of them only.
+  [[gnu::noinline]] double operator()(std::span<const T> x) const {
     using A = zoft::arithmetic_t<T>;
     double sum = 0;
     for (std::size_t i = 0; i < x.size(); ++i)

@@ -133,7 +133,7 @@ TEST_CASE("journal: cut at any byte of its last three records, it goes on from w
   }
 }
 
-TEST_CASE("journal: cut at any byte of its header, it begins anew; a tail of zeros is cut off", "[journal]") {
+TEST_CASE("journal: cut at any byte of its header, it begins anew, and a tail of zeros is cut off", "[journal]") {
   const folder here;
   const std::vector<float> truth = kept_run(here / "run", 5);
   const std::string whole = bytes_in(here / "run");
