@@ -58,7 +58,6 @@ zoft_test(
 zoft_test(
   journal
   journal_killed
-  journal_methods
 )
 
 zoft_test(
@@ -98,6 +97,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
     estimator_statistics
     estimators_of_differences
     estimators_of_populations
+    journal_methods
     lozo
     methods_of_examples
     muon
