@@ -91,8 +91,10 @@ inline contents read_header(std::string_view bytes, const std::string& path) {
   const std::size_t line = end == bytes.npos ? bytes.npos : bytes.find('\n', end + 1);
   if (line == bytes.npos) {
     // What was being written when its program was killed is text as far as it goes. Records are not.
-    const bool text =
-        std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\n' || (c >= ' ' && c != 0x7f) || c < 0; });
+    const bool text = std::all_of(bytes.begin(), bytes.end(), [](char c) {
+      const auto byte = static_cast<unsigned char>(c);
+      return byte == '\n' || (byte >= ' ' && byte != 0x7f);
+    });
     require(text, path + ": its header is damaged");
     return result;
   }
