@@ -123,14 +123,10 @@ class ranks {
     seen_ = {tuner.direction(0, 0).seed, tuner.evaluations(), tuner.steps()};
     const auto print = [&] {
       if constexpr (journals::owns<Engine>) {
-        const auto& adapter = tuner.adapter();
-        fingerprint all;
-        all.add(adapter.parameters());
-        if constexpr (requires { adapter.pairs(); })  // with A, which may not be trained
-          for (const auto& pair : adapter.pairs()) all.add(pair.a);
-        return all.value();
+        const auto parameters = tuner.adapter().parameters();
+        return journals::fingerprint_of(tuner, parameters);
       } else {
-        return journals::fingerprint_of(x);
+        return journals::fingerprint_of(tuner, x);
       }
     };
     require_same(world_, print, seen_, bytes_);

@@ -46,6 +46,16 @@ std::uint64_t fingerprint_of(X& x) {
   return all.value();
 }
 
+/// Of what the engine trains, x, and of what its adapter made beside that and leaves as it is: LoRA's A.
+template <class Engine, class X>
+std::uint64_t fingerprint_of(const Engine& engine, X& x) {
+  fingerprint all;
+  add(all, x);
+  if constexpr (requires { engine.adapter().pairs(); })
+    for (const auto& pair : engine.adapter().pairs()) all.add(pair.a);
+  return all.value();
+}
+
 template <class Engine, class X>
 layout layout_of(const Engine& engine, const X& x) {
   if constexpr (requires { x.weights_layout(); })
@@ -93,11 +103,7 @@ header header_of(const Engine& engine, X& x, std::size_t size, const std::string
   h.add("seed", text(engine.direction(0, 0).seed));
   h.add("parameters", text(size));
   h.add("layout", hexadecimal(fingerprint_of_names(layout_of(engine, x))));
-  fingerprint base;
-  add(base, x);
-  if constexpr (requires { engine.adapter().pairs(); })  // with A, where it stays as it was made
-    for (const auto& pair : engine.adapter().pairs()) base.add(pair.a);
-  h.add("base", hexadecimal(base.value()));
+  h.add("base", hexadecimal(fingerprint_of(engine, x)));
   h.add("directions", Engine::observes                        ? "of the seed and the batches"
                       : learning_sampler<sampler_type, float> ? "of the seed and the parameters"
                                                               : "of the seed");
