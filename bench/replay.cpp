@@ -26,8 +26,7 @@ struct run {
     for (std::uint32_t i = 0; i < steps; ++i) {
       std::vector<double> losses(2 * queries);
       for (std::size_t j = 0; j < losses.size(); ++j) losses[j] = 1 + 1e-3 * static_cast<double>((i + 3 * j) % 7);
-      tuner.tell(std::span(x), losses);
-      log.append(tuner, std::span(x));
+      log.append(tuner.tell(std::span(x), losses));
     }
   }
   ~run() { std::filesystem::remove(path); }

@@ -3,6 +3,7 @@
 #include <zoft/zoft.hpp>
 
 #include "core_support.hpp"
+#include "journal_support.hpp"
 
 using core_test::bits;
 
@@ -227,4 +228,31 @@ TEST_CASE("form 6: a sampler of one's own", "[forms]") {
   });
   CHECK(bits(in_place) == bits(stacked));
   CHECK(mean_loss(net, in_place) < 0.6 * mean_loss(net, initial(network::parameters)));
+}
+
+TEST_CASE("form 10: a run that can be killed at any time", "[forms]") {
+  const journal_test::folder here;
+  const std::string path = here / "run.zoft";
+  const std::vector<float> base = initial(network::parameters);
+  const network net{.scale = 1e3};
+  const auto data = batches(1);
+  const auto loss = [&](std::span<const float> w) { return net.loss(w, data[0]); };
+  const auto run = [&](std::uint32_t steps) {
+    std::vector<float> weights = base;
+    auto tuner = zoft::mezo({.epsilon = 1e-3, .learning_rate = 1e-6, .seed = 42});
+    zoft::journal log(path);
+    log.resume(tuner, std::span(weights));
+    for (std::uint32_t step = tuner.steps(); step < steps; ++step) log.append(tuner.step(std::span(weights), loss));
+    return weights;
+  };
+  run(7);
+  const std::vector<float> weights = run(20);
+  CHECK(bits(weights) != bits(base));
+
+  auto tuner = zoft::mezo({.epsilon = 1e-3, .learning_rate = 1e-6, .seed = 42}), tuner_like_it = tuner;
+  std::vector<float> again = base, never = base;
+  CHECK(zoft::replay(path, tuner_like_it, std::span(again)) == 20);
+  for (int step = 0; step < 20; ++step) tuner.step(std::span(never), loss);
+  CHECK(bits(again) == bits(weights));
+  CHECK(bits(never) == bits(weights));
 }

@@ -36,10 +36,7 @@ std::vector<float> kept_run(const std::string& path, std::uint32_t steps, const 
   auto tuner = kept_tuner();
   zoft::journal log(path, o);
   log.resume(tuner, std::span(x));
-  while (tuner.steps() < steps) {
-    tuner.step(std::span(x), bowl);
-    log.append(tuner, std::span(x));
-  }
+  while (tuner.steps() < steps) log.append(tuner.step(std::span(x), bowl));
   return x;
 }
 
@@ -82,7 +79,7 @@ TEST_CASE("journal: a step takes 16 + 8·q bytes", "[journal]") {
     zoft::journal log(here / "run", {.check_every = 0});
     log.resume(tuner, std::span(x));
     const std::size_t header = bytes_in(here / "run").size();
-    for (int i = 0; i < 10; ++i) tuner.step(std::span(x), bowl), log.append(tuner, std::span(x));
+    for (int i = 0; i < 10; ++i) log.append(tuner.step(std::span(x), bowl));
     CHECK(bytes_in(here / "run").size() == header + 10 * (16 + 8 * queries));
   }
 }
@@ -103,9 +100,8 @@ TEST_CASE("journal: a rejected step is one, too", "[journal]") {
     zoft::journal log(here / "run");
     log.resume(tuner, std::span(x));
     for (int i = 0; i < 6; ++i) {
-      tuner.step(std::span(x), [&](std::span<const float> at) { return i == 3 ? HUGE_VAL : bowl(at); });
+      log.append(tuner.step(std::span(x), [&](std::span<const float> at) { return i == 3 ? HUGE_VAL : bowl(at); }));
       CHECK((tuner.record().status == zoft::status::ok) == (i != 3));
-      log.append(tuner, std::span(x));
     }
   }
   CHECK(zoft::replay(here / "run", other, std::span(again)) == 6);
@@ -233,7 +229,7 @@ TEST_CASE("journal: a fingerprint finds a run that only the optimizer tells apar
     auto tuner = make(0.9);
     zoft::journal log(here / "run", {.check_every = 4});
     log.resume(tuner, std::span(x));
-    for (int i = 0; i < 6; ++i) tuner.step(std::span(x), bowl), log.append(tuner, std::span(x));
+    for (int i = 0; i < 6; ++i) log.append(tuner.step(std::span(x), bowl));
   }
   x = kept_start();
   auto tuner = make(0.8);
@@ -253,8 +249,7 @@ TEST_CASE("journal: a rate that was changed on the way is in its records", "[jou
     log.resume(tuner, std::span(x));
     for (int i = 0; i < 6; ++i) {
       if (i == 3) tuner.optimizer().learning_rate = 1e-4;
-      tuner.step(std::span(x), bowl);
-      log.append(tuner, std::span(x));
+      log.append(tuner.step(std::span(x), bowl));
     }
   }
   auto tuner = kept_tuner();
@@ -300,9 +295,8 @@ TEST_CASE("journal: what is no journal, or another's, is refused in one line and
     CHECK(opened(here / "run") == "zoft: " + (here / "run") + ": another program is writing this journal");
     std::vector<float> x = kept_start();
     auto tuner = kept_tuner();
-    CHECK(message([&] { log.append(tuner, std::span(x)); }) ==
+    CHECK(message([&] { log.append(tuner.step(std::span(x), bowl)); }) ==
           "zoft: journal: a step was appended, and resume comes first");
-    tuner.step(std::span(x), bowl);
     CHECK(message([&] { log.resume(tuner, std::span(x)); }) ==
           "zoft: journal: the engine has made 1 steps, and must have made none before those of a journal");
   }
@@ -312,9 +306,10 @@ TEST_CASE("journal: what is no journal, or another's, is refused in one line and
         "zoft: " + (here / "run") + ": is empty, and must be a journal");
   zoft::journal log(here / "run");
   log.resume(tuner, std::span(x));
-  tuner.step(std::span(x), bowl);
-  tuner.step(std::span(x), bowl);
-  CHECK(message([&] { log.append(tuner, std::span(x)); }) ==
+  const zoft::step_report first = tuner.step(std::span(x), bowl), second = tuner.step(std::span(x), bowl);
+  CHECK(message([&] { log.append(first); }) ==
+        "zoft: journal: step 0 was appended, and the last of the engine that was resumed is step 1");
+  CHECK(message([&] { log.append(second); }) ==
         "zoft: " + (here / "run") + ": step 0 with 2 values comes next, and the engine's last was step 1 with 2");
 }
 
@@ -341,8 +336,7 @@ TEST_CASE("journal: steps that the disk has no room for are kept until it has", 
   std::size_t refused = 0;
   const auto steps = [&](std::uint32_t until) {
     while (tuner.steps() < until) {
-      tuner.step(std::span(x), bowl);
-      const std::string said = message([&] { log.append(tuner, std::span(x)); });
+      const std::string said = message([&] { log.append(tuner.step(std::span(x), bowl)); });
       if (said == "no std::invalid_argument was thrown") continue;
       ++refused;
       CHECK(said.starts_with("zoft: " + (here / "run") + ": cannot be written: "));

@@ -46,8 +46,8 @@ void check_killed(int kills, Make make) {
     if (!path.empty()) log.emplace(path, zoft::journal_options{.sync_every = 0, .check_every = 10});
     if (log) log->resume(tuner, std::span(x));
     while (tuner.steps() < steps) {
-      tuner.step(std::span(x), hollow<T>);
-      if (log) log->append(tuner, std::span(x));
+      const zoft::step_report made = tuner.step(std::span(x), hollow<T>);
+      if (log) log->append(made);
     }
     return x;
   };

@@ -61,8 +61,8 @@ template <class T>
 auto journal_step(bool fails = true) {
   return [fails](auto& tuner, std::span<T> x) {
     const bool now = fails && tuner.steps() % 5 == 2;
-    tuner.step(x,
-               [&](std::span<const T> at) { return now ? std::numeric_limits<double>::quiet_NaN() : valley<T>(at); });
+    return tuner.step(
+        x, [&](std::span<const T> at) { return now ? std::numeric_limits<double>::quiet_NaN() : valley<T>(at); });
   };
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("journal: every method on a buffer", "[journal]") {
     check_run([] { return zoft::prge({.queries = 3, .epsilon = 1e-2, .learning_rate = 1e-3, .seed = 5}); },
               journal_start<float>(),
               [](auto& tuner, std::span<float> x) {
-                tuner.step(x, [](zoft::candidates<float> c, std::span<double> losses) {
+                return tuner.step(x, [](zoft::candidates<float> c, std::span<double> losses) {
                   for (std::size_t i = 0; i < c.size(); ++i) losses[i] = valley<float>(c[i]);
                 });
               });
@@ -179,7 +179,7 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
                         zoft::seed{5}};
   };
   const auto step = [](auto& tuner, std::span<std::int8_t> x) {
-    tuner.step(x, [](std::span<const std::int8_t> at) {
+    return tuner.step(x, [](std::span<const std::int8_t> at) {
       double sum = 0;
       for (std::size_t i = 0; i < at.size(); ++i) sum += std::pow(0.25 * at[i] - std::cos(static_cast<double>(i)), 2);
       return sum;
@@ -192,7 +192,7 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
   {
     zoft::journal log(here / "run");
     log.resume(first, std::span(stopped));
-    for (int i = 0; i < 7; ++i) step(first, stopped), log.append(first, std::span(stopped));
+    for (int i = 0; i < 7; ++i) log.append(step(first, stopped));
   }
   zoft::journal log(here / "run");
   log.resume(second, std::span(again));

@@ -42,7 +42,8 @@ inline void put(const std::string& path, std::string_view bytes) {
 }
 
 /// A run of `before` steps is stopped, made again by another engine, and goes on for `behind` steps. All that it has
-/// come to must be what it is where nothing was stopped, bit for bit. make() -> engine; step(engine, x) makes a step,
+/// come to must be what it is where nothing was stopped, bit for bit. make() -> engine; step(engine, x) makes a step
+/// and returns its report,
 /// and again(engine, x, act) calls act with what resume wants behind x.
 template <class Make, class T, class Step>
 void check_run(Make make, const std::vector<T>& start, Step step, std::uint32_t before = 7, std::uint32_t behind = 5) {
@@ -54,10 +55,7 @@ void check_run(Make make, const std::vector<T>& start, Step step, std::uint32_t 
     auto tuner = make();
     zoft::journal log(here / "run", {.check_every = 3});
     log.resume(tuner, std::span(first));
-    for (std::uint32_t i = 0; i < before; ++i) {
-      step(tuner, std::span(first));
-      log.append(tuner, std::span(first));
-    }
+    for (std::uint32_t i = 0; i < before; ++i) log.append(step(tuner, std::span(first)));
     CHECK(log.steps() == before);
     CHECK(log.pending() == 0);
   }
@@ -66,10 +64,7 @@ void check_run(Make make, const std::vector<T>& start, Step step, std::uint32_t 
   log.resume(tuner, std::span(second));
   CHECK(tuner.steps() == before);
   CHECK((core_test::bits(second) == core_test::bits(first)));
-  for (std::uint32_t i = 0; i < behind; ++i) {
-    step(tuner, std::span(second));
-    log.append(tuner, std::span(second));
-  }
+  for (std::uint32_t i = 0; i < behind; ++i) log.append(step(tuner, std::span(second)));
   CHECK((core_test::bits(second) == core_test::bits(whole)));
   CHECK((core_test::bits(whole) != core_test::bits(start)));
   auto third = make();

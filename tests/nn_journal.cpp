@@ -23,27 +23,27 @@ zoft::nn::batch text_of_step(const transformer& model, std::uint32_t step) {
 
 constexpr std::uint32_t stopped_at = 6, in_all = 10;
 
-/// steps(tuner, until, after) makes steps, and calls after() behind each; again(log, tuner) resumes.
+/// steps(tuner, until, after) makes steps, and calls after(report) behind each; again(log, tuner) resumes.
 /// state(tuner) is what was trained.
-template <class Make, class Steps, class Again, class Append, class State>
-void check_adapter_run(Make make, Steps steps, Again again, Append append, State state) {
+template <class Make, class Steps, class Again, class State>
+void check_adapter_run(Make make, Steps steps, Again again, State state) {
   const journal_test::folder here;
   auto never = make();
   const auto start = state(never);
-  steps(never, in_all, [] {});
+  steps(never, in_all, [](const auto&) {});
   const auto truth = state(never);
   CHECK((truth != start));
   {
     auto tuner = make();
     zoft::journal log(here / "run", {.check_every = 2});
     again(log, tuner);
-    steps(tuner, stopped_at, [&] { append(log, tuner); });
+    steps(tuner, stopped_at, [&](const zoft::step_report& made) { log.append(made); });
   }
   auto tuner = make();
   zoft::journal log(here / "run", {.check_every = 2});
   again(log, tuner);
   CHECK(tuner.steps() == stopped_at);
-  steps(tuner, in_all, [&] { append(log, tuner); });
+  steps(tuner, in_all, [&](const zoft::step_report& made) { log.append(made); });
   CHECK((state(tuner) == truth));
 }
 
@@ -65,15 +65,12 @@ TEST_CASE("journal: P-RGE on LoRA-FA", "[nn][journal]") {
         return tuner;
       },
       [&](auto& tuner, std::uint32_t until, auto after) {
-        while (tuner.steps() < until) {
-          tuner.step([&, b = text_of_step(model, tuner.steps())](const auto& shown, std::span<double> losses) {
+        while (tuner.steps() < until)
+          after(tuner.step([&, b = text_of_step(model, tuner.steps())](const auto& shown, std::span<double> losses) {
             model.losses(b, shown, losses);
-          });
-          after();
-        }
+          }));
       },
       [](zoft::journal& log, auto& tuner) { log.resume(tuner); },
-      [](zoft::journal& log, auto& tuner) { log.append(tuner); },
       [](const auto& tuner) { return adapter_bits(tuner); });
 }
 
@@ -91,19 +88,18 @@ TEST_CASE("journal: observed directions of LoRA-FA ask for each step's batch aga
     return tuner;
   };
   const auto steps = [&](auto& tuner, std::uint32_t until, auto after) {
-    while (tuner.steps() < until) tuner.step(functor_of(tuner)), after();
+    while (tuner.steps() < until) after(tuner.step(functor_of(tuner)));
   };
-  const auto append = [](zoft::journal& log, auto& tuner) { log.append(tuner); };
   const auto state = [](const auto& tuner) { return adapter_bits(tuner); };
   check_adapter_run(
-      make, steps, [&](zoft::journal& log, auto& tuner) { log.resume(tuner, functor_of(tuner)); }, append, state);
+      make, steps, [&](zoft::journal& log, auto& tuner) { log.resume(tuner, functor_of(tuner)); }, state);
 
   SECTION("the batches of other steps are noticed") {
     const journal_test::folder here;
     auto tuner = make(), other = make();
     zoft::journal log(here / "run", {.check_every = 2});
     log.resume(tuner, functor_of(tuner));
-    steps(tuner, stopped_at, [&] { log.append(tuner); });
+    steps(tuner, stopped_at, [&](const zoft::step_report& made) { log.append(made); });
     const std::string said = core_test::message([&] {
       zoft::replay(here / "run", other, [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
         model.example_losses(text_of_step(model, other.steps() + 1), shown, losses, seen);
@@ -129,20 +125,19 @@ TEST_CASE("journal: all weights, where the model keeps them", "[nn][journal]") {
         auto tuner = make_tuner();
         zoft::journal log(here / "run", {.check_every = 2});
         log.resume(tuner, first, functor(tuner, first)...);
-        while (tuner.steps() < stopped_at) step(tuner, first), log.append(tuner, first);
+        while (tuner.steps() < stopped_at) log.append(step(tuner, first));
       }
       auto tuner = make_tuner();
       zoft::journal log(here / "run", {.check_every = 2});
       log.resume(tuner, second, functor(tuner, second)...);
       CHECK((core_test::bits(second.weights()) == core_test::bits(first.weights())));
-      while (tuner.steps() < in_all) step(tuner, second), log.append(tuner, second);
+      while (tuner.steps() < in_all) log.append(step(tuner, second));
       CHECK((core_test::bits(second.weights()) == core_test::bits(never.weights())));
       CHECK((core_test::bits(never.weights()) != start));
     };
     const auto stacked_step = [](auto& tuner, transformer& model) {
-      tuner.step(model, [&, b = text_of_step(model, tuner.steps())](const auto& shown, std::span<double> losses) {
-        model.losses(b, shown, losses);
-      });
+      return tuner.step(model, [&, b = text_of_step(model, tuner.steps())](
+                                   const auto& shown, std::span<double> losses) { model.losses(b, shown, losses); });
     };
     check([&] { return zoft::lozo({.interval = 4, .learning_rate = 1e-3, .queries = 2, .seed = 3}, shape); },
           stacked_step);
@@ -153,6 +148,6 @@ TEST_CASE("journal: all weights, where the model keeps them", "[nn][journal]") {
       };
     };
     check([&] { return zoft::observed({.examples = 3, .rank = 2, .learning_rate = 0.3, .seed = 3}); },
-          [&](auto& tuner, transformer& model) { tuner.step(model, functor(tuner, model)); }, functor);
+          [&](auto& tuner, transformer& model) { return tuner.step(model, functor(tuner, model)); }, functor);
   }
 }

@@ -52,7 +52,7 @@ bool train(const options& o, const zoft::nn::transformer& model, const task& t, 
     done.evaluations += report.evaluations;
     log.step(++done.steps, done.evaluations, done.seconds, report);
     try {
-      tuner.append(journal);
+      journal.append(report);
       troubled = false;
     } catch (const std::invalid_argument& error) {
       bar.clear();

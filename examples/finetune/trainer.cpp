@@ -221,7 +221,6 @@ class owning_trainer : public trainer {
     else
       log.resume(engine_);
   }
-  void append(zoft::journal& log) override { log.append(engine_); }
   std::uint32_t steps() const override { return engine_.steps(); }
   std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }
   bool keep() override {
@@ -311,11 +310,6 @@ class full_trainer : public trainer {
         return;
       }
     if constexpr (!observes<Engine>) log.resume(engine_, std::span(weights_));
-  }
-  void append(zoft::journal& log) override {
-    if constexpr (!needs_buffer)
-      if (weights_.empty()) return log.append(engine_, model_);
-    log.append(engine_, std::span(weights_));
   }
   std::uint32_t steps() const override { return engine_.steps(); }
   std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }

@@ -24,9 +24,8 @@ class trainer {
   /// Makes the steps of the journal again, or begins it; batch_of(step) is asked where directions are made of batches.
   using batches = std::function<zoft::nn::batch(std::uint32_t step)>;
   virtual void resume(zoft::journal& log, const batches& batch_of) = 0;
-  virtual void append(zoft::journal& log) = 0;  ///< writes the last step
-  virtual std::uint32_t steps() const = 0;      ///< made so far, those of the journal included
-  virtual std::size_t forwards() const = 0;     ///< of a step
+  virtual std::uint32_t steps() const = 0;   ///< made so far, those of the journal included
+  virtual std::size_t forwards() const = 0;  ///< of a step
 
   /// Keeps what is trained as it stands, in place of what was kept before; false where that would take as much memory
   /// as the model. From take_kept on, current and save are of what was kept.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -24,15 +25,14 @@ struct journal_options {
 ///
 ///     zoft::journal log("run.journal", {.about = "mezo on my net, data of May"});
 ///     log.resume(tuner, std::span(weights));   // the steps in the file, if there are any
-///     while (tuner.steps() < 1000) {
-///       tuner.step(std::span(weights), loss);
-///       log.append(tuner, std::span(weights));
-///     }
+///     while (tuner.steps() < 1000)
+///       log.append(tuner.step(std::span(weights), loss));
 ///
 /// At resume, weights and tuner must be what they were when the run began: the file has a fingerprint of the weights,
 /// the seed, and what else can be told of the run. To make steps again takes no losses. Where directions are made of
 /// what the functor shows, it takes one forward at θ: give `resume` the functor, which must know the batch of step
-/// tuner.steps(). For an adapter that owns its parameters, leave out the weights.
+/// tuner.steps(). For an adapter that owns its parameters, leave out the weights. The journal keeps references to both:
+/// neither may be moved or copied elsewhere while steps are appended.
 ///
 /// Parameters become what they were, bit for bit, in any program with the same noise version, if the optimizer's
 /// arithmetic is the same there; fingerprints on the way prove it. What the tuner was given while it ran is not in the
@@ -75,28 +75,29 @@ class journal {
   template <class Engine, class X, class... F>
   requires(!journals::owns<Engine>) void resume(Engine& engine, X&& x, F&&... functor) {
     begin(engine, x, journals::size_of(x));
-    end_of_resume(journals::replay(held_, file_.path(), engine, x, functor...));
+    end_of_resume(engine, x, journals::replay(held_, file_.path(), engine, x, functor...));
   }
   template <class Engine, class... F>
   requires journals::owns<Engine>
   void resume(Engine& engine, F&&... functor) {
     const auto x = engine.adapter().parameters();
     begin(engine, x, x.size());
-    end_of_resume(journals::replay(held_, file_.path(), engine, x, functor...));
+    end_of_resume(engine, x, journals::replay(held_, file_.path(), engine, x, functor...));
   }
 
-  /// Writes the engine's last step. If the file cannot be written, throws, with the step kept in memory: the next
-  /// append, or flush, writes it too.
-  template <class Engine, class X>
-  void append(const Engine& engine, X&& x) {
-    add(engine.record());
-    if (options_.check_every > 0 && steps_ % options_.check_every == 0) check(x);
+  /// Writes the step that the engine has just made. If the file cannot be written, throws, with the step kept in
+  /// memory: the next append, or flush, writes it too.
+  void append(const step_report& made) {
+    require(running_, "journal: a step was appended, and resume comes first");
+    const step_record& record = record_();
+    require(made.step == record.step, "journal: step " + text(made.step) +
+                                          " was appended, and the last of the engine that was resumed is step " +
+                                          text(record.step));
+    add(record);
+    if (options_.check_every > 0 && steps_ % options_.check_every == 0) check(fingerprint_());
     ++pending_steps_;
     flush(options_.sync_every > 0 && (unsynced_ + pending_steps_) >= options_.sync_every);
   }
-  template <class Engine>
-  requires journals::owns<Engine>
-  void append(const Engine& engine) { append(engine, engine.adapter().parameters()); }
 
   /// Writes what could not be written yet and puts it on the disk.
   void flush() { flush(true); }
@@ -121,7 +122,13 @@ class journal {
     end_ = held_.size();
     checksum_ = held_.checksum();
   }
-  void end_of_resume(std::size_t steps) {
+  template <class Engine, class X>
+  void end_of_resume(const Engine& engine, X& x, std::size_t steps) {
+    record_ = [&engine]() -> const step_record& { return engine.record(); };
+    if constexpr (requires { x.weights_layout(); })
+      fingerprint_ = [&x] { return journals::fingerprint_of(x); };
+    else
+      fingerprint_ = [x] { return journals::fingerprint_of(x); };
     steps_ = steps;
     held_.entries.clear();
     held_.ends.clear();
@@ -129,7 +136,6 @@ class journal {
   }
 
   void add(const step_record& r) {
-    require(running_, "journal: a step was appended, and resume comes first");
     require(r.step == steps_ && r.values.size() == held_.header.number("values"),
             file_.path() + ": step " + text(steps_) + " with " + text(held_.header.number("values")) +
                 " values comes next, and the engine's last was step " + text(r.step) + " with " +
@@ -137,9 +143,8 @@ class journal {
     put({r.status == status::ok ? journals::kind::applied : journals::kind::rejected, 0, r});
     ++steps_;
   }
-  template <class X>
-  void check(X& x) {
-    journals::entry e{journals::kind::check, journals::fingerprint_of(x), {}};
+  void check(std::uint64_t fingerprint) {
+    journals::entry e{journals::kind::check, fingerprint, {}};
     e.step.step = static_cast<std::uint32_t>(steps_);
     e.step.values.assign(held_.header.number("values"), 0.0);
     put(e);
@@ -166,7 +171,9 @@ class journal {
   std::size_t end_ = 0;  // of what is in the file
   std::string pending_;  // what could not be written yet
   std::size_t steps_ = 0, pending_steps_ = 0, unsynced_ = 0;
-  std::uint32_t checksum_ = 0;  // of the last record
+  std::uint32_t checksum_ = 0;                  // of the last record
+  std::function<const step_record&()> record_;  // of the engine's last step
+  std::function<std::uint64_t()> fingerprint_;  // of what it trains
   bool running_ = false;
 };
 

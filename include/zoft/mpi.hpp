@@ -56,8 +56,8 @@ namespace zoft::inline ZOFT_ISA::mpi {
 ///     MPI_Barrier(MPI_COMM_WORLD);               // now the file has its header
 ///     if (all.rank() > 0) zoft::replay("run.journal", tuner, std::span(x));
 ///     while (tuner.steps() < 1000) {
-///       all.step(tuner, std::span(x), f);
-///       if (all.rank() == 0) log->append(tuner, std::span(x));
+///       const zoft::step_report made = all.step(tuner, std::span(x), f);
+///       if (all.rank() == 0) log->append(made);
 ///     }
 class ranks {
  public:

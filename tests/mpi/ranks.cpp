@@ -532,8 +532,8 @@ TEST_CASE("mpi: a journal that rank 0 writes has the run, for one engine and for
     if (!log) zoft::replay(path.data(), tuner, std::span(x));
     CHECK(tuner.steps() == (until == 12 ? 0u : 12u));
     while (tuner.steps() < until) {
-      together.step(tuner, std::span(x), losses);
-      if (log) log->append(tuner, std::span(x));
+      const zoft::step_report made = together.step(tuner, std::span(x), losses);
+      if (log) log->append(made);
     }
   }
   MPI_Barrier(world());

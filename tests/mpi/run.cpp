@@ -52,11 +52,12 @@ void run(const std::string& path, long killed, std::uint32_t in_step) {
   if (all.rank() > 0) zoft::replay(path, tuner, std::span(x));
   const std::uint32_t from = tuner.steps();
   while (tuner.steps() < steps) {
-    all.step(tuner, std::span(x), [&](const zoft::candidates<float>& c, std::span<double> to) {
-      for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
-      if (static_cast<long>(all.rank()) == killed && tuner.steps() == in_step) ::raise(SIGKILL);
-    });
-    if (log) log->append(tuner, std::span(x));
+    const zoft::step_report made =
+        all.step(tuner, std::span(x), [&](const zoft::candidates<float>& c, std::span<double> to) {
+          for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
+          if (static_cast<long>(all.rank()) == killed && tuner.steps() == in_step) ::raise(SIGKILL);
+        });
+    if (log) log->append(made);
   }
   all.check(std::span(x));
   if (all.rank() == 0) report(x, from);
