@@ -101,7 +101,9 @@ TEST_CASE("engine: stacked, in halves, one by one, by hand and from a textbook: 
       auto x = cosines(p.dimension);
       zoft::minimize(std::span(x), p.f,
                      {.steps = steps, .learning_rate = p.rate, .epsilon = epsilon, .queries = q, .seed = run});
-      CHECK(bits(x) == bits(expected));
+      // The best point, which is the last one where each look was lower than all before.
+      CHECK(p.f(x) <= p.f(expected));
+      if (p.f(x) == p.f(expected)) CHECK(bits(x) == bits(expected));
     }
 }
 

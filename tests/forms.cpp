@@ -88,7 +88,21 @@ TEST_CASE("form 1: any function of any numbers", "[forms]") {
   CHECK(r.initial_loss == 1.5);
   CHECK(r.loss == rosenbrock(x));
   CHECK(r.loss < 0.6 * r.initial_loss);
-  CHECK(r.evaluations == 2 * 5000 + 2);
+  CHECK(r.evaluations == 2 * 5000 + 2 + 5000 / 10);
+  CHECK(r.status == zoft::status::ok);
+}
+
+TEST_CASE("form 12: minimize stops when it should, and says why", "[forms]") {
+  const auto f = [](std::span<const double> v) { return rosenbrock(v); };
+  std::vector<double> x(10, 1.0);
+  zoft::report r = zoft::minimize(std::span(x), f,
+                                  {.tolerance = 1e-6, .evaluations = 100000, .on_step = [](const zoft::step_report& s) {
+                                     return s.probe_loss > 0.1;
+                                   }});
+  CHECK(r.stopped_by == zoft::stop::on_step);
+  CHECK(r.loss < 0.2);
+  CHECK(r.loss == rosenbrock(x));
+  CHECK(r.evaluations < 100000);
   CHECK(r.status == zoft::status::ok);
 }
 

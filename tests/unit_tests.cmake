@@ -52,6 +52,7 @@ zoft_test(
   in_place_steps
   layout
   minimize
+  minimize_limits
   optimizers
 )
 

@@ -28,6 +28,8 @@ struct autotune_options {
   /// evaluated on that batch. If it is not given, f is one function.
   std::function<void(std::uint32_t)> batch = {};
   std::size_t steps = 0;  ///< length of the planned run on batches: η goes as 1/√steps; 0: no longer than a trial
+  bool keep_epsilon = false;        ///< leaves ε as it is, and measures η for it
+  bool keep_learning_rate = false;  ///< leaves η as it is
 };
 
 /// What was chosen, and from which measurements. Derivatives are those of φ(t) = L(x + tz), over a few directions z.
@@ -81,8 +83,10 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   r.slope = found.slope;
   r.curvature = found.curvature;
   r.higher_derivative = found.higher_derivative;
-  if (found.limited_by != epsilon_limit::unchanged) {
-    r.epsilon = found.epsilon / points.reach;
+  if (o.keep_epsilon) r.limited_by = epsilon_limit::kept;
+  if (found.limited_by != epsilon_limit::unchanged && !o.keep_epsilon) r.epsilon = found.epsilon / points.reach;
+  if (o.keep_learning_rate) r.status = status::ok;
+  if (found.limited_by != epsilon_limit::unchanged && !o.keep_learning_rate) {
     rate_search search(subject, found, r.epsilon, r.loss, looks);
     const std::size_t spent = subject.evaluations();
     const std::optional<double> rate = search.run(o.evaluations > spent ? o.evaluations - spent : 0);
@@ -180,6 +184,9 @@ inline std::string autotune_report::why() const {
     case epsilon_limit::unchanged:
       s += "as it was, as nothing was seen that it could follow from";
       break;
+    case epsilon_limit::kept:
+      s += "as it was given";
+      break;
     case epsilon_limit::balance:
       s += "where noise and truncation balance: the " + order + " derivative along z is " + brief(higher_derivative);
       break;
@@ -191,7 +198,9 @@ inline std::string autotune_report::why() const {
       break;
   }
   s += "\nlearning_rate: " + brief(learning_rate) + ", ";
-  if (status != zoft::status::ok)
+  if (rates.empty())
+    s += "as it was";
+  else if (status != zoft::status::ok)
     s += "as it was, as none of " + text(rates.size()) + " that were tried lowered the loss";
   else
     s += "of " + text(rates.size()) + " that were tried" + (steps == 0 ? "" : ", less as 1/√steps for " + text(steps)) +

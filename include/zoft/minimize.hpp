@@ -1,48 +1,36 @@
 /// Minimises any function of some numbers, from its values alone, in one call.
 #pragma once
 
-#include "autotune.hpp"
+#include <span>
+#include <type_traits>
+
+#include "concepts.hpp"
 #include "core/number.hpp"
-#include "mezo.hpp"
+#include "minimize/any_objective.hpp"
+#include "minimize/options.hpp"
+#include "minimize/run.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
-struct minimize_options {
-  std::uint32_t steps = 1000;    ///< updates
-  double learning_rate = 1e-3;   ///< η
-  double epsilon = 1e-4;         ///< smoothing radius ε > 0, in units of x
-  std::size_t queries = 1;       ///< directions a step, q ≥ 1
-  zoft::schedule schedule = {};  ///< η over the run
-  std::uint64_t seed = 0;        ///< names the run: same seed, same bits
-  bool autotune = false;         ///< measure ε and η instead: costs a tenth more evaluations, at least 250
-};
-
-/// Minimises f in place, starting from x, by descent along two-point estimates of ∇f. It evaluates f 2q times per step,
-/// once before and once after; autotune's evaluations come on top. f takes std::span<const T> and returns a number.
+/// Minimises f in place, starting from x, by descent along two-point estimates of ∇f. f takes std::span<const T> and
+/// returns a number. It needs no option: what a step is, and when to end, is measured. See minimize_options for limits.
 ///
-/// Throws std::invalid_argument if an option is out of range, x is empty, or f(x) is not finite at the start. No
-/// improvement is a result, not an error: see report::status.
+/// x becomes the best point that was seen, and is never worse than the start. The loss at x is looked at now and then;
+/// if it has risen far, or is not finite, the run goes back to its best point and halves the rate. f may be noisy: then
+/// losses are means, and are compared by what noise may do to them. Memory: two copies of x, four with bounds or
+/// scales, and another two while ε and η are measured.
+///
+/// Throws std::invalid_argument if an option is out of range, x is empty or out of its bounds, or f(x) is not finite at
+/// the start. No improvement is a result, not an error: see report::status. What f throws passes through, and x is then
+/// the best point so far.
 template <number T, std::size_t N, objective<std::span<const T>> F>
 report minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
-  auto tuner = mezo({.epsilon = o.epsilon,
-                     .learning_rate = o.learning_rate,
-                     .queries = o.queries,
-                     .schedule = o.schedule,
-                     .seed = o.seed});
-  require(!x.empty(), "minimize: x is empty, and must be at least one number");
-  report r;
-  r.initial_loss = static_cast<double>(f(std::span<const T>(x)));
-  require(is_finite(r.initial_loss), "minimize: f is " + text(r.initial_loss) + " at the start, and must be finite");
-  if (o.autotune) r.evaluations += zoft::autotune(tuner, x, f, {.evaluations = o.steps / 5 * o.queries}).evaluations;
-  for (std::uint32_t step = 0; step < o.steps; ++step) {
-    const step_report s = tuner.step(x, f);
-    r.evaluations += s.evaluations;
-    if (s.status != status::ok) ++r.rejected;
+  if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
+    auto* const pointer = &f;
+    return minimize(x, pointer, o);
+  } else {
+    return minimizing::run<T>(x, minimizing::any_objective<T>(f), o)();
   }
-  r.loss = static_cast<double>(f(std::span<const T>(x)));
-  r.evaluations += 2;
-  r.status = !is_finite(r.loss) ? status::not_finite : r.loss < r.initial_loss ? status::ok : status::no_improvement;
-  return r;
 }
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -38,12 +38,4 @@ struct step_record {
                                ///< if the step was not applied
 };
 
-struct report {
-  double loss = 0;              ///< at the end
-  double initial_loss = 0;      ///< at the start
-  std::size_t evaluations = 0;  ///< losses evaluated, including these two
-  std::size_t rejected = 0;     ///< steps not applied because a loss was not finite
-  zoft::status status = zoft::status::ok;
-};
-
 }  // namespace zoft::inline ZOFT_ISA

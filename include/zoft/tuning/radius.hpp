@@ -19,6 +19,7 @@ namespace zoft::inline ZOFT_ISA {
 /// What determined ε.
 enum class epsilon_limit {
   unchanged,   ///< nothing was seen to choose ε from: it is as it was
+  kept,        ///< it was not to be chosen
   balance,     ///< noise divided by ε balances the truncation error of the difference
   range,       ///< no truncation error was seen at any radius: ε is the largest one tried
   resolution,  ///< the parameters' type would round smaller steps away

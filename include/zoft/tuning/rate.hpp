@@ -55,6 +55,8 @@ class rate_search {
   /// `loss`.
   rate_search(Subject& subject, const radius& from, double epsilon, double loss, int looks)
       : subject_(subject), from_(from), epsilon_(epsilon), start_(loss), looks_(looks) {
+    // A mean of losses beside x is off by what the curvature makes of ε.
+    beside_ = epsilon * epsilon * std::abs(from.curvature);
     const double size = size_of<T>(subject_.start());
     size_ = size > 0 ? size : 1;
     centre_ = natural();
@@ -126,7 +128,8 @@ class rate_search {
     bool usable = true;
     for (std::size_t i = 0; i < steps && usable; ++i) {
       const step_report s = subject_.step();
-      usable = s.status == status::ok && s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_);
+      usable =
+          s.status == status::ok && s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_ + beside_);
     }
     const double reached = usable ? loss() : std::numeric_limits<double>::infinity();
     trials_.push_back({rate(k), steps, is_finite(reached) ? reached : std::numeric_limits<double>::infinity()});
@@ -198,7 +201,7 @@ class rate_search {
   double epsilon_, start_;
   int looks_;
   std::size_t longer_ = 0;  // steps of the second stage's trials
-  double size_ = 1, centre_ = 1;
+  double size_ = 1, centre_ = 1, beside_ = 0;
   int first_ = 0;
   std::vector<entry> tried_;
   std::vector<rate_trial> trials_;
