@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "../core/config.hpp"
+#include "../core/number.hpp"
 
 namespace zoft::inline ZOFT_ISA::minimizing {
 
