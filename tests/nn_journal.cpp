@@ -94,6 +94,20 @@ TEST_CASE("journal: observed directions of LoRA-FA ask for each step's batch aga
   check_adapter_run(
       make, steps, [&](zoft::journal& log, auto& tuner) { log.resume(tuner, functor_of(tuner)); }, state);
 
+  SECTION("a snapshot spares the forwards before it") {
+    const journal_test::folder here;
+    auto tuner = make(), other = make();
+    zoft::journal log(here / "run", {.snapshot_every = 4});
+    log.resume(tuner, functor_of(tuner));
+    steps(tuner, stopped_at, [&](const zoft::step_report& made) { log.append(made); });
+    std::vector<std::uint32_t> asked;
+    zoft::replay(here / "run", other, [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+      asked.push_back(other.steps());
+      functor_of(other)(shown, losses, seen);
+    });
+    CHECK(asked == std::vector<std::uint32_t>{4, 5});
+    CHECK(adapter_bits(other) == adapter_bits(tuner));
+  }
   SECTION("the batches of other steps are noticed") {
     const journal_test::folder here;
     auto tuner = make(), other = make();

@@ -59,6 +59,7 @@ zoft_test(
 zoft_test(
   journal
   journal_killed
+  journal_snapshot
 )
 
 zoft_test(

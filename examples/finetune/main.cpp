@@ -132,7 +132,7 @@ int run(int argc, char** argv) {
   const std::unique_ptr<trainer> tuner = make_trainer(o, model, start);
   zoft::io::make_folder(o.output);
   check_output(o.output, tuner->files());
-  std::unique_ptr<zoft::journal> journal = open_journal(o);
+  std::unique_ptr<zoft::journal> journal = open_journal(o, tuner->has_snapshots());
   run_log log(o.output);
   introduce(o, model, *t, *tuner);
   token_chooser chooser(o, model, *t);

@@ -16,6 +16,12 @@ namespace journals = zoft::journals;
 
 std::string path_in(const std::string& folder) { return folder + "/run.journal"; }
 
+void remove_journal(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  std::filesystem::remove(journals::snapshot::path_beside(path), ignored);
+}
+
 /// An argument in one line.
 std::string in_one_line(const std::string& argument) {
   std::string result;
@@ -86,24 +92,24 @@ std::vector<std::string> arguments_of_run(const std::string& folder) {
   return result;
 }
 
-std::unique_ptr<zoft::journal> open_journal(const options& o) {
+std::unique_ptr<zoft::journal> open_journal(const options& o, bool with_snapshots) {
   const std::string path = path_in(o.output);
   if (o.resume.empty()) {
     if (unfinished(path))
       refuse(path + " is of a run that was stopped: go on with it by --resume " + o.output +
              ", or remove it, or give another --output");
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
+    remove_journal(path);
   }
-  auto result = std::make_unique<zoft::journal>(path, zoft::journal_options{.about = about(o)});
+  zoft::journal_options kept{.about = about(o)};
+  if (with_snapshots) kept.snapshot_every = kept.check_every;
+  auto result = std::make_unique<zoft::journal>(path, kept);
   result->undo(o.undo);
   return result;
 }
 
 void discard(std::unique_ptr<zoft::journal>& journal, const options& o) {
   journal.reset();
-  std::error_code ignored;
-  std::filesystem::remove(path_in(o.output), ignored);
+  remove_journal(path_in(o.output));
 }
 
 std::string journal_trouble(const std::string& what, const zoft::journal& log) {

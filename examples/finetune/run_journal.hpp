@@ -12,7 +12,7 @@ namespace finetune {
 
 /// Opens the journal in o.output: of the run that --resume names, without its last --undo steps, or a new one. A run
 /// that was not ended is not overwritten: throws, and says how to go on.
-std::unique_ptr<zoft::journal> open_journal(const options& o);
+std::unique_ptr<zoft::journal> open_journal(const options& o, bool with_snapshots);
 
 /// Removes it.
 void discard(std::unique_ptr<zoft::journal>& journal, const options& o);

@@ -24,6 +24,9 @@ class trainer {
   /// Makes the steps of the journal again, or begins it; batch_of(step) is asked where directions are made of batches.
   using batches = std::function<zoft::nn::batch(std::uint32_t step)>;
   virtual void resume(zoft::journal& log, const batches& batch_of) = 0;
+
+  /// Whether the run is worth snapshots: they are small, or spare forwards.
+  virtual bool has_snapshots() const = 0;
   virtual std::uint32_t steps() const = 0;   ///< made so far, those of the journal included
   virtual std::size_t forwards() const = 0;  ///< of a step
 

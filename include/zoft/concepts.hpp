@@ -68,13 +68,19 @@ concept learning_sampler = sampler<S, T> &&
   s.template learn<T>(x, moved, step, curvatures);
 };
 
+/// A sampler that is shown the parameters before the first step.
+template <class Sampler>
+concept starts_with_parameters = requires(Sampler s, std::span<const float> x, const layout& shape) {
+  s.template start<float>(x, shape);
+};
+
 /// A sampler whose z depends on nothing but the direction, so that another may be made of it: it need not be told when
 /// a run starts, and applies what it evaluates.
 template <class Sampler>
-concept stateless_sampler = !requires(Sampler s, std::span<const float> x, const layout& shape) {
-  s.template start<float>(x, shape);
+concept stateless_sampler =
+    !starts_with_parameters<Sampler> && !requires(Sampler s, std::size_t size, const layout& shape) {
+  s.start(size, shape);
 }
-&&!requires(Sampler s, std::size_t size, const layout& shape) { s.start(size, shape); }
 &&!requires(const Sampler s, direction d) { s.applied(d); };
 
 /// A sampler whose z(d) is a linear map of fewer numbers, its core: z = P(y), with P of the step and y of d.

@@ -154,8 +154,26 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
     return base::replay(all, r);
   }
 
+  using base::keeps_state;  ///< whether anything but parameters and steps() goes from one step to the next
+
+  /// Goes to step `step` without the steps before it: x must be what it was there.
+  template <class X>
+  requires requires { typename parameters_of<X>; }
+  void skip_to(X&& x, std::uint32_t step) requires(!base::keeps_state) {
+    const auto all = trained(x);
+    begin(all);
+    step_ = step;
+  }
+
   // The same for adapters that own their parameters.
 
+  /// Their values come from x.
+  void skip_to(std::span<const float> x, std::uint32_t step) requires(owning && !base::keeps_state) {
+    const std::span<float> own_values = trained(own{}).values;
+    checks::size(x.size(), base::shape(), own_values.size());
+    std::copy(x.begin(), x.end(), own_values.begin());
+    skip_to(own{}, step);
+  }
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning { return ask(own{}, first, count); }
   auto ask(std::span<const double> told) requires owning { return ask(own{}, told); }
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }

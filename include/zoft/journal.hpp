@@ -15,9 +15,10 @@
 namespace zoft::inline ZOFT_ISA {
 
 struct journal_options {
-  std::string about = {};         ///< the run's options and data, in any words: who goes on must say the same
-  std::size_t sync_every = 1;     ///< steps, after which what was written is put on the disk; 0: when the system likes
-  std::size_t check_every = 100;  ///< steps, after which a fingerprint of the parameters is written; 0: never
+  std::string about = {};          ///< the run's options and data, in any words: who goes on must say the same
+  std::size_t sync_every = 1;      ///< steps, after which what was written is put on the disk; 0: when the system likes
+  std::size_t check_every = 100;   ///< steps, after which a fingerprint of the parameters is written; 0: never
+  std::size_t snapshot_every = 0;  ///< steps, after which the parameters are written beside the journal; 0: never
 };
 
 /// The steps of one run, in a file that grows by 16 + 8·values bytes a step: q values, or as many as losses where the
@@ -37,6 +38,10 @@ struct journal_options {
 /// Parameters become what they were, bit for bit, in any program with the same noise version, if the optimizer's
 /// arithmetic is the same there; fingerprints on the way prove it. What the tuner was given while it ran is not in the
 /// file, but for its rate: a change of ε or of another option must be made again at its step.
+///
+/// A snapshot spares the steps before it: it is the parameters at one step, in the file PATH.snapshot, where the next
+/// replaces it. It goes with engines whose steps need nothing else: plain descent, whatever the directions. One that is
+/// damaged, or of a step that was undone, is left aside.
 ///
 /// Only one program at a time can write a journal. An adapter whose `restore` is drifting is refused. POSIX systems
 /// only.
@@ -94,9 +99,12 @@ class journal {
                                           " was appended, and the last of the engine that was resumed is step " +
                                           text(record.step));
     add(record);
-    if (options_.check_every > 0 && steps_ % options_.check_every == 0) check(fingerprint_());
+    const auto due = [this](std::size_t every) { return every > 0 && steps_ % every == 0; };
+    if (due(options_.check_every) || due(options_.snapshot_every)) check(fingerprint_());
     ++pending_steps_;
-    flush(options_.sync_every > 0 && (unsynced_ + pending_steps_) >= options_.sync_every);
+    flush(due(options_.snapshot_every) ||
+          (options_.sync_every > 0 && (unsynced_ + pending_steps_) >= options_.sync_every));
+    if (due(options_.snapshot_every)) write_snapshot_(steps_);
   }
 
   /// Writes what could not be written yet and puts it on the disk.
@@ -107,6 +115,9 @@ class journal {
   template <class Engine, class X>
   void begin(const Engine& engine, X& x, std::size_t size) {
     require(!running_, "journal: the run is resumed already");
+    require(options_.snapshot_every == 0 || !Engine::keeps_state,
+            "journal: snapshot_every is " + text(options_.snapshot_every) +
+                ", and must be 0 for an engine that keeps more between steps than its parameters");
     const journals::header now = journals::header_of(engine, x, size, options_.about);
     if (held_.header_size == 0) {
       const std::string bytes = journals::encoded(now);
@@ -125,10 +136,13 @@ class journal {
   template <class Engine, class X>
   void end_of_resume(const Engine& engine, X& x, std::size_t steps) {
     record_ = [&engine]() -> const step_record& { return engine.record(); };
-    if constexpr (requires { x.weights_layout(); })
+    if constexpr (requires { x.weights_layout(); }) {
       fingerprint_ = [&x] { return journals::fingerprint_of(x); };
-    else
+      write_snapshot_ = [this, &x](std::size_t step) { journals::snapshot::write(file_.path(), step, x); };
+    } else {
       fingerprint_ = [x] { return journals::fingerprint_of(x); };
+      write_snapshot_ = [this, x](std::size_t step) { journals::snapshot::write(file_.path(), step, x); };
+    }
     steps_ = steps;
     held_.entries.clear();
     held_.ends.clear();
@@ -173,6 +187,7 @@ class journal {
   std::size_t steps_ = 0, pending_steps_ = 0, unsynced_ = 0;
   std::uint32_t checksum_ = 0;                  // of the last record
   std::function<const step_record&()> record_;  // of the engine's last step
+  std::function<void(std::size_t)> write_snapshot_;
   std::function<std::uint64_t()> fingerprint_;  // of what it trains
   bool running_ = false;
 };

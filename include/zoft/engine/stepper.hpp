@@ -70,6 +70,10 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   /// Whether a step is made again from its losses: coefficients do where nothing else is made of these.
   static constexpr bool records_losses = learning_sampler<Sampler, float> || !keeps_nothing<Estimator>;
 
+  /// Whether anything but the parameters and the number of steps goes from one step to the next.
+  static constexpr bool keeps_state = !elementwise_optimizer<Optimizer> || !keeps_nothing<Estimator> ||
+                                      starts_with_parameters<Sampler> || !std::is_empty_v<code_buffer<Adapter>>;
+
   /// The values of a record.
   std::size_t recorded() const { return records_losses ? estimator_.evaluations() : estimator_.queries; }
 

@@ -17,6 +17,7 @@
 #include "../random/stream.hpp"
 #include "append_file.hpp"
 #include "contents.hpp"
+#include "snapshot.hpp"
 
 namespace zoft::inline ZOFT_ISA::journals {
 
@@ -130,10 +131,37 @@ inline void check_same(const header& held, const header& now, const std::string&
                                                      held.value(name) + "', and here is '" + now.value(name) + "'");
 }
 
+/// Goes to the snapshot beside the journal, if there is one of this run. Returns how many of the entries are before it.
+template <class Engine, class X>
+std::size_t skip_to_snapshot(const contents& from, const std::string& path, Engine& engine, X& x) {
+  if constexpr (!Engine::keeps_state) {
+    snapshot held(path);
+    if (held.step() == 0) return 0;
+    const auto there = std::find_if(from.entries.begin(), from.entries.end(), [&](const entry& e) {
+      return e.kind == kind::check && e.step.step == held.step();
+    });
+    if (there == from.entries.end()) return 0;
+    const auto step = static_cast<std::uint32_t>(held.step());
+    if constexpr (owns<Engine>) {
+      std::vector<float> values(x.size());
+      std::span<float> to(values);
+      if (!held.take(there->fingerprint, to)) return 0;
+      engine.skip_to(std::span<const float>(values), step);
+    } else {
+      if (!held.take(there->fingerprint, x)) return 0;
+      engine.skip_to(x, step);
+    }
+    return static_cast<std::size_t>(there - from.entries.begin());
+  } else {
+    return 0;
+  }
+}
+
 /// Returns how many steps there were.
 template <class Engine, class X, class... F>
 std::size_t replay(const contents& from, const std::string& path, Engine& engine, X& x, F&... functor) {
-  for (const entry& e : from.entries) {
+  for (std::size_t i = skip_to_snapshot(from, path, engine, x); i < from.entries.size(); ++i) {
+    const entry& e = from.entries[i];
     if (e.kind == kind::check)
       require(e.fingerprint == fingerprint_of(x),
               path + ": the parameters before step " + text(engine.steps()) +
