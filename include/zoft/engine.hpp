@@ -121,7 +121,9 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   ///     double(const Candidate&)                      sees one candidate and returns its loss
   ///     dual<T>(std::span<const dual<T>>)             sees numbers with a derivative; for estimators of exact slopes
   ///
-  /// With an observing sampler it is void(const Candidates&, std::span<double>, observations&).
+  /// With an observing sampler it is void(const Candidates&, std::span<double>, observations&). If each loss is of one
+  /// example (see per_example), example_losses stands in place of std::span<double>, and a functor of one point takes a
+  /// zoft::example, too. The compiler refuses others, and says what is wanted.
   template <class X, class F>
   requires(base::template fault_of_step<X, F>() == fault::none)
   step_report step(X&& x, F&& functor) {

@@ -4,7 +4,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <ranges>
 #include <span>
 #include <type_traits>
 
@@ -182,8 +181,11 @@ template <class T, std::size_t N>
 inline constexpr bool is_span<std::span<T, N>> = true;
 
 template <class X>
-concept contiguous_numbers = std::ranges::contiguous_range<X> && std::ranges::sized_range<X> &&
-    number<std::remove_cv_t<std::ranges::range_value_t<X>>>;
+concept contiguous_numbers = requires(X& x) {
+  requires number<std::remove_cvref_t<decltype(*x.data())>>;
+  x.size();
+}
+|| (std::is_array_v<X> && number<std::remove_cv_t<std::remove_all_extents_t<X>>>);
 
 /// Of x, a buffer that is read, and changed too unless it may be const.
 template <class X>
