@@ -71,6 +71,8 @@ moments estimate(const Estimator& estimator, F f, int trials, std::uint32_t last
       if (step == last) tuner.optimizer().learning_rate = 1;
       if constexpr (zoft::tangent_estimator<Estimator>)
         tuner.step(std::span(x), [&](std::span<const zoft::dual<double>> v) { return f(v); });
+      else if constexpr (zoft::estimator_of_examples<Estimator>)
+        tuner.step(std::span(x), [&](std::span<const double> v, zoft::example) { return f(v); });
       else
         tuner.step(std::span(x), [&](std::span<const double> v) { return f(v); });
     }
@@ -230,7 +232,7 @@ TEST_CASE("per_example: the mean gradient, with the variance of examples times d
                        zoft::per_example<zoft::one_sided>{.each = {.epsilon = 0.25, .queries = q}, .examples = batch},
                        zoft::full{}, zoft::sgd{.learning_rate = 1}, zoft::seed{static_cast<std::uint64_t>(t) + 1}};
     std::vector<double> x(n, 0.0);
-    const auto report = tuner.step(std::span(x), [&](zoft::candidates<double> c, std::span<double> losses) {
+    const auto report = tuner.step(std::span(x), [&](zoft::candidates<double> c, zoft::example_losses losses) {
       for (std::size_t k = 0; k < c.size(); ++k) {
         losses[k] = 5.0 * static_cast<double>(k % batch);
         for (std::size_t i = 0; i < n; ++i) losses[k] += gradient(k % batch, i) * c[k][i];

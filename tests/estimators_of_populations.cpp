@@ -150,9 +150,9 @@ TEST_CASE("standardised_per_example: the report counts forwards of the batch, an
   std::vector<double> x(40, 1.0);
   // Only example 2 has a gradient: x moves along z₂ alone.
   const auto before = x;
-  const auto report = tuner.step(std::span(x), [&](zoft::candidates<double> c, std::span<double> losses) {
+  const auto report = tuner.step(std::span(x), [&](zoft::candidates<double> c, zoft::example_losses losses) {
     REQUIRE(c.size() == 2 * batch);
-    for (std::size_t i = 0; i < c.size(); ++i) losses[i] = i % batch == 2 ? sphere(c[i]) : 1.0;
+    for (std::size_t i = 0; i < c.size(); ++i) losses[i] = losses.example_of(i) == 2 ? sphere(c[i]) : 1.0;
   });
   CHECK(report.evaluations == 2);
   const auto z = noise<double>(zoft::gaussian{}, tuner.direction(0, 2), x.size());

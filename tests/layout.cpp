@@ -1,4 +1,6 @@
 #include <zoft/core/layout.hpp>
+#include <zoft/engine/points/low_rank_points.hpp>
+#include <zoft/sampler/low_rank_gaussian.hpp>
 
 #include "core_support.hpp"
 
@@ -38,4 +40,35 @@ TEST_CASE("layout: what is wrong is said, and nothing is added", "[layout]") {
   CHECK(message([&] { shape.add("w", 1); }) == "zoft: layout: 'w' is there already");
   CHECK(shape.size() == 6);
   CHECK(shape.tensors().size() == 1);
+}
+
+TEST_CASE("layout: a vector is a bias or a gain by its name, or as it says", "[layout]") {
+  zoft::layout shape;
+  shape.add("q_proj.bias", 4);
+  shape.add("bias", 4);
+  shape.add("unbiased", 4);
+  shape.add("b1", 4, zoft::vector_kind::bias);
+  shape.add("shift.bias", 4, zoft::vector_kind::gain);
+  std::vector<bool> biases;
+  for (const zoft::tensor& t : shape) biases.push_back(zoft::biases(t));
+  CHECK(biases == std::vector<bool>{true, true, false, true, false});
+  CHECK(shape.size() == 20);
+  CHECK(message([&] { shape.add("b1", 4, zoft::vector_kind::bias); }) == "zoft: layout: 'b1' is there already");
+  zoft::layout unsaid;
+  unsaid.add("b1", 4);
+  CHECK(unsaid.tensors()[0] != shape.tensors()[3]);
+}
+
+TEST_CASE("layout: points beside a model's weights hold biases and gains as the layout says", "[layout]") {
+  zoft::layout shape;
+  shape.add("first.weight", 3, 2);
+  shape.add("b1", 3, zoft::vector_kind::bias);
+  shape.add("norm.weight", 3);
+  const std::vector<zoft::point> points{{0, 0.5}, {0, -0.5}};
+  const zoft::low_rank_gaussian sampler{.layout = shape, .rank = 1};
+  zoft::low_rank_points beside;
+  const std::vector z{sampler.at({1, 0, 0})};
+  const zoft::adapter_stack stack = beside.show(shape, {true, true, true}, z, true, {1, 0, 0}, points);
+  CHECK((stack.biases.size() == 1 && stack.biases.count("b1") == 1));
+  CHECK((stack.gains.size() == 1 && stack.gains.count("norm") == 1));
 }

@@ -1,6 +1,7 @@
 // Methods in which every example of a batch has directions of its own.
 #include <zoft/method/grzo.hpp>
 #include <zoft/method/per_example_lozo.hpp>
+#include <zoft/sampler/gaussian.hpp>
 #include <zoft/schedule/linear.hpp>
 
 #include "core_support.hpp"
@@ -30,8 +31,8 @@ double loss(std::span<const T> x, std::size_t b) {
 }
 
 template <class T>
-void losses_of(zoft::candidates<T> c, std::span<double> losses) {
-  for (std::size_t i = 0; i < c.size(); ++i) losses[i] = loss(c[i], i % examples);
+void losses_of(zoft::candidates<T> c, zoft::example_losses losses) {
+  for (std::size_t i = 0; i < c.size(); ++i) losses[i] = loss(c[i], losses.example_of(i));
 }
 
 }  // namespace
@@ -122,4 +123,74 @@ TEST_CASE("per_example_lozo: a step by its definition", "[per_example_lozo]") {
     CHECK(report.evaluations == queries + 1);
     for (std::size_t j = 0; j < x.size(); ++j) CHECK(x[j] == Approx(expected[j]).epsilon(1e-11));
   }
+}
+
+namespace {
+
+/// The bits of x and the largest number of candidates in a call, after three steps with functors of both forms.
+template <class T, class Tuner>
+void check_forms(const Tuner& made) {
+  std::vector<T> in_place(shape().size(), T(0.5)), stacked = in_place, few = in_place;
+  Tuner first = made, second = made, third = made;
+  for (int step = 0; step < 3; ++step) {
+    const auto one = first.step(std::span(in_place), [](std::span<const T> x, zoft::example e) {
+      REQUIRE(e.index < examples);
+      return loss(x, e.index);
+    });
+    const auto all = second.step(std::span(stacked), losses_of<T>);
+    third.step(std::span(few), [](zoft::candidates<T> c, zoft::example e) { return loss(c[0], e.index); });
+    CHECK(one.evaluations == all.evaluations);
+    CHECK(one.probe_loss == all.probe_loss);
+  }
+  CHECK(bits(in_place) == bits(stacked));
+  CHECK(bits(few) == bits(stacked));
+  CHECK(bits(stacked) != bits(std::vector<T>(stacked.size(), T(0.5))));
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("methods of examples: each form of a functor gives the same bits", "[grzo][per_example_lozo]", float,
+                   double) {
+  check_forms<TestType>(zoft::grzo({.examples = examples, .epsilon = 1e-2, .learning_rate = 1e-3, .seed = 8}, shape()));
+  check_forms<TestType>(zoft::per_example_lozo(
+      {.examples = examples, .queries = 2, .rank = 3, .epsilon = 1e-2, .learning_rate = 1e-3, .seed = 8},
+      zoft::full{.layout = shape()}));
+}
+
+TEST_CASE("methods of examples: calls hold whole batches", "[grzo]") {
+  const auto tuner = [](std::size_t most) {
+    return zoft::engine{zoft::gaussian{}, zoft::standardised_per_example{.queries = examples},
+                        zoft::full{},     zoft::sgd{.learning_rate = 1e-3},
+                        zoft::seed{8},    zoft::per_call{most}};
+  };
+  std::vector<double> all(shape().size(), 0.5), two = all;
+  tuner(0).step(std::span(all), losses_of<double>);
+  std::size_t calls = 0;
+  tuner(examples).step(std::span(two), [&](zoft::candidates<double> c, zoft::example_losses losses) {
+    ++calls;
+    CHECK((c.size() == examples && losses.size() == examples && losses.batch_size() == examples));
+    for (std::size_t i = 0; i < examples; ++i) CHECK(losses.example_of(i) == i);
+    losses_of(c, losses);
+  });
+  CHECK(calls == 2);
+  CHECK(bits(two) == bits(all));
+  CHECK(message([&] { tuner(examples + 1); }) == "zoft: engine: per_call is " + zoft::text(examples + 1) +
+                                                     ", and must be a multiple of the batch's examples, " +
+                                                     zoft::text(examples));
+  // A batch's size may change between steps, and is checked then.
+  auto changed = tuner(examples);
+  changed.estimator().queries = examples + 1;
+  CHECK_THROWS_AS(changed.step(std::span(all), losses_of<double>), std::invalid_argument);
+}
+
+TEST_CASE("example_losses: candidate i is evaluated on example i mod B, wherever a call begins", "[per_example]") {
+  std::vector<double> losses(5);
+  const zoft::example_losses from_seventh(losses, 3, 7);
+  CHECK((from_seventh.example_of(0) == 1 && from_seventh.example_of(1) == 2 && from_seventh.example_of(2) == 0));
+  from_seventh[2] = 4;
+  CHECK(losses[2] == 4);
+  CHECK(from_seventh.values().data() == losses.data());
+  // Losses of examples are not taken for losses of a batch, nor the other way round.
+  CHECK_FALSE(std::is_convertible_v<zoft::example_losses, std::span<double>>);
+  CHECK_FALSE(std::is_convertible_v<std::span<double>, zoft::example_losses>);
 }

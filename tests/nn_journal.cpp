@@ -77,7 +77,7 @@ TEST_CASE("journal: P-RGE on LoRA-FA", "[nn][journal]") {
 TEST_CASE("journal: observed directions of LoRA-FA ask for each step's batch again", "[nn][journal][observed]") {
   const transformer model = fixture_model("llama_tied_f32");
   const auto functor_of = [&](const auto& tuner) {
-    return [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+    return [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
       model.example_losses(text_of_step(model, tuner.steps()), shown, losses, seen);
     };
   };
@@ -115,7 +115,7 @@ TEST_CASE("journal: observed directions of LoRA-FA ask for each step's batch aga
     log.resume(tuner, functor_of(tuner));
     steps(tuner, stopped_at, [&](const zoft::step_report& made) { log.append(made); });
     const std::string said = core_test::message([&] {
-      zoft::replay(here / "run", other, [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+      zoft::replay(here / "run", other, [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
         model.example_losses(text_of_step(model, other.steps() + 1), shown, losses, seen);
       });
     });
@@ -157,7 +157,7 @@ TEST_CASE("journal: all weights, where the model keeps them", "[nn][journal]") {
           stacked_step);
     check([&] { return zoft::mezo({.learning_rate = 1e-3, .seed = 3}, shape); }, stacked_step);
     const auto functor = [](auto& tuner, transformer& model) {
-      return [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+      return [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
         model.example_losses(text_of_step(model, tuner.steps()), shown, losses, seen);
       };
     };

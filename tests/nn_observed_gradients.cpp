@@ -144,11 +144,11 @@ double observed_training(Tuner tuner, int steps, std::bool_constant<Weights>) {
   const double before = model.loss(b);
   const auto functor = [&] {
     if constexpr (requires { tuner.seen(); })
-      return [&](const auto& c, std::span<double> losses, observations& seen) {
+      return [&](const auto& c, zoft::example_losses losses, observations& seen) {
         model.example_losses(b, c, losses, seen);
       };
     else
-      return [&](const auto& c, std::span<double> losses) { model.example_losses(b, c, losses); };
+      return [&](const auto& c, zoft::example_losses losses) { model.example_losses(b, c, losses); };
   }();
   if constexpr (!Weights) tuner.attach(model);
   for (int step = 0; step < steps; ++step) {
@@ -218,14 +218,14 @@ TEST_CASE("observed linears: a functor that throws leaves no trace in a model's 
     auto tuner = zoft::observed({.examples = 4, .rank = 2, .seed = 6});
     if (fails_at >= 0) {
       int call = 0;
-      const auto failing = [&](const auto& c, std::span<double> losses, observations& seen) {
+      const auto failing = [&](const auto& c, zoft::example_losses losses, observations& seen) {
         model.example_losses(other, c, losses, seen);
         if (call++ == fails_at) throw 1;
       };
       CHECK_THROWS_AS(tuner.step(model, failing), int);
     }
     for (int step = 0; step < 2; ++step)
-      tuner.step(model, [&](const auto& c, std::span<double> losses, observations& seen) {
+      tuner.step(model, [&](const auto& c, zoft::example_losses losses, observations& seen) {
         model.example_losses(b, c, losses, seen);
       });
     return model.weights();

@@ -74,11 +74,11 @@ TEST_CASE("observed: step, calls of fewer candidates, and ask with tell give the
     REQUIRE(at_theta.size() == 4);
     REQUIRE(t.seen().asked());
     REQUIRE(t.seen().step() == t.direction(t.steps(), 0));
-    n(at_theta, std::span(losses).first(4), t.seen());
+    n.write(at_theta, std::span(losses).first(4), t.seen());
     const auto rest = t.ask(std::span(x), std::span<const double>(losses).first(4));
     REQUIRE(rest.size() == 8);
     REQUIRE_FALSE(t.seen().asked());
-    n(rest, std::span(losses).subspan(4), t.seen());
+    n.write(rest, std::span(losses).subspan(4), t.seen());
     CHECK(t.tell(std::span(x), losses).status == zoft::status::ok);
   });
   CHECK(told == stepped);
@@ -99,7 +99,7 @@ TEST_CASE("observed: a functor that throws, and losses that are not finite, leav
       const auto before = bits(x);
       int call = 0;
       CHECK_THROWS_AS(t.step(std::span(x),
-                             [&](const auto& c, std::span<double> losses, observations& seen) {
+                             [&](const auto& c, zoft::example_losses losses, observations& seen) {
                                other(c, losses, seen);
                                if (call++ == at) throw 1;
                              }),
@@ -113,7 +113,7 @@ TEST_CASE("observed: a functor that throws, and losses that are not finite, leav
   auto bad = tuner;
   matrix x = n.start();
   const auto before = bits(x);
-  const auto report = bad.step(std::span(x), [&](const auto& c, std::span<double> losses, observations& seen) {
+  const auto report = bad.step(std::span(x), [&](const auto& c, zoft::example_losses losses, observations& seen) {
     n(c, losses, seen);
     losses[0] = std::numeric_limits<double>::quiet_NaN();
   });
@@ -165,7 +165,7 @@ TEST_CASE("observed: wrong gradients never send a step uphill on average", "[obs
 
   n.told = 1;
   std::uint32_t call = 0;
-  const auto random = [&](const auto& c, std::span<double> losses, observations& seen) {
+  const auto random = [&](const auto& c, zoft::example_losses losses, observations& seen) {
     n(c, losses, seen);
     for (auto& e : seen.entries()) {
       *e.gradients = floats(gaussians({11, call++, 0}, e.gradients->size()));
@@ -183,7 +183,7 @@ TEST_CASE("observed: steps are nearer to the gradient than those of per_example_
           "[observed]") {
   const net n{.examples = 8, .tokens = 6, .in = 30, .hidden = 24, .out = 10};
   const zoft::observed_options o{.examples = 8, .rank = 6, .epsilon = 1e-4, .learning_rate = 1, .seed = 4};
-  const auto without = [&](const zoft::candidates<double>& c, std::span<double> losses) {
+  const auto without = [&](const zoft::candidates<double>& c, zoft::example_losses losses) {
     observations none;
     n(c, losses, none);
   };
@@ -221,12 +221,13 @@ TEST_CASE("observed: bad input is named", "[observed]") {
   const zoft::full adapter{.layout = n.shape()};
   auto tuner = zoft::observed({.examples = 2, .rank = 3}, adapter);
   CHECK(message([&] {
-          tuner.step(std::span(x), [](const auto&, std::span<double> losses, observations&) {
-            std::fill(losses.begin(), losses.end(), 1.0);
+          tuner.step(std::span(x), [](const auto&, zoft::example_losses losses, observations&) {
+            std::ranges::fill(losses.values(), 1.0);
           });
         }) == "zoft: engine: the functor showed nothing of the model at θ, where it was asked to");
+  const auto of_batch = [](const auto&, std::span<double>, observations&) {};
   zoft::engine two_sided{zoft::observed_rows{}, zoft::two_point{}, adapter, zoft::sgd{}};
-  CHECK(message([&] { two_sided.step(std::span(x), n); }) ==
+  CHECK(message([&] { two_sided.step(std::span(x), of_batch); }) ==
         "zoft: engine: the sampler needs to see the model at θ, and the estimator begins with 0 points there, and must "
         "with 1, or 1 for each example: take one_sided, or per_example of it");
   auto without_rows = zoft::observed({.examples = 2, .rank = 0}, adapter);
@@ -235,7 +236,7 @@ TEST_CASE("observed: bad input is named", "[observed]") {
   auto other_layout =
       zoft::engine{zoft::observed_rows{.layout = adapter.layout}, zoft::one_sided{}, zoft::full{}, zoft::sgd{}};
   std::vector<double> few(7);
-  CHECK(message([&] { other_layout.step(std::span(few), n); }) ==
+  CHECK(message([&] { other_layout.step(std::span(few), of_batch); }) ==
         "zoft: observed_rows: its layout has 76 elements, and the parameters are 7 numbers");
   CHECK(x == n.start());
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 #include <zoft/core/candidates.hpp>
+#include <zoft/core/examples.hpp>
 #include <zoft/random/normal.hpp>
 #include <zoft/sampler/observed_rows.hpp>
 
@@ -95,7 +96,11 @@ struct net {
 
   /// As the engine's functor.
   template <class T>
-  void operator()(const zoft::candidates<T>& c, std::span<double> losses, observations& seen) const {
+  void operator()(const zoft::candidates<T>& c, zoft::example_losses losses, observations& seen) const {
+    write(c, losses.values(), seen);
+  }
+  template <class T>
+  void write(const zoft::candidates<T>& c, std::span<double> losses, observations& seen) const {
     if (seen.asked()) {
       seen.add("first", in, hidden, true);
       seen.add("second", hidden, out, true);
@@ -116,7 +121,7 @@ struct net {
     std::vector<double> losses(examples);
     matrix all;
     for (std::size_t b = 0; b < examples; ++b) all.insert(all.end(), w.begin(), w.end());
-    (*this)(zoft::candidates<double>(all.data(), examples, w.size()), losses, result);
+    write(zoft::candidates<double>(all.data(), examples, w.size()), losses, result);
     return result;
   }
 };

@@ -107,6 +107,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
     observed_steps
     optimizers_anchored
     optimizers_replayed
+    threads
     traps
   )
     zoft_test(${name})

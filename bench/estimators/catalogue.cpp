@@ -19,6 +19,8 @@ class tuner_of : public tuner {
   zoft::step_report step(std::span<double> x, const objective& f) override {
     if constexpr (observes)
       throw std::logic_error("a function shows no linears");
+    else if constexpr (of_examples)
+      throw std::logic_error("a function has no examples");
     else if constexpr (exact_slopes)
       return engine_.step(x, [&](std::span<const number> at) { return f.slope(at); });
     else
@@ -35,16 +37,24 @@ class tuner_of : public tuner {
       zoft::observing_sampler<std::remove_cvref_t<decltype(std::declval<const Engine&>().sampler())>>;
   using estimator = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
   static constexpr bool exact_slopes = requires { typename estimator::template argument<double>; };
-  static constexpr bool of_examples = requires(const estimator& e) { e.forwards(); }
-  &&!exact_slopes;
+  static constexpr bool of_examples = zoft::estimator_of_examples<estimator>;
 
  protected:
   Engine engine_;
 
  private:
   zoft::step_report stepped(std::span<float> x, const batch_losses::function& f) {
-    if constexpr (observes)
+    if constexpr (observes && of_examples)
+      return engine_.step(x, [&](zoft::candidates<float> c, zoft::example_losses losses, zoft::observations& seen) {
+        f(c, losses.values(), seen);
+      });
+    else if constexpr (observes)
       return engine_.step(x, f);
+    else if constexpr (of_examples)
+      return engine_.step(x, [&](zoft::candidates<float> c, zoft::example_losses losses) {
+        zoft::observations none;
+        f(c, losses.values(), none);
+      });
     else
       return engine_.step(x, [&](zoft::candidates<float> c, std::span<double> losses) {
         zoft::observations none;

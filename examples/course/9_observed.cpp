@@ -80,14 +80,15 @@ int main() {
   auto tuner =
       zoft::observed({.examples = batch, .rank = 1, .schedule = zoft::linear(steps)}, zoft::full{.layout = shape});
   for (std::uint32_t step = 0; step < steps; ++step)
-    tuner.step(std::span(w), [&, now = data(step, teacher)](zoft::candidates<float> c, std::span<double> losses,
+    tuner.step(std::span(w), [&, now = data(step, teacher)](zoft::candidates<float> c, zoft::example_losses losses,
                                                             zoft::observations& seen) {
       const bool asked = seen.asked();
       if (asked) {
         seen.add("first", in, hidden);
         seen.add("second", hidden, out, true);
       }
-      for (std::size_t i = 0; i < c.size(); ++i) losses[i] = now.loss(c[i], i % batch, asked ? &seen : nullptr);
+      for (std::size_t i = 0; i < c.size(); ++i)
+        losses[i] = now.loss(c[i], losses.example_of(i), asked ? &seen : nullptr);
     });
   std::printf("held out: %.4f before; after %zu forwards: observed %.4f", heldout.loss(start), 2 * steps,
               heldout.loss(w));
@@ -96,8 +97,8 @@ int main() {
   auto other = zoft::per_example_lozo({.examples = batch, .learning_rate = 0.2, .schedule = zoft::linear(steps / 2)},
                                       zoft::full{.layout = shape});
   for (std::uint32_t step = 0; step < steps / 2; ++step)
-    other.step(std::span(w), [&, now = data(step, teacher)](zoft::candidates<float> c, std::span<double> losses) {
-      for (std::size_t i = 0; i < c.size(); ++i) losses[i] = now.loss(c[i], i % batch);
+    other.step(std::span(w), [&, now = data(step, teacher)](zoft::candidates<float> c, zoft::example_losses losses) {
+      for (std::size_t i = 0; i < c.size(); ++i) losses[i] = now.loss(c[i], losses.example_of(i));
     });
   std::printf(", per_example_lozo %.4f\n", heldout.loss(w));
 }

@@ -160,9 +160,8 @@ const std::tuple adapters{
 
 /// Whether losses are of one example each.
 template <class Engine>
-constexpr bool of_examples = requires(const Engine& e) {
-  e.estimator().forwards();
-};
+constexpr bool of_examples =
+    zoft::estimator_of_examples<std::remove_cvref_t<decltype(std::declval<const Engine&>().estimator())>>;
 
 /// Whether directions are made from what the model shows.
 template <class Engine>
@@ -173,23 +172,22 @@ template <class Engine, class... X>
 zoft::step_report step_of(Engine& engine, const zoft::nn::transformer& model, const zoft::nn::batch& batch,
                           zoft::nn::criterion of, X&... x) {
   if constexpr (observes<Engine>)
-    return engine.step(x..., [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+    return engine.step(x..., [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
       model.example_losses(batch, shown, losses, seen, of);
     });
+  else if constexpr (of_examples<Engine>)
+    return engine.step(
+        x..., [&](const auto& shown, zoft::example_losses losses) { model.example_losses(batch, shown, losses, of); });
   else
-    return engine.step(x..., [&](const auto& shown, std::span<double> losses) {
-      if constexpr (of_examples<Engine>)
-        model.example_losses(batch, shown, losses, of);
-      else
-        model.losses(batch, shown, losses, of);
-    });
+    return engine.step(x...,
+                       [&](const auto& shown, std::span<double> losses) { model.losses(batch, shown, losses, of); });
 }
 
 /// The functor of `step` for a step of the engine's that is made again.
 template <class Engine>
 auto shows_again(const Engine& engine, const zoft::nn::transformer& model, const trainer::batches& batch_of,
                  zoft::nn::criterion of) {
-  return [&, of](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+  return [&, of](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
     model.example_losses(batch_of(engine.steps()), shown, losses, seen, of);
   };
 }

@@ -112,15 +112,35 @@ autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options
   return r;
 }
 
-/// Checks that the estimator has `epsilon`, the optimizer has `learning_rate`, and f takes what it is shown.
-template <class Estimator, class Optimizer, class F, class Shown>
-constexpr void check() {
-  constexpr bool has_epsilon = requires(Estimator & e) { e.epsilon = 1.0; };
-  constexpr bool has_rate = requires(Optimizer & o) { rated(o).learning_rate = 1.0; };
-  static_assert(has_epsilon, "autotune: the estimator has no epsilon that could be chosen");
-  static_assert(has_rate, "autotune: the optimizer has no learning_rate that could be chosen");
-  static_assert(!has_epsilon || objective<F, Shown> || batch_objective<F, Shown>,
-                "autotune: the functor must take (shown) and return its loss, or (shown, std::span<double>)");
+/// What is wrong with the policies, or with x or f.
+template <class Estimator, class Optimizer>
+constexpr composition::fault fault_of_tuned() {
+  using composition::fault;
+  if constexpr (!requires(Estimator & e) { e.epsilon = 1.0; })
+    return fault::no_epsilon;
+  else if constexpr (!requires(Optimizer & o) { rated(o).learning_rate = 1.0; })
+    return fault::no_rate;
+  else
+    return estimator_of_examples<Estimator> ? fault::example : fault::none;
+}
+template <class Estimator, class Adapter, class Optimizer, class X, class F>
+constexpr composition::fault fault_of_autotune() {
+  if (owning_adapter<Adapter>) return composition::fault::owned;
+  constexpr composition::fault of_tuned = fault_of_tuned<Estimator, Optimizer>();
+  if constexpr (of_tuned == composition::fault::none)
+    return composition::fault_of_loss_at<X, F>();
+  else
+    return of_tuned;
+}
+template <class Engine, class Estimator, class Optimizer, class F>
+constexpr composition::fault fault_of_owning_autotune() {
+  constexpr composition::fault of_tuned = fault_of_tuned<Estimator, Optimizer>();
+  if constexpr (of_tuned == composition::fault::none) {
+    using shown = decltype(std::declval<Engine&>().ask());
+    return objective<F, shown> || batch_objective<F, shown> ? composition::fault::none : composition::fault::shown;
+  } else {
+    return of_tuned;
+  }
 }
 
 }  // namespace tuning
@@ -143,20 +163,96 @@ constexpr void check() {
 ///
 /// Throws std::invalid_argument if f(x) is not finite. No improvement is a result, not an error: see status.
 template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>
-requires(!owning_adapter<Adapter>) autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner,
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, std::span<T, N>, F>() ==
+         composition::fault::none) autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner,
                                                             std::span<T, N> x, F&& f, const autotune_options& o = {}) {
-  if constexpr (objective<F, std::span<const T>>)
-    tuning::check<Estimator, Optimizer, F, std::span<const T>>();
-  else
-    tuning::check<Estimator, Optimizer, F, candidates<T>>();
   return tuning::tune(tuner, std::span<T>(x), f, o);
 }
 
 /// The same for parameters that an attached adapter owns; f takes what the adapter shows.
 template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
-autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner, F&& f, const autotune_options& o = {}) {
-  tuning::check<Estimator, Optimizer, F, decltype(tuner.ask())>();
+requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
+         composition::fault::none) autotune_report
+    autotune(engine<Sampler, Estimator, Adapter, Optimizer>& tuner, F&& f, const autotune_options& o = {}) {
   return tuning::tune(tuner, std::span<float>(), f, o);
+}
+
+// For calls that are wrong.
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::no_epsilon)
+    ZOFT_REFUSED("the estimator must have epsilon, as data, to be chosen")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::no_rate)
+    ZOFT_REFUSED("the optimizer must have learning_rate, as data, to be chosen")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::example)
+    ZOFT_REFUSED("the estimator's losses must be of the batch: those of one example each are not tuned")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::no_span)
+    ZOFT_REFUSED("x must be a std::span: write std::span(x)")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::read_only)
+    ZOFT_REFUSED("x is moved, and must be a std::span of numbers that are not const")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::no_numbers)
+    ZOFT_REFUSED("x must be a std::span of float, double, zoft::bfloat16 or zoft::half")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::nothing_returned)
+    ZOFT_REFUSED("the functor must return its loss, a number, and returns something else")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::buffer) ZOFT_REFUSED(
+    "the functor must be double(std::span<const T>), or void(zoft::candidates<T>, std::span<double>); x is of T")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
+requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
+         composition::fault::no_epsilon) ZOFT_REFUSED("the estimator must have epsilon, as data, to be chosen")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
+requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
+         composition::fault::no_rate) ZOFT_REFUSED("the optimizer must have learning_rate, as data, to be chosen")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
+requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
+         composition::fault::example)
+    ZOFT_REFUSED("the estimator's losses must be of the batch: those of one example each are not tuned")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, const autotune_options& = {}) {
+  return {};
+}
+template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
+requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
+         composition::fault::shown)
+    ZOFT_REFUSED(
+        "the functor must be void(const auto& shown, std::span<double> losses) or double(const auto& shown); shown is "
+        "what ask returns")
+autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, const autotune_options& = {}) {
+  return {};
 }
 
 inline std::string autotune_report::why() const {

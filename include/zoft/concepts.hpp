@@ -152,6 +152,8 @@ concept observing_sampler = sampler<S, float> &&
 ///     ready(view)           if later points depend on earlier losses: how many points view.losses determines. With no
 ///                           losses, that is the first round; at(i, view) has at least the losses of earlier rounds
 ///     forwards()            what a step costs, if that is not evaluations()
+///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example i mod
+///                           batch_size() alone, and the functor takes zoft::example_losses, or a zoft::example
 ///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)
 ///     check(optimizer)      refuses options of the optimizer that it does not go with
 template <class E>
@@ -184,6 +186,12 @@ concept keeps_nothing = requires(const E& e, const step_view& view, std::span<do
   e.coefficients(view, c);
 }
 || requires(const E& e, std::span<const double> losses, std::span<double> c) { e.coefficients(losses, c); };
+
+/// One whose losses are of one example each: see batch_size() above, and core/examples.hpp.
+template <class E>
+concept estimator_of_examples = requires(const E& e) {
+  { e.batch_size() } -> std::convertible_to<std::size_t>;
+};
 
 /// What is done with ĝ. It is given in pieces, and never stored as a whole unless the optimizer's own state is as
 /// large. apply<T>(x, g, p) is called for each piece that the step moves, in order: x (n) are parameters p.first …

@@ -9,6 +9,7 @@
 #include "concepts.hpp"
 #include "core/report.hpp"
 #include "engine/points/checks.hpp"
+#include "engine/refused.hpp"
 #include "engine/stepper.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -27,8 +28,9 @@ namespace zoft::inline ZOFT_ISA {
 /// and at each step, an owning adapter when it is attached. Errors throw std::invalid_argument.
 template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimizer>
 requires sampler<Sampler, float>
-class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
-  using base = stepper<Sampler, Estimator, Adapter, Optimizer>;
+class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimator, Adapter, Optimizer> {
+  using base = refusing<Sampler, Estimator, Adapter, Optimizer>;
+  using typename base::fault;
   using base::all_points, base::begin, base::observe_again, base::owning, base::places, base::ready, base::shown,
       base::stacked_step, base::tangent_step, base::trained, base::update, base::walk;
   using base::estimator_, base::optimizer_, base::sampler_, base::step_;
@@ -61,6 +63,9 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   std::size_t recorded() const { return base::recorded(); }  ///< how many values it has
   using base::observes;        ///< whether directions are made of what the functor shows, so that replay needs it, too
   using base::records_losses;  ///< whether these numbers are the losses, and not the coefficients
+
+  // For calls that are wrong: see engine/refused.hpp.
+  using base::ask, base::step, base::tell;
 
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
   using base::direction;
@@ -99,7 +104,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
 
   /// Updates x from the losses of all points of the step, in the order of the points.
   template <class X>
-  requires requires { typename parameters_of<X>; }
+  requires(base::template fault_of_x<X>() == fault::none)
   step_report tell(X&& x, std::span<const double> losses) {
     const auto all = trained(x);
     begin(all);
@@ -116,9 +121,11 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   ///     double(const Candidate&)                      sees one candidate and returns its loss
   ///     dual<T>(std::span<const dual<T>>)             sees numbers with a derivative; for estimators of exact slopes
   ///
-  /// With an observing sampler it is void(const Candidates&, std::span<double>, observations&).
+  /// With an observing sampler it is void(const Candidates&, std::span<double>, observations&). If each loss is of one
+  /// example (see per_example), example_losses stands in place of std::span<double>, and a functor of one point takes a
+  /// zoft::example, too. The compiler refuses others, and says what is wanted.
   template <class X, class F>
-  requires requires { typename parameters_of<X>; }
+  requires(base::template fault_of_step<X, F>() == fault::none)
   step_report step(X&& x, F&& functor) {
     const auto all = trained(x);
     begin(all);
@@ -178,7 +185,7 @@ class engine : stepper<Sampler, Estimator, Adapter, Optimizer> {
   auto ask(std::span<const double> told) requires owning { return ask(own{}, told); }
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }
   template <class F>
-  requires owning step_report step(F&& functor) { return step(own{}, functor); }
+  requires(owning && base::template fault_of_step<F>() == fault::none) step_report step(F&& functor) { return step(own{}, functor); }
   template <class... F>
   requires owning step_report replay(const step_record& r, F&&... functor) { return replay(own{}, r, functor...); }
 };

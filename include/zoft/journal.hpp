@@ -78,10 +78,14 @@ class journal {
   /// Makes all steps of the file again, on x and with the engine as they were at the run's start. Of a new file, writes
   /// its header. Throws, and names what differs, if the run in the file is another.
   template <class Engine, class X, class... F>
-  requires(!journals::owns<Engine>) void resume(Engine& engine, X&& x, F&&... functor) {
+  requires(!journals::owns<Engine> && journals::journaled<X>) void resume(Engine& engine, X&& x, F&&... functor) {
     begin(engine, x, journals::size_of(x));
     end_of_resume(engine, x, journals::replay(held_, file_.path(), engine, x, functor...));
   }
+  template <class Engine, class X, class... F>
+  requires(!journals::owns<Engine> && !journals::journaled<X>)
+      ZOFT_REFUSED("x must be what the engine's step takes, a std::span or a model: write std::span(x)")
+  void resume(Engine&, X&&, F&&...) {}
   template <class Engine, class... F>
   requires journals::owns<Engine>
   void resume(Engine& engine, F&&... functor) {
@@ -196,12 +200,17 @@ class journal {
 /// and the engine must be, and when a functor is needed, is said at journal. What the run says about itself is not
 /// compared.
 template <class Engine, class X, class... F>
-requires(!journals::owns<Engine>) std::size_t replay(const std::string& path, Engine& engine, X&& x, F&&... functor) {
+requires(!journals::owns<Engine> && journals::journaled<X>) std::size_t
+    replay(const std::string& path, Engine& engine, X&& x, F&&... functor) {
   const journals::contents held = journals::read_file(path);
   journals::check_same(held.header, journals::header_of(engine, x, journals::size_of(x), held.header.value("about")),
                        path);
   return journals::replay(held, path, engine, x, functor...);
 }
+template <class Engine, class X, class... F>
+requires(!journals::owns<Engine> && !journals::journaled<X>)
+    ZOFT_REFUSED("x must be what the engine's step takes, a std::span or a model: write std::span(x)")
+std::size_t replay(const std::string&, Engine&, X&&, F&&...) { return 0; }
 template <class Engine, class... F>
 requires journals::owns<Engine> std::size_t replay(const std::string& path, Engine& engine, F&&... functor) {
   const auto x = engine.adapter().parameters();

@@ -6,11 +6,31 @@
 
 #include "concepts.hpp"
 #include "core/number.hpp"
+#include "engine/refused.hpp"
 #include "minimize/any_objective.hpp"
 #include "minimize/options.hpp"
 #include "minimize/run.hpp"
 
 namespace zoft::inline ZOFT_ISA {
+
+namespace minimizing {
+
+/// What is wrong with x, or with f.
+template <class X, class F>
+constexpr composition::fault fault_of() {
+  using composition::fault;
+  if constexpr (requires { typename std::remove_cvref_t<X>::Scalar; }) {
+    return fault::none;  // Eigen's: see eigen.hpp
+  } else if constexpr (composition::fault_of_buffer<X>() == fault::none) {
+    using T = typename std::remove_cvref_t<X>::value_type;
+    if constexpr (objective<F, std::span<const T>>) return fault::none;
+    return std::invocable<F&, std::span<const T>> ? fault::nothing_returned : fault::buffer;
+  } else {
+    return composition::fault_of_buffer<X>();
+  }
+}
+
+}  // namespace minimizing
 
 /// Minimises f in place, starting from x, by descent along two-point estimates of ∇f. f takes std::span<const T> and
 /// returns a number. It needs no option: what a step is, and when to end, is measured. See minimize_options for limits.
@@ -23,8 +43,9 @@ namespace zoft::inline ZOFT_ISA {
 /// Throws std::invalid_argument if an option is out of range, x is empty or out of its bounds, or f(x) is not finite at
 /// the start. No improvement is a result, not an error: see report::status. What f throws passes through, and x is then
 /// the best point so far.
-template <number T, std::size_t N, objective<std::span<const T>> F>
-report minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
+template <number T, std::size_t N, class F>
+requires(minimizing::fault_of<std::span<T, N>, F>() == composition::fault::none) report
+    minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
   if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
     auto* const pointer = &f;
     return minimize(x, pointer, o);
@@ -32,5 +53,27 @@ report minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
     return minimizing::run<T>(x, minimizing::any_objective<T>(f), o)();
   }
 }
+
+// For calls that are wrong.
+template <class X, class F>
+requires(minimizing::fault_of<X, F>() == composition::fault::no_span)
+    ZOFT_REFUSED("x must be a std::span: write std::span(x)")
+report minimize(X&&, F&&, const minimize_options& = {}) { return {}; }
+template <class X, class F>
+requires(minimizing::fault_of<X, F>() == composition::fault::read_only)
+    ZOFT_REFUSED("x is what is changed, and must be a std::span of numbers that are not const")
+report minimize(X&&, F&&, const minimize_options& = {}) { return {}; }
+template <class X, class F>
+requires(minimizing::fault_of<X, F>() == composition::fault::no_numbers)
+    ZOFT_REFUSED("x must be a std::span of float, double, zoft::bfloat16 or zoft::half")
+report minimize(X&&, F&&, const minimize_options& = {}) { return {}; }
+template <class X, class F>
+requires(minimizing::fault_of<X, F>() == composition::fault::nothing_returned)
+    ZOFT_REFUSED("the functor must return a number, and returns something else")
+report minimize(X&&, F&&, const minimize_options& = {}) { return {}; }
+template <class X, class F>
+requires(minimizing::fault_of<X, F>() == composition::fault::buffer)
+    ZOFT_REFUSED("the functor must be double(std::span<const T>), with T the type of x's numbers")
+report minimize(X&&, F&&, const minimize_options& = {}) { return {}; }
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -12,6 +12,7 @@
 
 #include "concepts.hpp"
 #include "engine/estimation/estimation.hpp"
+#include "engine/functors.hpp"
 #include "engine/stepper.hpp"
 #include "journal/run.hpp"
 #include "mpi/agreement.hpp"
@@ -177,14 +178,14 @@ class ranks {
         return tuner.ask(x, which...);
     };
     using shown = decltype(ask(std::size_t{}, std::size_t{}));
+    using E = std::remove_cvref_t<decltype(tuner.estimator())>;
     constexpr bool spans = !journals::owns<Engine> && std::is_same_v<shown, candidates<T>> &&
-                           objective<F, std::span<const T>> && !batch_objective<F, shown>;
-    constexpr bool batches = !spans && batch_objective<F, shown>;
-    static_assert(spans || batches || objective<F, shown>,
-                  "the functor must take (shown, std::span<double>), or (shown) and return its loss");
-    if constexpr (!batches)
-      require(together(std::as_const(tuner).estimator()) == 1,
-              "mpi: each loss is of one example, so the functor must take (shown, std::span<double>)");
+                           functors::takes_one<E, F, std::span<const T>>() && !functors::takes_all<E, F, shown>();
+    constexpr bool batches = !spans && functors::takes_all<E, F, shown>();
+    static_assert(spans || batches || functors::takes_one<E, F, shown>(),
+                  "mpi: the functor must be one that the engine's step takes: void(shown, std::span<double>) or "
+                  "double(shown), with zoft::example_losses or a zoft::example where each loss is of one example");
+    const E& points = std::as_const(tuner).estimator();
     // A later round's candidates are asked for by how many losses are told: all before the first that is wanted.
     const auto at = [&](std::size_t first, std::size_t count) {
       if (told == 0) return ask(first, count);
@@ -197,11 +198,11 @@ class ranks {
     for (std::size_t done = 0; done < mine.count;) {
       const std::size_t first = mine.first + done, count = std::min(most, mine.count - done);
       if constexpr (spans)
-        losses[first] = static_cast<double>(functor(at(first, count)[0]));
+        losses[first] = functors::call_one(points, functor, at(first, count)[0], first);
       else if constexpr (batches)
-        functor(at(first, count), losses.subspan(first, count));
+        functors::call_all(points, functor, at(first, count), losses.subspan(first, count), first);
       else
-        losses[first] = static_cast<double>(functor(at(first, count)));
+        losses[first] = functors::call_one(points, functor, at(first, count), first);
       done += count;
     }
   }

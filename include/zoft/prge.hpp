@@ -39,6 +39,13 @@ auto prge(const prge_options& o, Adapter trained) {
                 seed{o.seed},       per_call{o.loops == parallel::outer ? o.queries : 0}};
 }
 
+template <class Other>
+requires(!adapter<Other>) ZOFT_REFUSED(
+    "the adapter must be copyable and have layout, a zoft::layout as data; or, if it owns parameters, a type "
+    "`attached` "
+    "with parameters(), layout() and show(candidates)")
+int prge(const prge_options&, Other) { return 0; }
+
 /// The same on a buffer that the user owns.
 inline auto prge(const prge_options& o) { return prge(o, full{}); }
 

@@ -276,8 +276,8 @@ TEST_CASE("mpi: losses of one example each stay with their examples") {
   const zoft::engine tuner{zoft::gaussian{},
                            zoft::per_example<>{.each = {.epsilon = 1e-2, .queries = 2}, .examples = examples},
                            zoft::full{}, zoft::sgd{.learning_rate = 1e-3}, zoft::seed{3}};
-  const auto of_examples = [](const zoft::candidates<float>& c, std::span<double> to) {
-    for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]) * static_cast<double>(1 + i % examples);
+  const auto of_examples = [](const zoft::candidates<float>& c, zoft::example_losses to) {
+    for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]) * static_cast<double>(1 + to.example_of(i));
   };
   check_buffer<float>(tuner, {12}, of_examples, examples);
   zoft::mpi::ranks all(world());

@@ -65,6 +65,10 @@
 #endif
 #endif
 
+// Overloads for wrong calls, so that the compiler says in one line what was wanted, where the call is. They are declared
+// only. GCC takes them for callable in a requires-expression, and Clang does not.
+#define ZOFT_REFUSED(sentence) __attribute__((unavailable(sentence)))
+
 namespace zoft::inline ZOFT_ISA {
 
 /// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.

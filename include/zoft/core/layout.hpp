@@ -9,15 +9,27 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// What a vector does in a forward. It matters where a model is shown what is added beside its weights: a bias is added
+/// to y = Wx, and a gain to the factors of a norm.
+enum class vector_kind {
+  named,  ///< as the name says: a bias if its last part is "bias", otherwise a gain
+  bias,
+  gain,
+};
+
 /// A matrix (rows, columns), row-major, at elements [offset, offset + size()) of the buffer. A vector has one column.
 struct tensor {
   std::string name;
   std::size_t rows = 0;
   std::size_t columns = 1;
   std::size_t offset = 0;
+  vector_kind kind = vector_kind::named;
 
   std::size_t size() const { return rows * columns; }
   bool is_matrix() const { return columns > 1; }
+  bool is_bias() const {
+    return kind == vector_kind::named ? ('.' + name).ends_with(".bias") : kind == vector_kind::bias;
+  }
   bool operator==(const tensor&) const = default;
 };
 
@@ -27,8 +39,8 @@ inline bool all(const tensor&) { return true; }
 inline bool matrices(const tensor& t) { return t.is_matrix(); }
 inline bool vectors(const tensor& t) { return !t.is_matrix(); }  ///< biases, and gains of norms
 
-/// Tensors whose name has "bias" as its last part: BitFit. Ben Zaken et al. 2021, arXiv:2106.10199.
-inline bool biases(const tensor& t) { return ('.' + t.name).ends_with(".bias"); }
+/// BitFit: Ben Zaken et al. 2021, arXiv:2106.10199.
+inline bool biases(const tensor& t) { return t.is_bias(); }
 
 /// The tensors of a buffer, one after another without gaps.
 class layout {
@@ -41,6 +53,12 @@ class layout {
     for (const tensor& t : tensors_) require(t.name != name, "layout: '" + name + "' is there already");
     tensors_.push_back({std::move(name), rows, columns, size_});
     size_ += tensors_.back().size();
+  }
+
+  /// Adds a vector whose name does not say whether it is a bias or a gain.
+  void add(std::string name, std::size_t rows, vector_kind kind) {
+    add(std::move(name), rows);
+    tensors_.back().kind = kind;
   }
 
   std::size_t size() const { return size_; }  ///< elements of the buffer

@@ -18,6 +18,7 @@
 #include "composition.hpp"
 #include "directions/at.hpp"
 #include "directions/step_directions.hpp"
+#include "functors.hpp"
 #include "points/checks.hpp"
 #include "points/copies.hpp"
 #include "points/extents.hpp"
@@ -89,7 +90,8 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     else if constexpr (parameters::is_codes<X>)
       return true;
     else if constexpr (parameters::is_buffer<X> && !owning)
-      return objective<F, std::span<const V>> && !batch_objective<F, candidates<V>>;
+      return functors::takes_one<Estimator, F, std::span<const V>>() &&
+             !functors::takes_all<Estimator, F, candidates<V>>();
     else
       return false;
   }();
@@ -107,6 +109,10 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     optimizer_.check();
     if constexpr (requires { policy_.check(); }) policy_.check();
     if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
+    if constexpr (estimator_of_examples<Estimator>)
+      if (limit_ % estimator_.batch_size() != 0)
+        refuse("engine", "per_call", text(limit_),
+               "a multiple of the batch's examples, " + text(estimator_.batch_size()));
   }
 
   /// Checks what may have changed since the last step. Before the first step, also starts the policies that keep state.
@@ -239,7 +245,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
       const std::optional<point> p = estimation::where<T>(estimator_, i, view(std::span(losses).first(i)));
       if (!p) break;
       moved.to(*p, direction(step_, static_cast<std::uint32_t>(p->query)));
-      losses[i] = static_cast<double>(functor(std::span<const element>(x.span())));
+      losses[i] = functors::call_one(estimator_, functor, std::span<const element>(x.span()), i);
     }
     return update(parameters::returning<T, element, decltype(moved)>{x.span(), moved}, losses);
   }
@@ -248,11 +254,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   template <parameters::trained X, class F>
   step_report stacked_step(const X& x, F& functor) {
     using shown_type = decltype(shown(x, {}));
-    constexpr bool batches = observes || batch_objective<F, shown_type>;
-    static_assert(!observes || observing_objective<F, shown_type>,
-                  "the sampler observes: the functor must take (shown, std::span<double>, zoft::observations&)");
-    static_assert(batches || objective<F, shown_type>,
-                  "the functor must take (shown, std::span<double>), or (shown) and return its loss");
+    constexpr bool batches = observes || functors::takes_all<Estimator, F, shown_type>();
     const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
     if constexpr (observes) forget();  // what a functor that threw has left
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
@@ -263,11 +265,13 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
         if (points.empty()) return update(x, losses);
         if constexpr (observes) {
           const auto at_points = shown(x, points);
-          functor(at_points, std::span(losses).subspan(first, points.size()), seen_);
+          functors::call_all(estimator_, functor, at_points, std::span(losses).subspan(first, points.size()), first,
+                             seen_);
         } else if constexpr (batches)
-          functor(shown(x, points), std::span(losses).subspan(first, points.size()));
+          functors::call_all(estimator_, functor, shown(x, points), std::span(losses).subspan(first, points.size()),
+                             first);
         else
-          losses[first] = static_cast<double>(functor(shown(x, points)));
+          losses[first] = functors::call_one(estimator_, functor, shown(x, points), first);
       }
     }
     return update(x, losses);
@@ -277,9 +281,6 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   template <parameters::trained X, class F>
   step_report tangent_step(const X& x, F& functor) {
     using T = typename X::value_type;
-    static_assert(
-        parameters::is_buffer<X> && tangent_objective<Estimator, F, T>,
-        "the estimator wants exact slopes: the functor must take std::span<const dual<T>> and return a dual<T>");
     const tangent_slopes exact = slopes_along<typename Estimator::template argument<T>, T>(
         x.values, moving(x.size(), direction(step_, 0)), estimator_.queries, directions(), functor);
     step_report report = update(x, exact.slopes);
@@ -370,7 +371,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     forget();
     std::vector<double> losses(points_at_theta());
     const auto at_theta = shown(x, places(x, 0, losses.size(), {}));
-    functor(at_theta, std::span(losses), seen_);
+    functors::call_all(estimator_, functor, at_theta, losses, 0, seen_);
     take_seen();
   }
 

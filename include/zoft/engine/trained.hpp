@@ -20,16 +20,40 @@ class trained_by {
  public:
   static constexpr bool owning = owning_adapter<Adapter>;
 
+  /// Whether the adapter can be attached to a model, or what is missing.
+  enum class attaching { possible, without_layout, borrowing };
+  template <class Model>
+  static constexpr attaching attachment() {
+    if constexpr (!owning)
+      return attaching::borrowing;
+    else if constexpr (
+        requires(const Adapter& a, const Model& m, seed s) { a.attach(m, s); } ||
+        requires(const Adapter& a, const Model& m, seed s) { a.attach(m.layout(), s); })
+      return attaching::possible;
+    else
+      return attaching::without_layout;
+  }
+
   trained_by(Adapter adapter, seed run) : policy_(std::move(adapter)), seed_(run) {}
 
   /// Makes the adapter's parameters for a model.
   template <class Model>
-  requires owning void attach(const Model& model) {
+  requires(attachment<Model>() == attaching::possible) void attach(const Model& model) {
     if constexpr (requires { policy_.attach(model, seed_); })
       adapter_.emplace(policy_.attach(model, seed_));
     else
       adapter_.emplace(policy_.attach(model.layout(), seed_));
   }
+  template <class Model>
+  requires(attachment<Model>() == attaching::without_layout) ZOFT_REFUSED(
+      "the model must have layout() const, a zoft::layout of its linears, or what the adapter asks for: "
+      "norms() for norm_only, attention_states(tokens) for prefix")
+  void attach(const Model&);
+  template <class Model>
+  requires(attachment<Model>() == attaching::borrowing) ZOFT_REFUSED(
+      "the adapter must own its parameters to be attached to a model, as lora does: this one's are the "
+      "user's, given to step")
+  void attach(const Model&);
 
   const auto& adapter() const {
     if constexpr (owning) {

@@ -42,6 +42,7 @@ struct normalised {
   std::size_t evaluations() const { return of.evaluations(); }
   std::size_t forwards() const requires requires(const Of& e) { e.forwards(); }
   { return of.forwards(); }
+  std::size_t batch_size() const requires estimator_of_examples<Of> { return of.batch_size(); }
 
   point at(std::size_t i, const step_view& view = {}) const { return estimation::at(of, i, view); }
 

@@ -19,7 +19,8 @@ namespace zoft::inline ZOFT_ISA {
 /// The better the examples agree, the smaller it is: up to B times smaller.
 ///
 /// The functor evaluates candidate i on example i mod B alone, with a loss whose mean over the examples is the batch's
-/// loss. A limit of candidates per call must be a multiple of B.
+/// loss, and says so by its type: void(candidates, zoft::example_losses), or double(std::span<const T>, zoft::example)
+/// in place. A limit of candidates per call must be a multiple of B.
 ///
 /// Perturbations per example: Wen et al. 2018, arXiv:1803.04386. With two_point, q = 1 and divided by its spread: Tan
 /// et al. 2026, arXiv:2606.02857 (see standardised_per_example).
@@ -43,6 +44,7 @@ struct per_example {
 
   std::size_t evaluations() const { return examples * each.evaluations(); }
   std::size_t forwards() const { return each.evaluations(); }
+  std::size_t batch_size() const { return examples; }
 
   /// Point 0 of `each` for all examples, then point 1, and so on. Direction k of example b is query k·B + b.
   point at(std::size_t i, const step_view& view = {}) const {

@@ -28,6 +28,7 @@ struct standardised_per_example {
 
   std::size_t evaluations() const { return plain().evaluations(); }
   std::size_t forwards() const { return plain().forwards(); }
+  std::size_t batch_size() const { return queries; }
 
   /// The first B points are θ + εzᵦ, the last B are θ − εzᵦ.
   point at(std::size_t i, const step_view& view = {}) const { return plain().at(i, view); }

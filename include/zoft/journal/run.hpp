@@ -40,6 +40,12 @@ void add(fingerprint& to, Model& model) {
       [&](std::uint64_t, std::span<T> w) { to.add(std::span<const T>(w)); }, false);
 }
 
+/// What a journal can be of: numbers or codes in a span, or a model that keeps its weights.
+template <class X>
+concept journaled = requires(fingerprint& to, X& x) {
+  add(to, x);
+};
+
 template <class X>
 std::uint64_t fingerprint_of(X& x) {
   fingerprint all;

@@ -18,9 +18,9 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     x (W + scale·LR)ᵀ = xWᵀ + scale·(xRᵀ)Lᵀ
 ///
-/// This is what adapters add to a linear, with A = R and B = L. Vectors are added as they are: as biases if their name
-/// ends with ".bias", otherwise as gains. The name of a linear or norm is its weight's name without ".weight". Memory:
-/// q·r·m numbers for each matrix, and r·k, or q·r·k if queries differ in R; for each point, a copy of each vector.
+/// This is what adapters add to a linear, with A = R and B = L. Vectors are added as they are, as biases or as gains:
+/// see vector_kind. The name of a linear or norm is its weight's name without ".weight". Memory: q·r·m numbers for each
+/// matrix, and r·k, or q·r·k if queries differ in R; for each point, a copy of each vector.
 class low_rank_points {
  public:
   /// The name of the linear or norm that a tensor belongs to.
@@ -60,7 +60,7 @@ class low_rank_points {
           z[points[g].query].axpy(std::span(vectors_).subspan(g * vector_size_ + vector, t.rows),
                                   static_cast<float>(points[g].scale), t.offset);
         const group_vectors added{vectors_.data() + vector, vector_size_, t.rows};
-        if (t.name.ends_with(".bias"))
+        if (t.is_bias())
           result.biases[stem(t.name, ".bias")] = added;
         else
           result.gains[stem(t.name, ".weight")] = added;

@@ -119,6 +119,21 @@ class transformer : public model_weights {
     for (const std::vector<token_score>& one : show(b, adapters, seen)) all.insert(all.end(), one.begin(), one.end());
     losses[0] = value_of(of, b, all);
   }
+
+  /// The same for where a functor of examples writes its losses. The estimator's batches must be as large as this one.
+  template <class... More>
+  void example_losses(const batch& b, const adapter_stack& adapters, zoft::example_losses to, More&&... more) const {
+    require(to.batch_size() == b.size(), "transformer: the estimator has " + text(to.batch_size()) +
+                                             " examples in a batch, and this batch has " + text(b.size()));
+    example_losses(b, adapters, to.values(), std::forward<More>(more)...);
+  }
+  template <class Shown, class... More>
+  ZOFT_REFUSED("each loss is of one example here, and losses() writes those of the batch: call example_losses()")
+  void losses(const batch&, const Shown&, zoft::example_losses, More&&...) const {}
+  template <class Losses, class... More>
+  ZOFT_REFUSED("one forward cannot have dense weights of its own for each example: take a sampler of low rank")
+  void example_losses(const batch&, const weight_points<float>&, Losses&&, More&&...) const {}
+
   /// Inputs of the linears named, or of all, in a forward of the batch: so many rows, which `step` chooses. For
   /// zoft::calibrated.
   observations shown(const batch& b, std::size_t rows, direction step = {},

@@ -1,0 +1,25 @@
+# cmake -DCOMPILERS=g++;clang++ -DPROGRAM=FILE -DINCLUDE=FOLDER -P check.cmake: whether each compiler refuses the program
+# in at most 15 lines, and its first error contains the sentence of the program's first line.
+file(STRINGS ${PROGRAM} sentence LIMIT_COUNT 1 REGEX "^// error: ")
+string(REPLACE "// error: " "" sentence "${sentence}")
+if(sentence STREQUAL "")
+  message(FATAL_ERROR "${PROGRAM} must begin with `// error: SENTENCE`")
+endif()
+
+set(ENV{LC_ALL} C)
+foreach(compiler IN LISTS COMPILERS)
+  execute_process(COMMAND ${compiler} -std=c++20 -fsyntax-only -I ${INCLUDE} ${PROGRAM}
+    RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  string(REGEX REPLACE "[^\n]" "" breaks "${said}")
+  string(LENGTH "${breaks}" lines)
+  string(REGEX MATCH "error: [^\n]*" first "${said}")
+  string(FIND "${first}" "${sentence}" at)
+  if(status EQUAL 0)
+    message(FATAL_ERROR "${compiler} compiles ${PROGRAM}, and must refuse it")
+  elseif(lines GREATER 15)
+    message(FATAL_ERROR "${compiler} says ${lines} lines, and must say at most 15:\n${said}")
+  elseif(at EQUAL -1)
+    message(FATAL_ERROR "the first error of ${compiler} must contain '${sentence}':\n${said}")
+  endif()
+  message(STATUS "${compiler}: ${lines} lines")
+endforeach()

@@ -1,0 +1,14 @@
+// error: the sampler, which comes first, must be copyable and have a template over the type of numbers
+#include <span>
+#include <vector>
+#include <zoft/zoft.hpp>
+
+struct spikes {
+  void axpy(std::span<double>, double, zoft::direction, std::uint64_t = 0) const {}
+};
+
+int main() {
+  zoft::engine tuner{spikes{}, zoft::two_point{}, zoft::full{}, zoft::sgd{}};
+  std::vector<float> weights(10);
+  tuner.step(std::span(weights), [](std::span<const float>) { return 1.0; });
+}
