@@ -1,4 +1,4 @@
-/// The library's version, its inline namespace, and how it reports invalid input.
+/// The library's inline namespace, and how it reports invalid input.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -11,9 +11,7 @@
 #include <string>
 #include <string_view>
 
-#define ZOFT_VERSION_MAJOR 0
-#define ZOFT_VERSION_MINOR 1
-#define ZOFT_VERSION_PATCH 0
+#include "../version.hpp"
 
 // The instruction set that the compiler may use. There is one name for each set that zoft has code for, and for each
 // that compilers use by themselves. Code compiled for different sets gets different symbols, so that translation units
