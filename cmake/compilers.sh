@@ -1,9 +1,9 @@
 #!/bin/sh
 # Tries all headers with every compiler that is found: sh cmake/compilers.sh [-t] [COMPILER...]
 #
-# Each header is compiled alone as C++20, and all together as C++20, C++23 and C++26 where the compiler knows them, for
-# x86-64 and for this machine, with the project's warnings as errors. -t compiles them together only, which takes less
-# than a minute a compiler. Headers whose dependencies are missing are left out.
+# Each header is compiled alone as C++20, and all together as C++20 for four machines and as C++23 and C++26 for this one,
+# where the compiler knows them, with the project's warnings as errors. -t compiles them together only, which takes some
+# minutes a compiler. Headers whose dependencies are missing are left out.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -65,8 +65,11 @@ for compiler; do
     flag=-std=c++${standard#*:}
     echo >"$work/one.cpp"
     $compiler "$flag" -fsyntax-only "$work/one.cpp" 2>/dev/null || { echo "  C++${standard%:*} is not known"; continue; }
-    for machine in x86-64 native; do
-      if compiles "$flag" -march=$machine "$work/all.cpp"; then
+    machines=native
+    [ "$standard" != 20 ] || machines="x86-64 x86-64-v3 x86-64-v4:-mavx512bf16:-mavx512vbmi native"
+    for machine in $machines; do
+      # shellcheck disable=SC2046
+      if compiles "$flag" -march=$(echo "$machine" | tr : ' ') "$work/all.cpp"; then
         echo "  C++${standard%:*}, $machine, $(wc -l <"$work/all.cpp") headers together: no warning"
       else
         wrong "C++${standard%:*}, $machine, together"

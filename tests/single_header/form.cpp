@@ -1,11 +1,11 @@
-// The README's P-RGE form, as it stands there, with a little net: it must lower the loss. Prints all bits of the result.
-#include <zoft/prge.hpp>
-
+// The README's P-RGE form, as it stands there, with a little net: it must lower the loss. Prints all bits of the
+// result.
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <span>
 #include <vector>
+#include <zoft/prge.hpp>
 
 namespace {
 
