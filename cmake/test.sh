@@ -27,6 +27,7 @@ for leg; do
       if [ "$leg" = package ]; then
         need libbenchmark-dev has_header benchmark/benchmark.h
         need pkg-config has_command pkg-config
+        like doxygen has_command doxygen
       fi
       if [ "$leg" = clang ]; then need clang has_command clang++; fi
       if [ "$(uname -m)" = x86_64 ]; then like qemu-user-static has_command qemu-x86_64-static; fi ;;

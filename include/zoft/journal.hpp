@@ -82,6 +82,7 @@ class journal {
     begin(engine, x, journals::size_of(x));
     end_of_resume(engine, x, journals::replay(held_, file_.path(), engine, x, functor...));
   }
+  /// The same for an engine that owns what it trains.
   template <class Engine, class... F>
   requires journals::owns<Engine>
   void resume(Engine& engine, F&&... functor) {
@@ -202,6 +203,7 @@ requires(!journals::owns<Engine>) std::size_t replay(const std::string& path, En
                        path);
   return journals::replay(held, path, engine, x, functor...);
 }
+/// The same for an engine that owns what it trains.
 template <class Engine, class... F>
 requires journals::owns<Engine> std::size_t replay(const std::string& path, Engine& engine, F&&... functor) {
   const auto x = engine.adapter().parameters();

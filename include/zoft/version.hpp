@@ -12,9 +12,12 @@
 namespace zoft {
 
 /// Until version 1.0, a new minor version may change names and files. A new patch only mends.
+/// @{
 inline constexpr int version_major = ZOFT_VERSION_MAJOR;
 inline constexpr int version_minor = ZOFT_VERSION_MINOR;
 inline constexpr int version_patch = ZOFT_VERSION_PATCH;
+/// @}
+
 /// "major.minor.patch"
 inline constexpr char version_text[] = ZOFT_VERSION_TEXT(ZOFT_VERSION_MAJOR, ZOFT_VERSION_MINOR, ZOFT_VERSION_PATCH);
 

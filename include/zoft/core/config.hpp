@@ -68,6 +68,7 @@ namespace zoft::inline ZOFT_ISA {
 /// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.
 [[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
 
+/// Calls fail(what) unless it holds.
 inline void require(bool holds, const std::string& what) {
   if (!holds) fail(what);
 }
@@ -87,6 +88,7 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   fail(std::string(who) + ": " + field + " is " + value + ", and must be " + wanted);
 }
 
+/// Calls refuse unless it holds.
 template <class T>
 void require(bool holds, const char* who, const char* field, T value, const char* wanted) {
   if (!holds) refuse(who, field, text(value), wanted);
