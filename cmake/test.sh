@@ -2,7 +2,7 @@
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
 #
 #   (none), test   all tests of the library, with this machine's compiler and for its processor
-#   package        each header alone, the package's consumers, the noise's bits under other flags, other instruction sets,
+#   package        each header alone, packages, the reference, the noise's bits under other flags, other instruction sets,
 #                  and that examples and benchmarks compile
 #   clang, asan    the tests with clang++, split between a plain build and one with its sanitizers
 #   baseline       the tests without any -march
