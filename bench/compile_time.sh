@@ -1,6 +1,6 @@
 #!/bin/sh
 # What uses of the library cost to compile: seconds of the compiler's time, the least of three, and bytes of code.
-#   sh bench/compile_time.sh [COMPILER...]
+#   [TURNS=3] sh bench/compile_time.sh [COMPILER...]
 # Each use has a lambda of its own, so its own instances: the cost of another use is (that of 20 − that of 1) / 19.
 set -eu
 include=$(cd "$(dirname "$0")/../include" && pwd)
@@ -33,7 +33,9 @@ for compiler; do
   command -v "$compiler" >/dev/null 2>&1 || { echo "SKIPPED $compiler: not installed"; continue; }
   for what in minimize.hpp_0 minimize_1 minimize_20 mezo.hpp_0 mezo.step_1 mezo.step_20 prge.hpp_0 prge.step_1 prge.step_20; do
     least=
-    for turn in 1 2 3; do
+    left=${TURNS:-3}
+    while [ "$left" -gt 0 ]; do
+      left=$((left - 1))
       seconds=$({ LC_ALL=C bash -c "TIMEFORMAT='%U %S'; time $compiler -std=c++20 -O2 -march=native -I '$include' -c '$folder/$what.cpp' -o '$folder/$what.o'"; } 2>&1 |
         awk '{ print $1 + $2 }')
       # shellcheck disable=SC2086

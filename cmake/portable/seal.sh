@@ -12,9 +12,9 @@ shift 4
 "$objcopy" --redefine-sym main=zoft_main_"$set" --redefine-sym zoft_needs=zoft_needs_"$set" \
   --rename-section .init_array=zoft_init_"$set" "$result.tmp"
 # What else the loader would run before main, whatever the processor.
-early=$("${objcopy%objcopy}objdump" -h "$result.tmp" | grep -oE ' \.(init_array|preinit_array|fini_array|ctors|dtors)[.0-9]*' || true)
+early=$("${objcopy%objcopy}objdump" -h "$result.tmp" | grep -oE ' \.(init_array|preinit_array|fini_array|ctors|dtors)[.0-9]*' | tr '\n' ' ' || true)
 if [ -n "$early" ]; then
-  echo "seal.sh: code for $set would run before the processor is known, in" $early >&2
+  echo "seal.sh: code for $set would run before the processor is known, in$early" >&2
   exit 1
 fi
 mv "$result.tmp" "$result"
