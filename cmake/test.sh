@@ -2,7 +2,7 @@
 # Builds and runs the tests: sh cmake/test.sh [LEG...]
 #
 #   (none), test   all tests of the library, with this machine's compiler and for its processor
-#   package        each header alone, the package's consumers, the noise's bits under other flags, other instruction sets,
+#   package        each header alone, packages, the reference, the noise's bits under other flags, other instruction sets,
 #                  and that examples and benchmarks compile
 #   clang, asan    the tests with clang++, split between a plain build and one with its sanitizers
 #   baseline       the tests without any -march
@@ -27,6 +27,7 @@ for leg; do
       if [ "$leg" = package ]; then
         need libbenchmark-dev has_header benchmark/benchmark.h
         need pkg-config has_command pkg-config
+        like doxygen has_command doxygen
       fi
       if [ "$leg" = clang ]; then need clang has_command clang++; fi
       if [ "$(uname -m)" = x86_64 ]; then like qemu-user-static has_command qemu-x86_64-static; fi ;;
@@ -55,6 +56,8 @@ can_run() {
       for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
         has_command $program || { echo "SKIPPED neon: there is no $program"; return 1; }
       done ;;
+    package)
+      if sh "$root/tests/consumer/fetch_cmake.sh"; then rm -f "$root/build/package/configured"; fi ;;
     engines)
       fetched=
       for engine in onnxruntime openvino; do

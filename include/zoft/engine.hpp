@@ -39,6 +39,7 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   using parameters_of = typename base::template parameters_of<X>;
 
  public:
+  /// Throws std::invalid_argument if an option of a policy is out of range.
   engine(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run = {},
          zoft::per_call limit = {})
       : base(std::move(sampler), std::move(estimator), std::move(adapter), std::move(optimizer), run, limit) {}
@@ -50,9 +51,13 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   /// The adapter, in its attached form if it owns parameters: to inspect, save or generate with.
   const auto& adapter() const { return base::adapter(); }
 
+  /// The policies, as they are now.
+  /// @{
   const Sampler& sampler() const { return sampler_; }
   const Estimator& estimator() const { return estimator_; }
   const Optimizer& optimizer() const { return optimizer_; }
+  /// @}
+
   Estimator& estimator() { return estimator_; }  ///< ε and q may be changed between steps; they are checked again
   Optimizer& optimizer() { return optimizer_; }  ///< the rate may be changed, too
   std::uint32_t steps() const { return step_; }  ///< steps told so far, including rejected ones
@@ -172,15 +177,16 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
     step_ = step;
   }
 
-  // The same for adapters that own their parameters.
-
-  /// Their values come from x.
+  /// The same for adapters that own their parameters: x has their values.
   void skip_to(std::span<const float> x, std::uint32_t step) requires(owning && !base::keeps_state) {
     const std::span<float> own_values = trained(own{}).values;
     checks::size(x.size(), base::shape(), own_values.size());
     std::copy(x.begin(), x.end(), own_values.begin());
     skip_to(own{}, step);
   }
+
+  /// The same for adapters that own their parameters.
+  /// @{
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning { return ask(own{}, first, count); }
   auto ask(std::span<const double> told) requires owning { return ask(own{}, told); }
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }
@@ -188,6 +194,7 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   requires(owning && base::template fault_of_step<F>() == fault::none) step_report step(F&& functor) { return step(own{}, functor); }
   template <class... F>
   requires owning step_report replay(const step_record& r, F&&... functor) { return replay(own{}, r, functor...); }
+  /// @}
 };
 
 }  // namespace zoft::inline ZOFT_ISA

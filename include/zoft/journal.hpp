@@ -86,6 +86,7 @@ class journal {
   requires(!journals::owns<Engine> && !journals::journaled<X>)
       ZOFT_REFUSED("x must be what the engine's step takes, a std::span or a model: write std::span(x)")
   void resume(Engine&, X&&, F&&...) {}
+  /// The same for an engine that owns what it trains.
   template <class Engine, class... F>
   requires journals::owns<Engine>
   void resume(Engine& engine, F&&... functor) {
@@ -211,6 +212,7 @@ template <class Engine, class X, class... F>
 requires(!journals::owns<Engine> && !journals::journaled<X>)
     ZOFT_REFUSED("x must be what the engine's step takes, a std::span or a model: write std::span(x)")
 std::size_t replay(const std::string&, Engine&, X&&, F&&...) { return 0; }
+/// The same for an engine that owns what it trains.
 template <class Engine, class... F>
 requires journals::owns<Engine> std::size_t replay(const std::string& path, Engine& engine, F&&... functor) {
   const auto x = engine.adapter().parameters();

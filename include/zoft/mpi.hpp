@@ -107,6 +107,7 @@ class ranks {
     bytes_ = 0;
     compare(tuner, x);
   }
+  /// The same for an engine that owns what it trains.
   template <class Engine>
   requires journals::owns<Engine>
   void check(const Engine& tuner) {

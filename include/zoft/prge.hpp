@@ -21,13 +21,13 @@ enum class parallel {
 };
 
 struct prge_options {
-  std::size_t queries = 4;       ///< directions a step, q ≥ 1
-  double epsilon = 1e-2;         ///< smoothing radius ε > 0
-  double learning_rate = 1e-3;   ///< η
-  double decay = 0;              ///< weight decay λ, decoupled
-  zoft::schedule schedule = {};  ///< η over the run
-  zoft::parallel loops = parallel::outer_and_inner;
-  std::uint64_t seed = 0;  ///< names the run: same seed, same bits
+  std::size_t queries = 4;                           ///< directions a step, q ≥ 1
+  double epsilon = 1e-2;                             ///< smoothing radius ε > 0
+  double learning_rate = 1e-3;                       ///< η
+  double decay = 0;                                  ///< weight decay λ, decoupled
+  zoft::schedule schedule = {};                      ///< η over the run
+  zoft::parallel loops = parallel::outer_and_inner;  ///< which points are evaluated in one call
+  std::uint64_t seed = 0;                            ///< names the run: same seed, same bits
 };
 
 /// θ ← θ − η(ĝ + λθ), ĝ = (1/q) Σ (L(θ + εzᵢ) − L(θ − εzᵢ))/2ε · zᵢ, z gaussian. The mathematics is that of randomised

@@ -41,10 +41,10 @@ inline std::string itself(const tensor& t) { return t.name; }
 
 /// Which blocks move in a step: `active` of them for `interval` steps, then others. A function of (seed, step).
 struct turns {
-  std::size_t active;
-  std::uint32_t interval;
-  block_order order;
-  std::string (*block)(const tensor&);
+  std::size_t active;                   ///< blocks that move in a step
+  std::uint32_t interval;               ///< steps until others move
+  block_order order;                    ///< how they take turns
+  std::string (*block)(const tensor&);  ///< names a tensor's block
 
   void check(const layout& shape) const {
     const std::size_t count = names(shape).size();

@@ -38,11 +38,13 @@ class prefix_adapter {
     }
   }
 
-  std::size_t length() const { return length_; }
+  std::size_t length() const { return length_; }  ///< tokens of the prefix
 
   /// The trained buffer and its layout.
   std::span<float> parameters() { return parameters_; }
+  /// The same, to read.
   std::span<const float> parameters() const { return parameters_; }
+  /// The layout of parameters().
   const zoft::layout& layout() const { return trained_; }
 
   /// The current prefix, as one group.

@@ -10,20 +10,23 @@ namespace zoft::inline ZOFT_ISA {
 
 /// A point at which the loss is evaluated: θ + scale · z(query).
 struct point {
-  std::size_t query = 0;
-  double scale = 0;
+  std::size_t query = 0;  ///< names z
+  double scale = 0;       ///< of z; 0 for θ itself
 };
 
 /// Candidate i is c[i]. All candidates lie in one buffer (size(), dimension()), row-major.
 template <class T>
 class candidates {
  public:
+  /// A view of `count` candidates of `dimension` parameters each.
   candidates(const T* stack, std::size_t count, std::size_t dimension)
       : stack_(stack), count_(count), dimension_(dimension) {}
 
   std::size_t size() const { return count_; }           ///< number of candidates
   std::size_t dimension() const { return dimension_; }  ///< parameters in each
+  /// The parameters of candidate i.
   std::span<const T> operator[](std::size_t i) const { return {stack_ + i * dimension_, dimension_}; }
+  /// Those of all candidates.
   std::span<const T> stack() const { return {stack_, count_ * dimension_}; }
 
  private:

@@ -1,4 +1,4 @@
-/// The library's version, its inline namespace, and how it reports invalid input.
+/// The library's inline namespace, and how it reports invalid input.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -11,9 +11,7 @@
 #include <string>
 #include <string_view>
 
-#define ZOFT_VERSION_MAJOR 0
-#define ZOFT_VERSION_MINOR 1
-#define ZOFT_VERSION_PATCH 0
+#include "../version.hpp"
 
 // The instruction set that the compiler may use. There is one name for each set that zoft has code for, and for each
 // that compilers use by themselves. Code compiled for different sets gets different symbols, so that translation units
@@ -74,6 +72,7 @@ namespace zoft::inline ZOFT_ISA {
 /// Throws std::invalid_argument("zoft: " + what). `what` names the thing, the value given, and what was wanted.
 [[noreturn]] inline void fail(const std::string& what) { ZOFT_THROW(std::invalid_argument("zoft: " + what)); }
 
+/// Calls fail(what) unless it holds.
 inline void require(bool holds, const std::string& what) {
   if (!holds) fail(what);
 }
@@ -93,6 +92,7 @@ requires std::integral<T> || std::floating_point<T> std::string text(T value) {
   fail(std::string(who) + ": " + field + " is " + value + ", and must be " + wanted);
 }
 
+/// Calls refuse unless it holds.
 template <class T>
 void require(bool holds, const char* who, const char* field, T value, const char* wanted) {
   if (!holds) refuse(who, field, text(value), wanted);

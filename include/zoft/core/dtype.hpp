@@ -8,14 +8,15 @@
 
 namespace zoft::inline ZOFT_ISA::nn {
 
+/// The types in which weights are stored.
 enum class dtype {
-  f32,
-  f16,
-  bf16,
-  i8,   ///< symmetric integers −127 … 127, one scale per row
-  i4,   ///< symmetric integers −7 … 7, one scale per 32 elements of a row
-  nf4,  ///< the 16 quantiles of a normal distribution, one scale per 32 elements of a row: Dettmers et al. 2023,
-        ///< arXiv:2305.14314 (QLoRA)
+  f32,   ///< IEEE binary32
+  f16,   ///< IEEE binary16
+  bf16,  ///< the upper half of a binary32
+  i8,    ///< symmetric integers −127 … 127, one scale per row
+  i4,    ///< symmetric integers −7 … 7, one scale per 32 elements of a row
+  nf4,   ///< the 16 quantiles of a normal distribution, one scale per 32 elements of a row: Dettmers et al. 2023,
+         ///< arXiv:2305.14314 (QLoRA)
 };
 
 /// Bits per element, without scales.

@@ -14,16 +14,20 @@ namespace zoft::inline ZOFT_ISA {
 
 /// value + derivative·δ, with δ² = 0. Comparisons compare the values only. At a kink the derivative is that of one
 /// side: abs takes the right-hand one at 0, and min and max take that of their first argument if both are equal, as in
-/// <algorithm>.
+/// the standard library.
 template <std::floating_point T>
 struct dual {
-  T value = 0;
-  T derivative = 0;
+  T value = 0;       ///< of the function so far
+  T derivative = 0;  ///< along the direction that is followed
 
   constexpr dual() = default;
+  /// A constant: its derivative is 0.
   constexpr dual(T constant) : value(constant) {}
+  /// v + d·δ
   constexpr dual(T v, T d) : value(v), derivative(d) {}
 
+  /// Arithmetic: (a + b)′ = a′ + b′, (a·b)′ = a′b + ab′, (a/b)′ = (a′ − (a/b)·b′)/b.
+  /// @{
   constexpr dual& operator+=(const dual& b) { return *this = *this + b; }
   constexpr dual& operator-=(const dual& b) { return *this = *this - b; }
   constexpr dual& operator*=(const dual& b) { return *this = *this * b; }
@@ -45,11 +49,17 @@ struct dual {
     return {ratio, (a.derivative - ratio * b.derivative) / b.value};
   }
 
+  /// @}
+
+  /// Of the values.
+  /// @{
   friend constexpr bool operator==(const dual& a, const dual& b) { return a.value == b.value; }
   friend constexpr auto operator<=>(const dual& a, const dual& b) { return a.value <=> b.value; }
 
-  // f(x) and f′(x)·x′
+  /// @}
 
+  /// f(x) and f′(x)·x′
+  /// @{
   friend dual sqrt(const dual& x) {
     const T root = std::sqrt(x.value);
     return {root, x.derivative / (2 * root)};
@@ -85,6 +95,8 @@ struct dual {
     return {std::erf(x.value), slope * x.derivative};
   }
 
+  /// @}
+
   /// The base may have any sign if the exponent is constant (its derivative is 0).
   friend dual pow(const dual& x, const dual& y) {
     const T power = std::pow(x.value, y.value);
@@ -94,10 +106,13 @@ struct dual {
     return {power, slope};
   }
 
+  /// The derivative of the side that the class names.
+  /// @{
   friend constexpr dual abs(const dual& x) { return x.value < 0 ? -x : x; }
   friend constexpr dual fabs(const dual& x) { return abs(x); }
   friend constexpr dual min(const dual& a, const dual& b) { return b < a ? b : a; }
   friend constexpr dual max(const dual& a, const dual& b) { return a < b ? b : a; }
+  /// @}
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -19,7 +19,8 @@ concept executor = requires(const E& e, std::size_t count, void (*f)(std::size_t
 
 /// One task after another, in the caller's thread.
 struct serial {
-  std::size_t workers() const { return 1; }
+  std::size_t workers() const { return 1; }  ///< one
+  /// Calls f(task, 0) for each task in [0, count), in order.
   template <class F>
   void run(std::size_t count, F&& f) const {
     for (std::size_t task = 0; task < count; ++task) f(task, std::size_t{0});

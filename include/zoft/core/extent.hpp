@@ -12,8 +12,8 @@ namespace zoft::inline ZOFT_ISA {
 
 /// Elements [first, first + size) of a buffer.
 struct extent {
-  std::size_t first = 0;
-  std::size_t size = 0;
+  std::size_t first = 0;          ///< the first element
+  std::size_t size = 0;           ///< how many
   const tensor* owner = nullptr;  ///< the tensor that it is in, if the buffer has a layout
 };
 

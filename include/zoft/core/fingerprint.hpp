@@ -16,6 +16,7 @@ namespace zoft::inline ZOFT_ISA {
 /// accident, with a chance of 2⁻⁶⁴ to miss it. It is no protection against somebody who wants it to miss.
 class fingerprint {
  public:
+  /// Takes these bytes in.
   void add(std::span<const std::byte> bytes) {
     size_ += bytes.size();
     while (!bytes.empty()) {
@@ -31,10 +32,12 @@ class fingerprint {
       if (held_ == block_.size()) mix(block_.data()), held_ = 0;
     }
   }
+  /// Takes the bytes of these values in.
   template <class T>
   requires std::is_trivially_copyable_v<T>
   void add(std::span<const T> values) { add(std::as_bytes(values)); }
 
+  /// The fingerprint of all that was added so far.
   std::uint64_t value() const {
     fingerprint whole = *this;
     if (held_ > 0) {

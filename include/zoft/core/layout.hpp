@@ -19,14 +19,15 @@ enum class vector_kind {
 
 /// A matrix (rows, columns), row-major, at elements [offset, offset + size()) of the buffer. A vector has one column.
 struct tensor {
-  std::string name;
-  std::size_t rows = 0;
-  std::size_t columns = 1;
-  std::size_t offset = 0;
-  vector_kind kind = vector_kind::named;
+  std::string name;                       ///< unique in its layout
+  std::size_t rows = 0;                   ///< at least 1
+  std::size_t columns = 1;                ///< 1 for a vector
+  std::size_t offset = 0;                 ///< its first element in the buffer
+  vector_kind kind = vector_kind::named;  ///< of a vector
 
-  std::size_t size() const { return rows * columns; }
-  bool is_matrix() const { return columns > 1; }
+  std::size_t size() const { return rows * columns; }  ///< elements
+  bool is_matrix() const { return columns > 1; }       ///< whether it has more than one column
+  /// Whether it is a bias, as its kind says, or its name.
   bool is_bias() const {
     return kind == vector_kind::named ? ('.' + name).ends_with(".bias") : kind == vector_kind::bias;
   }
@@ -35,8 +36,8 @@ struct tensor {
 
 // Predicates that select tensors, say those that decay or are trained. Any function of a tensor will do.
 
-inline bool all(const tensor&) { return true; }
-inline bool matrices(const tensor& t) { return t.is_matrix(); }
+inline bool all(const tensor&) { return true; }                  ///< every tensor
+inline bool matrices(const tensor& t) { return t.is_matrix(); }  ///< those with more than one column
 inline bool vectors(const tensor& t) { return !t.is_matrix(); }  ///< biases, and gains of norms
 
 /// BitFit: Ben Zaken et al. 2021, arXiv:2106.10199.
@@ -61,11 +62,11 @@ class layout {
     tensors_.back().kind = kind;
   }
 
-  std::size_t size() const { return size_; }  ///< elements of the buffer
-  bool empty() const { return tensors_.empty(); }
-  const std::vector<tensor>& tensors() const { return tensors_; }
-  auto begin() const { return tensors_.begin(); }
-  auto end() const { return tensors_.end(); }
+  std::size_t size() const { return size_; }                       ///< elements of the buffer
+  bool empty() const { return tensors_.empty(); }                  ///< whether it has no tensor
+  const std::vector<tensor>& tensors() const { return tensors_; }  ///< in the buffer's order
+  auto begin() const { return tensors_.begin(); }                  ///< the first tensor
+  auto end() const { return tensors_.end(); }                      ///< after the last
   bool operator==(const layout&) const = default;
 
  private:

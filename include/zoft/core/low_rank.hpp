@@ -12,8 +12,8 @@ namespace zoft::inline ZOFT_ISA {
 
 /// A (rank, in) and B (out, rank) of one linear, row-major, as an adapter may begin with.
 struct low_rank_values {
-  std::string linear;
-  std::vector<float> a, b;
+  std::string linear;       ///< the linear's name
+  std::vector<float> a, b;  ///< A and B
 };
 
 /// What is added to y = xWᵀ in each of G groups of rows:
@@ -25,19 +25,20 @@ struct low_rank_values {
 ///
 /// Hu et al. 2021, arXiv:2106.09685 (LoRA); with one A for all groups, Zhang et al. 2023, arXiv:2308.03303 (LoRA-FA).
 struct low_rank {
-  const float* a = nullptr;
-  const float* b = nullptr;
-  std::size_t a_stride = 0;  ///< elements from one A to the next; 0 if all groups share one A
-  std::size_t b_stride = 0;  ///< elements from one B to the next
-  std::size_t rank = 0;
-  std::size_t in = 0;
-  std::size_t out = 0;
+  const float* a = nullptr;       ///< the first A
+  const float* b = nullptr;       ///< the first B
+  std::size_t a_stride = 0;       ///< elements from one A to the next; 0 if all groups share one A
+  std::size_t b_stride = 0;       ///< elements from one B to the next
+  std::size_t rank = 0;           ///< r
+  std::size_t in = 0;             ///< the linear's inputs
+  std::size_t out = 0;            ///< and outputs
   float scale = 1;                ///< s = α/r
   const point* points = nullptr;  ///< one per group, or null: then group g has A_g and B_g
   std::size_t points_stride = 1;  ///< points from one group's to the next
 
-  const float* a_of(std::size_t group) const { return a + number_of(group) * a_stride; }
-  const float* b_of(std::size_t group) const { return b + number_of(group) * b_stride; }
+  const float* a_of(std::size_t group) const { return a + number_of(group) * a_stride; }  ///< A_g
+  const float* b_of(std::size_t group) const { return b + number_of(group) * b_stride; }  ///< B_g
+  /// s, times the scale of the group's point if there are points.
   float scale_of(std::size_t group) const {
     return points == nullptr ? scale : scale * static_cast<float>(points[group * points_stride].scale);
   }
@@ -51,11 +52,13 @@ struct low_rank {
 /// The additions to the linears of one model, for size() groups. A linear without an entry has none.
 class low_rank_stack {
  public:
+  /// Without an entry.
   explicit low_rank_stack(std::size_t groups) : groups_(groups) {}
 
+  /// The addition to the linear of that name.
   void add(std::string_view linear, const low_rank& addition) { entries_.push_back({std::string(linear), addition}); }
-  std::size_t size() const { return groups_; }
-  std::size_t linears() const { return entries_.size(); }
+  std::size_t size() const { return groups_; }             ///< groups
+  std::size_t linears() const { return entries_.size(); }  ///< linears with an entry
 
   /// A stack with only the groups first, first + step, …
   low_rank_stack every(std::size_t step, std::size_t first) const {
@@ -76,7 +79,7 @@ class low_rank_stack {
     return result;
   }
 
-  std::string_view name(std::size_t i) const { return entries_[i].linear; }
+  std::string_view name(std::size_t i) const { return entries_[i].linear; }  ///< of entry i, in the order of add
 
   /// The addition to that linear, or null.
   const low_rank* find(std::string_view linear) const {

@@ -18,14 +18,16 @@ constexpr bool is_finite(double value) {
 
 /// 1 sign, 8 exponent and 7 fraction bits: the upper half of a float. Relative rounding error at most 2⁻⁸.
 struct bfloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< as stored
 
   constexpr bfloat16() = default;
+  /// Rounds to nearest, ties to even.
   constexpr explicit bfloat16(float value) {
     const auto word = std::bit_cast<std::uint32_t>(value);
     const bool nan = (word & 0x7fffffffu) > 0x7f800000u;
     bits = static_cast<std::uint16_t>(nan ? (word >> 16) | 0x40u : (word + 0x7fffu + (word >> 16 & 1u)) >> 16);
   }
+  /// Exact.
   constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
   constexpr bool operator==(const bfloat16&) const = default;
 };
@@ -36,9 +38,10 @@ constexpr float lower_part(float value) { return value - static_cast<float>(bflo
 /// IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. Relative rounding error at most 2⁻¹¹ between 2⁻¹⁴ and
 /// 65504. Smaller values are subnormal; values from 65520 on become infinite.
 struct half {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< as stored
 
   constexpr half() = default;
+  /// Rounds to nearest, ties to even.
   constexpr explicit half(float value) {
     const auto word = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t sign = word >> 16 & 0x8000u, magnitude = word & 0x7fffffffu;
@@ -56,6 +59,7 @@ struct half {
     }
     bits = static_cast<std::uint16_t>(sign | result);
   }
+  /// Exact.
   constexpr explicit operator float() const {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
     if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);

@@ -26,20 +26,22 @@ class observations {
  public:
   /// One of the linears that read the same input: outputs first … first + out − 1.
   struct part {
-    std::string name;  ///< as the model's layout() has it: its weight's name without ".weight"
-    std::size_t first = 0, out = 0;
-    double square = 0;  ///< mean of y² over all rows, once measure() was called
+    std::string name;                ///< as the model's layout() has it: its weight's name without ".weight"
+    std::size_t first = 0, out = 0;  ///< its outputs among the entry's
+    double square = 0;               ///< mean of y² over all rows, once measure() was called
   };
   /// Linears that read the same input.
   struct entry {
-    std::size_t in = 0, out = 0;
-    std::vector<part> parts;
+    std::size_t in = 0, out = 0;                         ///< inputs, and outputs of all parts
+    std::vector<part> parts;                             ///< the linears
     std::vector<float> inputs;                           ///< x (B·n, in)
     std::vector<double> squares;                         ///< Σ y² of each part (B·n, parts)
     std::shared_ptr<std::vector<float>> gradients = {};  ///< ∂L/∂y or what stands for it (B·n, out), of any length;
                                                          ///< null: not known. Entries may share it
 
+    /// The input of the row that has this slot: x (in).
     std::span<float> input(std::size_t slot) { return std::span(inputs).subspan(slot * in, in); }
+    /// The gradient of that row: ∂L/∂y (out).
     std::span<float> gradient(std::size_t slot) { return std::span(*gradients).subspan(slot * out, out); }
     /// Takes note of outputs first, first + 1, … of a row; of these, whole parts.
     void note_outputs(std::size_t slot, std::span<const float> y, std::size_t first_output = 0) {
@@ -53,9 +55,9 @@ class observations {
   };
   /// A linear by its name.
   struct found {
-    const entry* of = nullptr;
-    const part* which = nullptr;
-    explicit operator bool() const { return of != nullptr; }
+    const entry* of = nullptr;                                ///< null: there is none of that name
+    const part* which = nullptr;                              ///< of the entry
+    explicit operator bool() const { return of != nullptr; }  ///< whether it was found
   };
 
   /// Asks for n = queries·rows rows of each of so many examples. `wanted` names the tensors that a step moves.
@@ -92,7 +94,8 @@ class observations {
   std::size_t queries() const { return queries_; }           ///< q, directions of an example
   std::size_t rows() const { return queries_ * rows_; }      ///< n, of an example
   std::size_t rows_of_query() const { return rows_; }        ///< n/q
-  std::size_t slots() const { return examples_ * rows(); }
+  std::size_t slots() const { return examples_ * rows(); }   ///< B·n
+  /// The place of a row of an example.
   std::size_t slot(std::size_t example, std::size_t row) const {
     return (row / rows_ * examples_ + example) * rows_ + row % rows_;
   }
@@ -140,7 +143,9 @@ class observations {
     }
   }
 
+  /// What was shown.
   std::vector<entry>& entries() { return entries_; }
+  /// What was shown.
   const std::vector<entry>& entries() const { return entries_; }
 
   /// The linear of that name, or of a weight of that name.

@@ -9,12 +9,14 @@
 
 namespace zoft::inline ZOFT_ISA {
 
+/// How a step or a run ended.
 enum class status {
   ok,              ///< the update was applied; for a run: the loss is lower than at its start
   not_finite,      ///< a loss was NaN or infinite: the parameters are unchanged
   no_improvement,  ///< for a run: the loss is not lower than at its start
 };
 
+/// What a step found, and whether it was applied.
 struct step_report {
   std::uint32_t step = 0;  ///< which step this was, from 0
   double probe_loss = 0;   ///< mean of the step's losses; not the loss at θ (off by about d·ε²/2·curvature)
@@ -24,15 +26,15 @@ struct step_report {
   double moved = 0;  ///< share of the parameters with a non-zero estimate whose value the update changed; for the
                      ///< others the change was too small for their type. Of each 1024 parameters 64 are counted. 0 if
                      ///< the step was not applied
-  zoft::status status = zoft::status::ok;
+  zoft::status status = zoft::status::ok;  ///< whether the update was applied
 };
 
 /// All that the update of a step needs beside the parameters: with it, engine::replay makes the step again without its
 /// losses.
 struct step_record {
-  std::uint32_t step = 0;
-  zoft::status status = status::ok;
-  double learning_rate = 0;  ///< that was applied
+  std::uint32_t step = 0;            ///< which step this was, from 0
+  zoft::status status = status::ok;  ///< whether it was applied
+  double learning_rate = 0;          ///< that was applied
   std::vector<double> values;  ///< the coefficients cᵢ of ĝ = Σ cᵢzᵢ; the losses of all points, where the estimator
                                ///< keeps something of them or the sampler learns from them: see records_losses. All 0
                                ///< if the step was not applied

@@ -18,6 +18,7 @@ struct schedule {
   double power = 0;                            ///< exponent of the gain, ≥ 0; with 0 the gain is 1
   double stability = 0;  ///< A ≥ 0, in steps: the gain is nearly constant over the first A steps
 
+  /// Throws std::invalid_argument if a field is out of range.
   void check() const {
     require(shape == nullptr || steps > 0, "schedule", "steps", steps, "the length of the run");
     if (shape != nullptr && warmup > steps)

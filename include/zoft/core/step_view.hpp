@@ -9,9 +9,9 @@ namespace zoft::inline ZOFT_ISA {
 
 /// A step in progress: its seed and number, its learning rate, and the losses of its first points, as far as known.
 struct step_view {
-  direction name = {};
-  double rate = 0;
-  std::span<const double> losses = {};
+  direction name = {};                  ///< seed and number
+  double rate = 0;                      ///< η of this step
+  std::span<const double> losses = {};  ///< of the first points
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -16,13 +16,13 @@ namespace zoft::inline ZOFT_ISA {
 /// z is a function of the element, so any thread can make any piece of any candidate at any time.
 template <number T>
 struct weight_points {
-  std::vector<point> points;
-  std::vector<bool> moves;  ///< for each tensor of the model's weights_layout(): whether z is added to it
+  std::vector<point> points;  ///< the candidates
+  std::vector<bool> moves;    ///< for each tensor of the model's weights_layout(): whether z is added to it
 
   /// z[i] ← z(query)[first + i], with elements counted as in weights_layout()
   std::function<void(std::size_t query, std::uint64_t first, std::span<arithmetic_t<T>> z)> noise;
 
-  std::size_t size() const { return points.size(); }
+  std::size_t size() const { return points.size(); }  ///< how many
 };
 
 }  // namespace zoft::inline ZOFT_ISA

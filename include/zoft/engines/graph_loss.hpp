@@ -29,9 +29,11 @@ concept graph_runner = requires(R& run, const padded_batch& batch, candidates<fl
   run(batch, theta, loss);
 };
 
+/// A functor for tuners made of what runs the graph.
 template <graph_runner Run>
 class graph_loss {
  public:
+  /// `run` is kept; it is given a batch, theta and room for the losses.
   explicit graph_loss(Run run) : run_(std::move(run)) {}
 
   /// The loss of each candidate on the batch: losses (theta.size()).
@@ -43,6 +45,7 @@ class graph_loss {
     run_(batch, theta, std::span(loss_));
     for (std::size_t i = 0; i < losses.size(); ++i) losses[i] = static_cast<double>(loss_[i]);
   }
+  /// The same for what an adapter of lora or lora_fa shows.
   void losses(const padded_batch& batch, const low_rank_stack& adapters, std::span<double> to) {
     losses(batch, theta_of(adapters), to);
   }

@@ -91,7 +91,7 @@ class in_graph_prge {
     return r;
   }
 
-  std::uint32_t steps() const { return step_; }
+  std::uint32_t steps() const { return step_; }  ///< steps made so far
 
   /// The parameters (D), with the update that is still pending: a run without noise, whose losses are not used.
   /// Training may go on afterwards.

@@ -16,7 +16,7 @@ namespace zoft::inline ZOFT_ISA::engines {
 /// labels[b, t] is what position t must predict, or `nothing`.
 class padded_batch {
  public:
-  static constexpr std::int64_t nothing = -1;
+  static constexpr std::int64_t nothing = -1;  ///< the label of what is not predicted
 
   /// labels[t] is what position t − 1 must predict, as Hugging Face and nn::batch have it; below 0: nothing.
   void add(std::span<const std::int32_t> tokens, std::span<const std::int32_t> labels) {
@@ -36,8 +36,8 @@ class padded_batch {
   std::size_t size() const { return length_ == 0 ? 0 : tokens_.size() / length_; }  ///< B
   std::size_t length() const { return length_; }                                    ///< T
   std::size_t predicted() const { return predicted_; }                              ///< labels that count
-  std::span<const std::int64_t> tokens() const { return tokens_; }
-  std::span<const std::int64_t> labels() const { return labels_; }
+  std::span<const std::int64_t> tokens() const { return tokens_; }                  ///< (B, T)
+  std::span<const std::int64_t> labels() const { return labels_; }                  ///< (B, T)
 
  private:
   void widen(std::size_t length) {

@@ -53,7 +53,7 @@ struct evolution {
   double epsilon = 1e-2;       ///< smoothing radius ε > 0, in units of the parameters; the papers' σ
   std::size_t queries = 8;     ///< antithetic pairs, q ≥ 1: half the population
   zoft::schedule radius = {};  ///< ε over the run
-  zoft::fitness fitness = zoft::fitness::centred_rank;
+  zoft::fitness fitness = zoft::fitness::centred_rank;  ///< what losses become
 
   void check() const {
     estimation::check("evolution", epsilon, radius);

@@ -22,9 +22,9 @@ struct sgd;
 ///
 /// The points compared are those of plain descent, so the optimizer must be sgd without decay.
 struct greedy {
-  double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
-  zoft::schedule radius = {};  ///< ε over the run
-  static constexpr std::size_t queries = 1;
+  double epsilon = 1e-3;                     ///< smoothing radius ε > 0, in units of the parameters
+  zoft::schedule radius = {};                ///< ε over the run
+  static constexpr std::size_t queries = 1;  ///< directions a step
 
   void check() const { estimation::check("greedy", epsilon, radius); }
   template <class Optimizer>

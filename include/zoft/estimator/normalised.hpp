@@ -25,7 +25,7 @@ struct normalised {
       "an estimator that is normalised must keep nothing of one step for the next, and know all its points before "
       "the losses");
 
-  Of of = {};
+  Of of = {};                        ///< the estimator whose coefficients are divided
   double stabiliser = 1e-8;          ///< s > 0, in units of slopes
   bool uncentred = false;            ///< for slopes that share a sign: their deviation may be far less than they are,
                                      ///< and a step divided by it far too long

@@ -17,10 +17,10 @@ namespace zoft::inline ZOFT_ISA {
 /// variance is larger; it falls as steps become shorter. If steps use different batches, the difference between their
 /// losses counts too. Zhang, Zhou, Ji and Zavlanos 2020, arXiv:2006.10820.
 struct residual {
-  double epsilon = 1e-3;              ///< smoothing radius ε > 0, in units of the parameters
-  zoft::schedule radius = {};         ///< ε over the run
-  std::optional<double> before = {};  ///< l′; none before the first step
-  static constexpr std::size_t queries = 1;
+  double epsilon = 1e-3;                     ///< smoothing radius ε > 0, in units of the parameters
+  zoft::schedule radius = {};                ///< ε over the run
+  std::optional<double> before = {};         ///< l′; none before the first step
+  static constexpr std::size_t queries = 1;  ///< directions a step
 
   void check() const { estimation::check("residual", epsilon, radius); }
 

@@ -23,10 +23,10 @@ enum class standardisation {
 /// forms differ by a factor ε that the rate must make up for. If all lᵢ are equal, their scale is unknown and all cᵢ
 /// are 0. Dang et al. 2025, arXiv:2506.09034 (FZOO), with random signs for z.
 struct standardised {
-  double epsilon = 1e-3;       ///< smoothing radius ε > 0, in units of the parameters
-  std::size_t queries = 8;     ///< directions a step, q ≥ 2
-  zoft::schedule radius = {};  ///< ε over the run
-  standardisation form = standardisation::published;
+  double epsilon = 1e-3;                              ///< smoothing radius ε > 0, in units of the parameters
+  std::size_t queries = 8;                            ///< directions a step, q ≥ 2
+  zoft::schedule radius = {};                         ///< ε over the run
+  standardisation form = standardisation::published;  ///< by σqε or by σq
 
   void check() const {
     estimation::check("standardised", epsilon, radius);

@@ -22,7 +22,7 @@ struct observed_options {
   double learning_rate = 1;      ///< η, likewise
   double decay = 0;              ///< λ, decoupled weight decay
   zoft::schedule schedule = {};  ///< η over the run: it should fall to 0
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;        ///< names the run: same seed, same bits
 };
 
 /// Directions of each example's own, made from what its forward at θ showed; steps relative to the size of slopes. In

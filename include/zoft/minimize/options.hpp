@@ -47,11 +47,12 @@ enum class stop {
   stalled,  ///< 25 times in a row the run went back to its best point and halved the rate
 };
 
+/// What a run of minimize came to.
 struct report {
   /// The loss where the run was after so many evaluations.
   struct point {
-    std::size_t evaluations = 0;
-    double loss = 0;
+    std::size_t evaluations = 0;  ///< so far
+    double loss = 0;              ///< there
   };
 
   double loss = 0;              ///< at the x that is returned; if f is noisy, a mean
@@ -61,11 +62,11 @@ struct report {
   std::size_t not_finite = 0;   ///< of the evaluations. Each counts as a loss somewhat above those around it
   std::size_t taken_back = 0;   ///< how often the run went back to its best point, because it was far above it
   double learning_rate = 0;     ///< η at the end, before the schedule's factor
-  double epsilon = 0;
-  double noise = 0;                        ///< standard deviation of f at one x; 0 if none was seen
-  zoft::status status = zoft::status::ok;  ///< ok: the loss is lower than at the start, by more than 3 deviations of
-                                           ///< what noise may do; otherwise no_improvement
-  zoft::stop stopped_by = zoft::stop::steps;
+  double epsilon = 0;           ///< ε at the end
+  double noise = 0;             ///< standard deviation of f at one x; 0 if none was seen
+  zoft::status status = zoft::status::ok;     ///< ok: the loss is lower than at the start, by more than 3 deviations of
+                                              ///< what noise may do; otherwise no_improvement
+  zoft::stop stopped_by = zoft::stop::steps;  ///< why the run ended
   std::optional<autotune_report> tuning = {};  ///< if ε or η was measured
   std::vector<point> history = {};             ///< if asked for
 

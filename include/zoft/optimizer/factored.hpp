@@ -53,7 +53,7 @@ template <class Optimizer>
 struct factored {
   using of_core = Optimizer;
 
-  Optimizer optimizer = {};
+  Optimizer optimizer = {};                        ///< what turns e
   layout core = {};                                ///< the sampler's core, from the first step on
   update::buffers estimate = {};                   ///< e
   std::optional<std::uint32_t> last_applied = {};  ///< the step whose basis the state is in

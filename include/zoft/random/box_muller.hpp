@@ -26,11 +26,11 @@ class box_muller {
   [[gnu::always_inline]] box_muller(simd::u32 v, simd::u32 w) : w_(w) {
     // −2 ln u = −2 ln 2·e − 2 ln(1 + t), with u = 2ᵉ(1 + t) and t in [−1/3, 1/3).
     const simd::u32 two_thirds = splat(std::uint32_t{0x3f2aaaabu});
-    const f32 scaled = __builtin_convertvector((simd::i32)(v >> 1 | 1u), f32);  // 2³¹·u
-    const simd::u32 offset = (simd::u32)scaled - two_thirds - (31u << 23);
-    e_ = __builtin_convertvector((simd::i32)offset >> 23, f32);
-    t_ = rounded<f32>((f32)((offset & 0x7fffffu) + two_thirds) - 1.0f);
-    y_ = __builtin_convertvector((simd::i32)w, f32) * 0x1p-31f;
+    const f32 scaled = __builtin_convertvector(reinterpret_cast<simd::i32>(v >> 1 | 1u), f32);  // 2³¹·u
+    const simd::u32 offset = reinterpret_cast<simd::u32>(scaled) - two_thirds - (31u << 23);
+    e_ = __builtin_convertvector(reinterpret_cast<simd::i32>(offset) >> 23, f32);
+    t_ = rounded<f32>(reinterpret_cast<f32>((offset & 0x7fffffu) + two_thirds) - 1.0f);
+    y_ = __builtin_convertvector(reinterpret_cast<simd::i32>(w), f32) * 0x1p-31f;
     q_ = rounded<f32>(y_ * y_);
     log_ = splat(log_series[0]);
     sin_ = splat(sin_series[0]);
@@ -46,7 +46,7 @@ class box_muller {
   }
 
   [[gnu::always_inline]] void finish(f32& z0, f32& z1) const {
-    z0 = rounded<f32>((f32)((simd::u32)r_ ^ w_ << 31) * cos_);
+    z0 = rounded<f32>(reinterpret_cast<f32>(reinterpret_cast<simd::u32>(r_) ^ w_ << 31) * cos_);
     z1 = rounded<f32>(r_ * rounded<f32>(sin_ * y_));
   }
 

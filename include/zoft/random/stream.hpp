@@ -21,9 +21,9 @@ namespace zoft::inline ZOFT_ISA::random {
 
 using simd::multiply_low_halves, simd::splat, simd::u32, simd::u64;
 
-inline constexpr int stream_version = 1;
-inline constexpr std::size_t tile_words = 64;
-inline constexpr std::size_t tile_blocks = 16;
+inline constexpr int stream_version = 1;        ///< of what is said here: other bits, another number
+inline constexpr std::size_t tile_words = 64;   ///< words of a tile
+inline constexpr std::size_t tile_blocks = 16;  ///< Philox blocks of a tile
 
 /// Each purpose that a direction needs random words for has a stream of its own.
 enum class stream : std::uint32_t {
@@ -42,11 +42,14 @@ enum class stream : std::uint32_t {
   rows = 12,            ///< which rows of a linear's input a direction is made of
 };
 
+/// The two words of a key: a run's seed, low word first.
 using philox_key = std::array<std::uint32_t, 2>;
+/// The key of a direction.
 constexpr philox_key key_of(direction d) {
   return {static_cast<std::uint32_t>(d.seed), static_cast<std::uint32_t>(d.seed >> 32)};
 }
 
+/// The counter of block `block` of a direction's stream: (block mod 2³², block / 2³² + stream·2²⁴, step, query).
 constexpr std::array<std::uint32_t, 4> counter_of(direction d, stream s, std::uint64_t block) {
   const std::uint32_t high = static_cast<std::uint32_t>(block >> 32 & 0xffffffu) | static_cast<std::uint32_t>(s) << 24;
   return {static_cast<std::uint32_t>(block), high, d.step, d.query};
@@ -60,12 +63,14 @@ constexpr std::uint32_t word(direction d, stream s, std::uint64_t index) {
 
 /// The four words of `simd::lanes` consecutive blocks, one vector for each.
 struct block_words {
+  /// w[j] has word j of each block.
   u32 w[4];
 };
 
 /// A stream of a direction. What all its blocks share is computed once.
 class source {
  public:
+  /// Stream s of d.
   source(direction d, stream s) : start_(counter_of(d, s, 0)) {
     philox_key key = key_of(d);
     for (std::size_t round = 0; round < philox::rounds; ++round) {
@@ -80,6 +85,7 @@ class source {
   /// is a step, so that independent work can be interleaved with it.
   class blocks {
    public:
+    /// Before the first round.
     [[gnu::always_inline]] blocks(source& from, std::uint64_t first) : from_(from) {
       if (first >> 32 != from.upper_) from.share(first >> 32);
       u64 twice{};
@@ -114,6 +120,7 @@ class source {
       }
     }
 
+    /// The words, after the last round.
     [[gnu::always_inline]] block_words words() const {
       using simd::interleave_high, simd::interleave_low;
       const auto& [even, odd] = c_;
@@ -131,6 +138,7 @@ class source {
                    // need it; the products ignore the upper halves
   };
 
+  /// The words of blocks first, first + 1, …
   [[gnu::always_inline]] block_words words(std::uint64_t first) {
     blocks b(*this, first);
 #pragma GCC unroll 10

@@ -14,7 +14,7 @@ class symmetric {
   [[gnu::always_inline]] void finish(simd::f32 (&z)[4]) const {
     for (std::size_t j = 0; j < 4; ++j) {
       const u32 twice_plus_one = words_.w[j] >> 8 << 1 | 1u;
-      z[j] = __builtin_convertvector((simd::i32)twice_plus_one - (1 << 24), simd::f32) * 0x1p-24f;
+      z[j] = __builtin_convertvector(reinterpret_cast<simd::i32>(twice_plus_one) - (1 << 24), simd::f32) * 0x1p-24f;
     }
   }
 

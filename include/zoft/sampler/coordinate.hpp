@@ -21,9 +21,9 @@ enum class order {
 /// With blocks of one, cyclic order and queries = size, two_point becomes central differences along all axes, and
 /// one_sided becomes forward differences (Kiefer and Wolfowitz 1952). The differences are taken over ε√m.
 struct coordinate {
-  std::uint64_t size = 0;   ///< number of parameters, n ≥ 1
-  std::uint64_t block = 1;  ///< coordinates in a block, 1 to n; the last block may be smaller
-  zoft::order order = zoft::order::random;
+  std::uint64_t size = 0;                   ///< number of parameters, n ≥ 1
+  std::uint64_t block = 1;                  ///< coordinates in a block, 1 to n; the last block may be smaller
+  zoft::order order = zoft::order::random;  ///< how blocks are chosen
 
   /// z(d), which is nonzero only on its block.
   struct on_block {

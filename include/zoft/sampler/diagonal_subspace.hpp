@@ -12,8 +12,8 @@ namespace zoft::inline ZOFT_ISA {
 /// Sun et al. 2025, "TeZO: Empowering the low-rankness on the temporal dimension in the zeroth-order optimization for
 /// fine-tuning LLMs", arXiv:2501.19057.
 struct diagonal_subspace {
-  zoft::layout layout = {};
-  std::size_t rank = 24;  ///< r ≥ 1
+  zoft::layout layout = {};  ///< of the parameters
+  std::size_t rank = 24;     ///< r ≥ 1
 
   /// Called before the first step.
   void start(std::size_t size, const zoft::layout& shape) {

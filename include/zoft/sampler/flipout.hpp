@@ -13,7 +13,7 @@ namespace zoft::inline ZOFT_ISA {
 /// Wen et al. 2018, "Flipout: Efficient pseudo-independent weight perturbations on mini-batches", arXiv:1803.04386. Tan
 /// et al. 2026, "GRZO", arXiv:2606.02857, use one direction for each example of a batch.
 struct flipout {
-  zoft::layout layout = {};
+  zoft::layout layout = {};  ///< of the parameters
 
   /// Called before the first step.
   void start(std::size_t size, const zoft::layout& shape) { low_rank_parts::start("flipout", layout, size, shape); }

@@ -23,11 +23,12 @@ enum class low_rank_scaling {
 /// such matrices. E zzᵀ stays the same.
 template <bool Orthonormal>
 struct low_rank_rows {
-  zoft::layout layout = {};
-  std::size_t rank = 2;         ///< r ≥ 1
-  std::uint32_t interval = 50;  ///< ν ≥ 1, steps before V is drawn again
-  low_rank_scaling scaling = low_rank_scaling::one_over_rank;
+  zoft::layout layout = {};                                    ///< of the parameters
+  std::size_t rank = 2;                                        ///< r ≥ 1
+  std::uint32_t interval = 50;                                 ///< ν ≥ 1, steps before V is drawn again
+  low_rank_scaling scaling = low_rank_scaling::one_over_rank;  ///< s
 
+  /// As errors have it.
   static constexpr const char* name = Orthonormal ? "low_rank_orthonormal" : "low_rank_gaussian";
 
   void check() const {
@@ -67,7 +68,9 @@ struct low_rank_rows {
   }
 };
 
+/// V is gaussian.
 using low_rank_gaussian = low_rank_rows<false>;
+/// V has orthonormal columns.
 using low_rank_orthonormal = low_rank_rows<true>;
 
 }  // namespace zoft::inline ZOFT_ISA

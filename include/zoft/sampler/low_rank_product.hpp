@@ -8,8 +8,8 @@ namespace zoft::inline ZOFT_ISA {
 /// directions has full rank. Vectors get dense gaussians. E zzᵀ = I. If the layout is empty, `start` takes that of the
 /// parameters. Sarkar et al. 2025, "Evolution strategies at the hyperscale" (EGGROLL), arXiv:2511.16652.
 struct low_rank_product {
-  zoft::layout layout = {};
-  std::size_t rank = 1;  ///< r ≥ 1
+  zoft::layout layout = {};  ///< of the parameters
+  std::size_t rank = 1;      ///< r ≥ 1
 
   /// Called before the first step.
   void start(std::size_t size, const zoft::layout& shape) {

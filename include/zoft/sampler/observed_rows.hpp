@@ -27,11 +27,11 @@ namespace zoft::inline ZOFT_ISA {
 /// Inputs as right factors: Lin et al. 2026, arXiv:2601.17261 (AGZO).
 /// Surrogate gradients as directions: Maheswaranathan et al. 2018, arXiv:1806.10230.
 struct observed_rows {
-  zoft::layout layout = {};
-  std::size_t rank = 16;  ///< rows that are shown for each direction, ≥ 1; without a basis that is r
-  bool guided = true;
-  std::size_t basis = 0;                              ///< r of a basis; 0: there is none
-  std::size_t iterations = 3;                         ///< power iterations that make the basis, ≥ 1
+  zoft::layout layout = {};    ///< of the parameters
+  std::size_t rank = 16;       ///< rows that are shown for each direction, ≥ 1; without a basis that is r
+  bool guided = true;          ///< whether left factors are what the forward tells of gradients
+  std::size_t basis = 0;       ///< r of a basis; 0: there is none
+  std::size_t iterations = 3;  ///< power iterations that make the basis, ≥ 1
   std::shared_ptr<const observed_factors> seen = {};  ///< of the step in progress: the engine has it made
 
   void check() const {

@@ -26,7 +26,7 @@ template <class Sampler>
 struct preconditioned {
   static_assert(stateless_sampler<Sampler>, "preconditioned is made of a sampler that keeps nothing");
 
-  Sampler sampler = {};
+  Sampler sampler = {};     ///< makes z′
   double smoothing = 1e-8;  ///< s in [0, 1]
   double lowest = 1e-12;    ///< lower bound of H, at least 1e-30
   double highest = 1e12;    ///< upper bound of H, at most 1e30

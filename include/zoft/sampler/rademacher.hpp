@@ -50,7 +50,7 @@ class signs {
 
   /// ±1 from the lowest bits, one bit a lane.
   [[gnu::always_inline]] simd::f32 vector(std::uint32_t bits) const {
-    return (simd::f32)((splat(~bits) << to_sign_ & 0x80000000u) | 0x3f800000u);
+    return reinterpret_cast<simd::f32>((splat(~bits) << to_sign_ & 0x80000000u) | 0x3f800000u);
   }
 
   source words_;

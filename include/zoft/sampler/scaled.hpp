@@ -25,9 +25,9 @@ template <class Sampler>
 struct scaled {
   static_assert(stateless_sampler<Sampler>, "scaled is made of a sampler that keeps nothing");
 
-  Sampler sampler = {};
-  modified form = modified::variance;
-  std::vector<double> scales = {};  ///< d of each tensor, in the layout's order; if empty, computed at the start
+  Sampler sampler = {};                ///< makes z
+  modified form = modified::variance;  ///< what is applied
+  std::vector<double> scales = {};     ///< d of each tensor, in the layout's order; if empty, computed at the start
 
   std::vector<std::uint64_t> ends = {};  ///< end of each tensor; set at the start
 

@@ -49,13 +49,13 @@ template <class Sampler>
 struct small_weights {
   static_assert(stateless_sampler<Sampler>, "small_weights is made of a sampler that keeps nothing");
 
-  Sampler sampler = {};
+  Sampler sampler = {};   ///< makes z′
   double density = 0.25;  ///< fraction of each tensor that is trained, in [0, 1]; the paper's sparsity is 1 − density
 
   std::vector<extent> tensors = {};      ///< set at the start
   std::vector<double> thresholds = {};   ///< h of each tensor; negative if none of it is trained
   std::vector<std::uint64_t> mask = {};  ///< m of element i is bit i mod 64 of word i / 64
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;                ///< parameters; set at the start
 
   /// Called before the first step.
   template <number T>

@@ -16,9 +16,9 @@ namespace zoft::inline ZOFT_ISA {
 /// {seed, 0, 0} is below density·2³². `renewed` draws m again for each step, from {seed, step, 0}.
 template <class Sampler>
 struct sparse {
-  Sampler sampler = {};
+  Sampler sampler = {};  ///< makes z′
   double density = 0.1;  ///< probability that a parameter is trained, in (0, 1]
-  bool renewed = false;
+  bool renewed = false;  ///< whether each step has an m of its own
 
   /// z(d), which refers to this sampler. Throws std::invalid_argument if the density is not in (0, 1].
   auto at(direction d) const {

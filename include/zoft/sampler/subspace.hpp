@@ -11,7 +11,7 @@ namespace zoft::inline ZOFT_ISA {
 ///
 /// Yu et al. 2024, "Zeroth-order fine-tuning of LLMs in random subspaces" (SubZero), arXiv:2410.08989.
 struct subspace {
-  zoft::layout layout = {};
+  zoft::layout layout = {};       ///< of the parameters
   std::size_t rank = 24;          ///< r ≥ 1, at most m and k of each matrix
   std::uint32_t interval = 1000;  ///< T₀ ≥ 1, steps before U and V are drawn again
 

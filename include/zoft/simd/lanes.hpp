@@ -100,13 +100,15 @@ template <class V>
 /// The 64-bit products of the lower halves of the 64-bit lanes.
 [[gnu::always_inline]] inline u64 multiply_low_halves(u64 a, u64 b) {
 #if defined(ZOFT_HAS_AVX512)
-  return (u64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
+  return reinterpret_cast<u64>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif defined(ZOFT_HAS_AVX2)
-  return (u64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+  return reinterpret_cast<u64>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #elif defined(__SSE2__)
-  return (u64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+  return reinterpret_cast<u64>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
 #elif defined(ZOFT_HAS_NEON)
-  return (u64)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
+  return reinterpret_cast<u64>(
+      vmull_u32(vmovn_u64(reinterpret_cast<uint64x2_t>(a)), vmovn_u64(reinterpret_cast<uint64x2_t>(b))));
 #else
   return (a & 0xffffffffu) * (b & 0xffffffffu);
 #endif
@@ -116,20 +118,24 @@ template <class V>
 /// in order; interleave_high returns the upper halves.
 [[gnu::always_inline]] inline u32 interleave_low(u64 even, u64 odd) {
 #if defined(ZOFT_HAS_AVX512)
-  return (u32)_mm512_mask_shuffle_epi32((__m512i)even, 0xaaaa, (__m512i)odd, _MM_PERM_CCAA);
+  return reinterpret_cast<u32>(_mm512_mask_shuffle_epi32(reinterpret_cast<__m512i>(even), 0xaaaa,
+                                                         reinterpret_cast<__m512i>(odd), _MM_PERM_CCAA));
 #elif defined(ZOFT_HAS_AVX2)
-  return (u32)_mm256_blend_epi32((__m256i)even, (__m256i)(odd << 32), 0xaa);
+  return reinterpret_cast<u32>(
+      _mm256_blend_epi32(reinterpret_cast<__m256i>(even), reinterpret_cast<__m256i>(odd << 32), 0xaa));
 #else
-  return (u32)((even & 0xffffffffu) | odd << 32);
+  return reinterpret_cast<u32>((even & 0xffffffffu) | odd << 32);
 #endif
 }
 [[gnu::always_inline]] inline u32 interleave_high(u64 even, u64 odd) {
 #if defined(ZOFT_HAS_AVX512)
-  return (u32)_mm512_mask_shuffle_epi32((__m512i)odd, 0x5555, (__m512i)even, _MM_PERM_DDBB);
+  return reinterpret_cast<u32>(_mm512_mask_shuffle_epi32(reinterpret_cast<__m512i>(odd), 0x5555,
+                                                         reinterpret_cast<__m512i>(even), _MM_PERM_DDBB));
 #elif defined(ZOFT_HAS_AVX2)
-  return (u32)_mm256_blend_epi32((__m256i)(even >> 32), (__m256i)odd, 0xaa);
+  return reinterpret_cast<u32>(
+      _mm256_blend_epi32(reinterpret_cast<__m256i>(even >> 32), reinterpret_cast<__m256i>(odd), 0xaa));
 #else
-  return (u32)(even >> 32 | (odd & ~std::uint64_t{0xffffffffu}));
+  return reinterpret_cast<u32>(even >> 32 | (odd & ~std::uint64_t{0xffffffffu}));
 #endif
 }
 

@@ -19,10 +19,10 @@ struct stochastic;
 template <>
 struct stochastic<bfloat16> {
   [[gnu::always_inline]] static f32 round(f32 value, u32 bits) {
-    const u32 word = (u32)value;
-    const u32 beyond = (u32)((word & 0x7fffffffu) > splat(largest));
+    const u32 word = reinterpret_cast<u32>(value);
+    const u32 beyond = reinterpret_cast<u32>((word & 0x7fffffffu) > splat(largest));
     // A carry out of the lower half adds one spacing, also into the next binade.
-    return (f32)((word & beyond) | ((word + bits) & 0xffff0000u & ~beyond));
+    return reinterpret_cast<f32>((word & beyond) | ((word + bits) & 0xffff0000u & ~beyond));
   }
   /// The reference: one number, from the definition.
   static float reference(float value, std::uint32_t bits) {
@@ -39,17 +39,19 @@ struct stochastic<bfloat16> {
 template <>
 struct stochastic<half> {
   [[gnu::always_inline]] static f32 round(f32 value, u32 bits) {
-    const u32 word = (u32)value, sign = word & 0x80000000u, magnitude = word ^ sign;
-    const u32 beyond = (u32)(magnitude > splat(largest));
+    const u32 word = reinterpret_cast<u32>(value), sign = word & 0x80000000u, magnitude = word ^ sign;
+    const u32 beyond = reinterpret_cast<u32>(magnitude > splat(largest));
     const u32 normal = (magnitude + (bits >> 3)) & ~0x1fffu;
     // Below 2⁻¹⁴ the spacing is 2⁻²⁴. Floats from 0.5 to 1 have the same spacing, so adding 0.75 rounds to it. An
     // offset of less than half a spacing, symmetrical about 0, makes that random and leaves multiples of the spacing as
     // they are.
-    const f32 offset = __builtin_convertvector((i32)(bits >> 4), f32) * 0x1p-36f + (0x1p-37f - 0x1p-25f);
-    const f32 tiny = rounded<f32>(rounded<f32>(rounded<f32>((f32)magnitude + rounded<f32>(offset)) + 0.75f) - 0.75f);
-    const u32 is_tiny = (u32)(magnitude < splat(0x38800000u));
-    const u32 result = (is_tiny & (u32)tiny) | (~is_tiny & normal);
-    return (f32)((word & beyond) | ((result | sign) & ~beyond));
+    const f32 offset =
+        __builtin_convertvector(reinterpret_cast<i32>(bits >> 4), f32) * 0x1p-36f + (0x1p-37f - 0x1p-25f);
+    const f32 tiny = rounded<f32>(
+        rounded<f32>(rounded<f32>(reinterpret_cast<f32>(magnitude) + rounded<f32>(offset)) + 0.75f) - 0.75f);
+    const u32 is_tiny = reinterpret_cast<u32>(magnitude < splat(0x38800000u));
+    const u32 result = (is_tiny & reinterpret_cast<u32>(tiny)) | (~is_tiny & normal);
+    return reinterpret_cast<f32>((word & beyond) | ((result | sign) & ~beyond));
   }
   static float reference(float value, std::uint32_t bits) {
     const auto word = std::bit_cast<std::uint32_t>(value);
@@ -90,7 +92,7 @@ template <class T>
   constexpr std::size_t width = register_bytes / sizeof(T);
   words nonzero{};
   std::size_t i = 0, result = 0;
-  for (; i + width <= n; i += width) nonzero -= (words)(load<V>(x + i) != V{});
+  for (; i + width <= n; i += width) nonzero -= reinterpret_cast<words>(load<V>(x + i) != V{});
   for (std::size_t lane = 0; lane < width; ++lane) result += static_cast<std::size_t>(nonzero[lane]);
   for (; i < n; ++i) result += x[i] != 0;
   return result;

@@ -15,13 +15,13 @@ namespace zoft::inline ZOFT_ISA::simd {
 
 [[gnu::always_inline]] inline f32 load_wide(const bfloat16* from) {
   using narrow [[gnu::vector_size(register_bytes / 2)]] = std::uint16_t;
-  return (f32)(__builtin_convertvector(load<narrow>(from), u32) << 16);
+  return reinterpret_cast<f32>(__builtin_convertvector(load<narrow>(from), u32) << 16);
 }
 
 /// A value rounded to bfloat16, in the upper halves of its lanes. A NaN must come from arithmetic with a bfloat16: its
 /// lower half is then 0, so nothing carries out of it. (The instruction for this treats subnormal numbers as 0.)
 [[gnu::always_inline]] inline u32 rounded_to_bfloat16(f32 value) {
-  const u32 word = (u32)value;
+  const u32 word = reinterpret_cast<u32>(value);
   return word + 0x7fffu + (word >> 16 & 1u);
 }
 
@@ -32,11 +32,11 @@ namespace zoft::inline ZOFT_ISA::simd {
 
 [[gnu::always_inline]] inline f32 load_wide(const half* from) {
 #if defined(ZOFT_HAS_AVX512)
-  return (f32)_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(from));
+  return reinterpret_cast<f32>(_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(from)));
 #elif defined(ZOFT_HAS_AVX2)
-  return (f32)_mm256_cvtph_ps(load<__m128i>(from));
+  return reinterpret_cast<f32>(_mm256_cvtph_ps(load<__m128i>(from)));
 #elif defined(ZOFT_HAS_NEON)
-  return (f32)vcvt_f32_f16(load<float16x4_t>(from));
+  return reinterpret_cast<f32>(vcvt_f32_f16(load<float16x4_t>(from)));
 #else
   f32 value;
   for (std::size_t i = 0; i < lanes; ++i) value[i] = static_cast<float>(from[i]);
@@ -46,11 +46,12 @@ namespace zoft::inline ZOFT_ISA::simd {
 
 [[gnu::always_inline]] inline void store_narrow(half* to, f32 value) {
 #if defined(ZOFT_HAS_AVX512)
-  store(to, _mm512_maskz_cvtps_ph(0xffff, (__m512)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  store(to,
+        _mm512_maskz_cvtps_ph(0xffff, reinterpret_cast<__m512>(value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #elif defined(ZOFT_HAS_AVX2)
-  store(to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  store(to, _mm256_cvtps_ph(reinterpret_cast<__m256>(value), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #elif defined(ZOFT_HAS_NEON)
-  store(to, vcvt_f16_f32((float32x4_t)value));
+  store(to, vcvt_f16_f32(reinterpret_cast<float32x4_t>(value)));
 #else
   for (std::size_t i = 0; i < lanes; ++i) to[i] = half(float{value[i]});
 #endif
@@ -63,10 +64,11 @@ requires std::is_same_v<Byte, std::int8_t> || std::is_same_v<Byte, std::uint8_t>
   [[maybe_unused]] constexpr bool negative = std::is_signed_v<Byte>;
 #if defined(ZOFT_HAS_AVX512)
   const auto bytes = load<__m128i>(from);
-  return (i32)(negative ? _mm512_maskz_cvtepi8_epi32(0xffff, bytes) : _mm512_maskz_cvtepu8_epi32(0xffff, bytes));
+  return reinterpret_cast<i32>(negative ? _mm512_maskz_cvtepi8_epi32(0xffff, bytes)
+                                        : _mm512_maskz_cvtepu8_epi32(0xffff, bytes));
 #elif defined(ZOFT_HAS_AVX2)
   const __m128i bytes = _mm_loadu_si64(from);
-  return (i32)(negative ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
+  return reinterpret_cast<i32>(negative ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
 #else
   i32 value;
   for (std::size_t i = 0; i < lanes; ++i) value[i] = from[i];
@@ -90,8 +92,8 @@ template <class T>
   if constexpr (std::is_same_v<T, bfloat16>) {
     const u16 both = load<u16>(from);
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      pair[0] = (f32)__builtin_shufflevector(u16{}, both, (I % 2 ? 2 * lanes + I / 2 : I)...);
-      pair[1] = (f32)__builtin_shufflevector(u16{}, both, (I % 2 ? 3 * lanes + I / 2 : I)...);
+      pair[0] = reinterpret_cast<f32>(__builtin_shufflevector(u16{}, both, (I % 2 ? 2 * lanes + I / 2 : I)...));
+      pair[1] = reinterpret_cast<f32>(__builtin_shufflevector(u16{}, both, (I % 2 ? 3 * lanes + I / 2 : I)...));
     }
     (std::make_index_sequence<2 * lanes>{});
     return;
@@ -106,11 +108,15 @@ template <class T>
 #if defined(ZOFT_HAS_AVX512)
   if constexpr (std::is_same_v<T, bfloat16>) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      const u16 high = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I + 1)...);
-      const u16 low = __builtin_shufflevector((u16)pair[0], (u16)pair[1], (2 * I)...);
+      const u16 high =
+          __builtin_shufflevector(reinterpret_cast<u16>(pair[0]), reinterpret_cast<u16>(pair[1]), (2 * I + 1)...);
+      const u16 low =
+          __builtin_shufflevector(reinterpret_cast<u16>(pair[0]), reinterpret_cast<u16>(pair[1]), (2 * I)...);
       // Round up if the rest is more than half, or half with an odd last bit.
-      const __mmask32 up = _mm512_cmpgt_epu16_mask((__m512i)(low | (high & 1)), _mm512_set1_epi16(-0x8000));
-      store(to, _mm512_mask_add_epi16((__m512i)high, up, (__m512i)high, _mm512_set1_epi16(1)));
+      const __mmask32 up =
+          _mm512_cmpgt_epu16_mask(reinterpret_cast<__m512i>(low | (high & 1)), _mm512_set1_epi16(-0x8000));
+      store(to, _mm512_mask_add_epi16(reinterpret_cast<__m512i>(high), up, reinterpret_cast<__m512i>(high),
+                                      _mm512_set1_epi16(1)));
     }
     (std::make_index_sequence<2 * lanes>{});
     return;

@@ -2,11 +2,17 @@
 #include <cstddef>
 #include <cstdio>
 #include <span>
+#include <string_view>
 #include <vector>
 #include <zoft/mezo.hpp>
 #include <zoft/prge.hpp>
+#include <zoft/version.hpp>
 #ifdef WITH_NN
 #include <zoft/nn/transformer.hpp>
+#endif
+
+#ifdef VERSION  // what the package calls itself
+static_assert(zoft::version_text == std::string_view(VERSION));
 #endif
 
 namespace {

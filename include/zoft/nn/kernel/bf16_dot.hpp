@@ -53,7 +53,7 @@ struct bf16_dot : pairs {
 
   [[gnu::always_inline]] static spread to_all(element x) { return simd::splat(x); }
   [[gnu::always_inline]] static floats add_product(spread x, spread w, floats sum) {
-    return floats(_mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w));
+    return floats(_mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
   }
 
   /// y (rows, columns of panel p) += x's inputs [first, first + count) times the panel's, or = if not `accumulate`.

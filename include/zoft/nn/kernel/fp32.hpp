@@ -33,7 +33,9 @@ struct bfloat16_panel {
   template <class Unit, std::size_t Vectors, class F>
   [[gnu::always_inline]] void for_each(std::size_t first, std::size_t steps, F f) const {
     using spread = typename Unit::spread;
-    const auto as_floats = [](simd::u32 word) { return spread((typename spread::register_type)word); };
+    const auto as_floats = [](simd::u32 word) {
+      return spread(reinterpret_cast<typename spread::register_type>(word));
+    };
     for (std::size_t i = first; i < first + steps; i += 2) {
       spread even[Vectors], odd[Vectors];
 #pragma GCC unroll 2
@@ -60,7 +62,8 @@ struct coded_panel {
         index, begin, steps, [&](std::size_t i, const simd::f32(&values)[Vectors]) __attribute__((always_inline)) {
           spread wide[Vectors];
 #pragma GCC unroll 2
-          for (std::size_t v = 0; v < Vectors; ++v) wide[v] = spread((typename spread::register_type)values[v]);
+          for (std::size_t v = 0; v < Vectors; ++v)
+            wide[v] = spread(reinterpret_cast<typename spread::register_type>(values[v]));
           f(i, wide);
         });
   }

@@ -194,7 +194,8 @@ class packed_matrix {
         for (std::size_t k = 0; k < std::min(count - i, std::size_t{8}); ++k) {
 #pragma GCC unroll 2
           for (std::size_t v = 0; v < Vectors; ++v)
-            values[v] = s[v] * value_of((i32)(word[v] >> static_cast<std::uint32_t>(nibble_shift(k)) & 0xfu));
+            values[v] =
+                s[v] * value_of(reinterpret_cast<i32>(word[v] >> static_cast<std::uint32_t>(nibble_shift(k)) & 0xfu));
           f(i + k, values);
         }
       }
@@ -222,10 +223,11 @@ class packed_matrix {
       for (std::size_t step = 0; step < count / 2; step += 2 / Vectors, codes += 64) {
         __builtin_prefetch(codes + 2048);
         const auto code = simd::load<bytes>(codes);
-        const auto high = (bytes)_mm512_permutex2var_epi8(u0, (__m512i)code, u1) | (code & 0x80);
-        const __m512i low = _mm512_permutex2var_epi8(l0, (__m512i)code, l1);
-        const auto even = (u32)_mm512_unpacklo_epi8(low, (__m512i)high);
-        const auto odd = (u32)_mm512_unpackhi_epi8(low, (__m512i)high);
+        const auto high =
+            reinterpret_cast<bytes>(_mm512_permutex2var_epi8(u0, reinterpret_cast<__m512i>(code), u1)) | (code & 0x80);
+        const __m512i low = _mm512_permutex2var_epi8(l0, reinterpret_cast<__m512i>(code), l1);
+        const auto even = reinterpret_cast<u32>(_mm512_unpacklo_epi8(low, reinterpret_cast<__m512i>(high)));
+        const auto odd = reinterpret_cast<u32>(_mm512_unpackhi_epi8(low, reinterpret_cast<__m512i>(high)));
         pairs[0] = even;
         if constexpr (Vectors == 2) {
           pairs[1] = odd;
@@ -252,7 +254,8 @@ class packed_matrix {
         // The look-up takes the lowest 5 bits of a word, so the table holds its 16 values twice.
 #pragma GCC unroll 2
         for (std::size_t v = 0; v < Vectors; ++v)
-          pairs[v] = (u32)_mm512_maskz_permutexvar_epi16(~__mmask32{}, (__m512i)(word[v] >> (4 * k)), values);
+          pairs[v] = reinterpret_cast<u32>(
+              _mm512_maskz_permutexvar_epi16(~__mmask32{}, reinterpret_cast<__m512i>(word[v] >> (4 * k)), values));
         f(step + k, pairs);
       }
     }
@@ -263,7 +266,8 @@ class packed_matrix {
   /// nf4_values[code], lane by lane.
   [[gnu::always_inline]] static simd::f32 look_up(simd::i32 code) {
 #if defined(ZOFT_HAS_AVX512)
-    return (simd::f32)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)code, _mm512_loadu_ps(nf4_values.data()));
+    return reinterpret_cast<simd::f32>(
+        _mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(code), _mm512_loadu_ps(nf4_values.data())));
 #else
     simd::f32 result;
     for (std::size_t i = 0; i < lanes; ++i) result[i] = nf4_values[static_cast<std::size_t>(code[i])];

@@ -18,7 +18,9 @@ inline std::uint32_t pair_of(float first, float second) {
   simd::store(to, _mm512_cvtne2ps_pbh(second, first));
 }
 
-[[gnu::always_inline]] inline __m256i to_pairs(simd::f32 values) { return (__m256i)_mm512_cvtneps_pbh((__m512)values); }
+[[gnu::always_inline]] inline __m256i to_pairs(simd::f32 values) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(values)));
+}
 
 struct pairs {
   using element = std::uint32_t;
@@ -84,7 +86,8 @@ struct pairs {
         }
         const simd::f32 values = s * simd::load<simd::f32>(numbers);
         const __m256i upper = to_pairs(values);
-        const auto rounded = (simd::f32)((simd::u32)_mm512_maskz_cvtepu16_epi32(0xffff, upper) << 16);
+        const auto rounded =
+            reinterpret_cast<simd::f32>(reinterpret_cast<simd::u32>(_mm512_maskz_cvtepu16_epi32(0xffff, upper)) << 16);
         const auto store = [&](std::size_t copy, __m256i what) {
           _mm256_mask_storeu_epi32(to + (copy * pairs + i) * width + c, mask, what);
         };

@@ -95,10 +95,10 @@ struct softmax_block {
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < vectors; v += 2) {
         const floats first = nearly_exponential(s[v] - greatest), second = nearly_exponential(s[v + 1] - greatest);
-        const auto pairs = (simd::u32)_mm512_cvtne2ps_pbh(second, first);
+        const auto pairs = reinterpret_cast<simd::u32>(_mm512_cvtne2ps_pbh(second, first));
         simd::store(weights + v / 2 * lanes, pairs);
-        sum += floats((typename floats::register_type)(pairs << 16));
-        sum += floats((typename floats::register_type)(pairs & 0xffff0000u));
+        sum += floats(reinterpret_cast<typename floats::register_type>(pairs << 16));
+        sum += floats(reinterpret_cast<typename floats::register_type>(pairs & 0xffff0000u));
       }
 #endif
     } else {

@@ -1,0 +1,12 @@
+# Packages that must name the version themselves name that of zoft/version.hpp, ${VERSION}.
+file(READ ${SOURCE}/packaging/vcpkg/zoft/vcpkg.json port)
+string(JSON vcpkg GET "${port}" version-semver)
+file(STRINGS ${SOURCE}/CHANGELOG.md changelog REGEX "^## [0-9]" LIMIT_COUNT 1)
+string(REGEX REPLACE "^## ([0-9.]+).*" "\\1" changelog "${changelog}")
+file(STRINGS ${PREFIX}/share/pkgconfig/zoft.pc pkg_config REGEX "^Version: ")
+string(REPLACE "Version: " "" pkg_config "${pkg_config}")
+foreach(place IN ITEMS vcpkg changelog pkg_config)
+  if(NOT "${${place}}" STREQUAL VERSION)
+    message(SEND_ERROR "${place} says ${${place}}, and zoft/version.hpp ${VERSION}")
+  endif()
+endforeach()
