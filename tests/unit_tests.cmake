@@ -57,6 +57,7 @@ zoft_test(
 
 zoft_test(
   journal
+  journal_full
   journal_killed
 )
 
