@@ -25,8 +25,8 @@ struct full_run {
   explicit full_run(std::size_t size = 300) {
     for (const double v : core_test::cosines(size)) x.push_back(static_cast<float>(v));
   }
-  void step() {
-    tuner.step(std::span(x), [](std::span<const float> at) {
+  zoft::step_report step() {
+    return tuner.step(std::span(x), [](std::span<const float> at) {
       double sum = 0;
       for (const float v : at) sum += double{v} * double{v};
       return sum;
@@ -35,7 +35,7 @@ struct full_run {
   /// Goes on with what the journal holds, up to `steps`.
   void make(zoft::journal& log, std::uint32_t steps) {
     log.resume(tuner, std::span(x));
-    while (tuner.steps() < steps) step(), log.append(tuner, std::span(x));
+    while (tuner.steps() < steps) log.append(step());
   }
 };
 constexpr std::uint32_t full_steps = 200;
@@ -136,8 +136,8 @@ TEST_CASE("journal: a tmpfs that is full keeps no step from being made, and gets
         if (held != whole.substr(0, held.size()) || held.size() + 48 < 4096) return "the file is not what fitted";
         mount_again(path, 64);
       }
-      run.step();
-      const std::string said = message([&] { log.append(run.tuner, std::span(run.x)); });
+      const zoft::step_report made = run.step();
+      const std::string said = message([&] { log.append(made); });
       if (said == no_refusal) continue;
       if (said != full) return said;
       if (log.pending() != ++refused) return "other steps wait than were refused";
@@ -240,7 +240,7 @@ TEST_CASE("journal: of two programs one writes, and the other is refused", "[jou
             const std::size_t steps = zoft::replay(here / "run", reader.tuner, std::span(reader.x));
             return std::string(steps == 5 && bits(reader.x) == bits(run.x) ? "" : "steps are lost");
           }) == "");
-    for (int i = 0; i < 5; ++i) run.step(), log.append(run.tuner, std::span(run.x));
+    for (int i = 0; i < 5; ++i) log.append(run.step());
   }
   CHECK((bits(run.x) == bits(truth.x)));
   // The second program goes on where the first has ended.
@@ -267,6 +267,7 @@ TEST_CASE("journal: a header that no program writes is damaged", "[journal]") {
     CHECK(said("values: " + std::string(values) + "\n") == damaged);
   CHECK(said("seed: 1\n") == damaged);
   // So many values a record that its size does not fit into 64 bits, or that no file has room for one.
-  for (const char* values : {"2305843009213693951", "2305843009213693952", "18446744073709551615", "1000000"})
+  for (const char* values :
+       {"2305843009213693950", "2305843009213693951", "2305843009213693952", "18446744073709551615", "1000000"})
     CHECK(said("values: " + std::string(values) + "\n") == no_refusal);
 }

@@ -223,8 +223,8 @@ void journals() {
       zoft::journal log(path, {.about = "one\nand two", .check_every = 3});
       log.resume(tuner, std::span(x));
       for (int i = 0; i < 8; ++i) {
-        tuner.step(std::span(x), [&](std::span<const float> v) { return i == 4 ? HUGE_VAL : double{v[0]}; });
-        log.append(tuner, std::span(x));
+        log.append(
+            tuner.step(std::span(x), [&](std::span<const float> v) { return i == 4 ? HUGE_VAL : double{v[0]}; }));
       }
     }
     const std::string whole = read_file(path), name = "run_of_" + zoft::text(queries);
@@ -234,7 +234,8 @@ void journals() {
     put("journal", name + "_damaged", with_number(whole, whole.size() - 60, 0, 1));
   }
   const std::string no_records = "zoft journal 1\nvalues: ";
-  for (const char* values : {"2305843009213693951", "1152921504606846976", "99999999999999999999", "-1", ""}) {
+  for (const char* values :
+       {"2305843009213693950", "2305843009213693951", "1152921504606846976", "99999999999999999999", "-1", ""}) {
     const std::string header = no_records + values + "\n";
     put("journal", std::string("values_") + values,
         header + "end " + zoft::journals::hexadecimal(zoft::journals::checksum(header, 0)) + "\n" +
