@@ -5,6 +5,7 @@
 #   package        each header alone, packages, the reference, the noise's bits under other flags, other instruction sets,
 #                  and that examples and benchmarks compile
 #   clang, asan    the tests with clang++, split between a plain build and one with its sanitizers
+#   tsan           the tests that use threads, with clang++'s thread sanitizer
 #   baseline       the tests without any -march
 #   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
 #   engines        training through other engines, which are fetched if they can be
@@ -14,9 +15,12 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
 
 [ $# -gt 0 ] || set -- test
-[ "$*" != all ] || set -- test package clang baseline haswell asan neon
+[ "$*" != all ] || set -- test package clang baseline haswell asan tsan neon
 
-has_sanitizers() { echo 'int main() {}' | clang++ -fsanitize=address,undefined -x c++ -o /dev/null - 2>/dev/null; }
+has_sanitizers() {
+  echo 'int main() {}' | clang++ -fsanitize=address,undefined -x c++ -o /dev/null - 2>/dev/null &&
+    echo 'int main() {}' | clang++ -fsanitize=thread -x c++ -o /dev/null - 2>/dev/null
+}
 
 need_to_build
 need catch2 has_header catch2/catch.hpp catch2/catch_all.hpp
@@ -36,11 +40,11 @@ for leg; do
         like g++-aarch64-linux-gnu has_command aarch64-linux-gnu-g++
         like qemu-user-static has_command qemu-aarch64-static
       fi ;;
-    asan)
+    asan | tsan)
       need clang has_command clang++
       need libclang-rt-dev has_sanitizers ;;
     baseline | haswell | engines) ;;
-    *) die "$leg is no leg; there are: all test package clang baseline haswell asan neon engines" ;;
+    *) die "$leg is no leg; there are: all test package clang baseline haswell asan tsan neon engines" ;;
   esac
 done
 install_missing
@@ -50,8 +54,8 @@ can_run() {
   case $1 in
     clang)
       has_command clang++ || { echo "SKIPPED clang: there is no clang++"; return 1; } ;;
-    asan)
-      has_sanitizers || { echo "SKIPPED asan: there is no clang++ with its sanitizers"; return 1; } ;;
+    asan | tsan)
+      has_sanitizers || { echo "SKIPPED $1: there is no clang++ with its sanitizers"; return 1; } ;;
     neon)
       for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
         has_command $program || { echo "SKIPPED neon: there is no $program"; return 1; }

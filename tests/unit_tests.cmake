@@ -12,10 +12,22 @@ else()
   set(no_tests_is_failure -w NoTests)
 endif()
 
+# What uses threads, or files that several programs write. The thread sanitizer sees nothing in other tests.
+set(thread_tests
+  io_tokenizer journal journal_full nn_activation_cache nn_batch nn_decoder nn_full_tuning nn_groups nn_journal nn_linear
+  nn_observed nn_quantised nn_training noise)
+
 # Tests of the core, a NAME.cpp here for each name. In a unity build the files of one call are compiled as one, because
 # most of the work is in what they include and instantiate. So the names that they declare must differ.
 set_target_properties(zoft_tests PROPERTIES UNITY_BUILD ${ZOFT_UNITY_BUILD} UNITY_BUILD_MODE GROUP)
 function(zoft_test)
+  if(ZOFT_ONLY_THREAD_TESTS)
+    list(JOIN thread_tests "|" names)
+    list(FILTER ARGN INCLUDE REGEX "^(${names})$")
+    if(NOT ARGN)
+      return()
+    endif()
+  endif()
   list(TRANSFORM ARGN APPEND .cpp)
   list(GET ARGN 0 first)
   target_sources(zoft_tests PRIVATE ${ARGN})
@@ -58,6 +70,7 @@ zoft_test(
 
 zoft_test(
   journal
+  journal_full
   journal_killed
   journal_snapshot
 )
@@ -197,6 +210,27 @@ if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
     nn_merge
     nn_save
   )
+endif()
+
+# The fuzzers' targets, on their corpora.
+if(ZOFT_MODEL_TESTS AND ZOFT_TEXT_TESTS)
+  zoft_text_test(
+    fuzz/chat_template
+    fuzz/config
+    fuzz/gguf
+    fuzz/journal
+    fuzz/json_lines
+    fuzz/llama2c
+    fuzz/safetensors
+    fuzz/tokenizer_bin
+    fuzz/tokenizer_gguf
+    fuzz/tokenizer_json
+    fuzz/tokenizer_model
+  )
+  if(TARGET zoft::text AND ZOFT_EXAMPLES AND NOT ZOFT_EXAMPLES STREQUAL "engines" AND NOT ZOFT_ONLY_THREAD_TESTS)
+    zoft_text_test(fuzz/options)
+    target_link_libraries(zoft_tests PRIVATE finetune_parts)
+  endif()
 endif()
 
 if(TARGET zoft::text)

@@ -6,7 +6,7 @@
 
 namespace finetune {
 
-/// Throws std::invalid_argument(what).
+/// Throws std::invalid_argument, with `what` as one line.
 [[noreturn]] void refuse(const std::string& what);
 
 /// 1234567 -> 1,234,567

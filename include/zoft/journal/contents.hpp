@@ -103,10 +103,14 @@ inline contents read_header(std::string_view bytes, const std::string& path) {
   require(bytes.substr(end + 5, line - end - 5) == hexadecimal(result.header_checksum),
           path + ": its header is damaged");
   for (std::size_t at = first_line.size(); at < all.size();) {
-    const std::size_t stop = all.find('\n', at), colon = all.find(": ", at);
-    result.header.fields.emplace_back(all.substr(at, colon - at), all.substr(colon + 2, stop - colon - 2));
+    const std::size_t stop = all.find('\n', at);
+    const std::string_view field = all.substr(at, stop - at);
+    const std::size_t colon = field.find(": ");
+    require(colon != field.npos, path + ": its header is damaged");
+    result.header.fields.emplace_back(field.substr(0, colon), field.substr(colon + 2));
     at = stop + 1;
   }
+  require(text(result.header.number("values")) == result.header.value("values"), path + ": its header is damaged");
   result.header_size = line + 1;
   return result;
 }
@@ -127,7 +131,9 @@ inline bool goes_on(std::string_view bytes, std::size_t at, std::size_t size) {
 inline contents read(std::string_view bytes, const std::string& path) {
   contents result = parts::read_header(bytes, path);
   if (result.header_size == 0) return result;
-  const std::size_t size = bytes_of(result.header.number("values"));
+  const std::size_t values = result.header.number("values");
+  if (values > bytes.size() / 8) return result;  // of records that no file of this length can hold
+  const std::size_t size = bytes_of(values);
   std::uint32_t before = result.header_checksum, step = 0;
   for (std::size_t at = result.header_size; at + size <= bytes.size(); at += size) {
     std::optional<entry> e = decoded(bytes.substr(at, size), before, step);

@@ -130,11 +130,21 @@ std::size_t size_of(const X& x) {
     return x.size();
 }
 
+/// A value in one line of a message, and its beginning where it is long.
+inline std::string shown(std::string value) {
+  constexpr std::size_t most = 200;
+  if (value.size() > most) value.replace(most, value.npos, "...");
+  for (char& c : value)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+  return value;
+}
+
 /// Refuses a run that is not the journal's, by what differs.
 inline void check_same(const header& held, const header& now, const std::string& path) {
   for (const auto& [name, ignored] : now.fields)
     require(held.value(name) == now.value(name), path + ": is of another run: its '" + name + "' is '" +
-                                                     held.value(name) + "', and here is '" + now.value(name) + "'");
+                                                     shown(held.value(name)) + "', and here is '" +
+                                                     shown(now.value(name)) + "'");
 }
 
 /// Goes to the snapshot beside the journal, if there is one of this run. Returns how many of the entries are before it.

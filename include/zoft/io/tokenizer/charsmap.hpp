@@ -46,7 +46,8 @@ class charsmap {
 
   bool empty() const { return units_.empty(); }
 
-  /// The shortest or the longest key that the text begins with.
+  /// The shortest or the longest key that the text begins with. A damaged map may have keys that end within a
+  /// character, and texts that begin within one. They are passed over, so that UTF-8 stays UTF-8.
   std::optional<replacement> find(std::string_view text, bool longest) const {
     std::optional<replacement> result;
     if (units_.empty()) return result;
@@ -61,6 +62,8 @@ class charsmap {
       if (at >= units_.size()) break;
       const std::size_t value = units_[at] & 0x7fffffffu;
       if (value >= texts_.size()) break;
+      const auto within = [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) == 0x80; };
+      if (within(texts_[value]) || (i + 1 < text.size() && within(text[i + 1]))) continue;
       result = replacement{i + 1, std::string_view(texts_.c_str() + value)};
       if (!longest) break;
     }

@@ -25,8 +25,18 @@ class decoder {
   void add(step next) { steps_.push_back(std::move(next)); }
   std::size_t size() const { return steps_.size(); }
 
+  /// Throws if the texts grow manyfold.
   std::string operator()(texts tokens) const {
-    for (const step& next : steps_) next(tokens);
+    const auto bytes = [&] {
+      std::size_t sum = 0;
+      for (const std::string& token : tokens) sum += token.size();
+      return sum;
+    };
+    const std::size_t before = bytes();
+    for (const step& next : steps_) {
+      next(tokens);
+      check_growth(before, bytes(), "decoder");
+    }
     std::string result;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       if (i > 0 && steps_.empty()) result += ' ';

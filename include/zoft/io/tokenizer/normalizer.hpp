@@ -16,6 +16,15 @@
 
 namespace zoft::inline ZOFT_ISA::io::text_stage {
 
+/// Throws if a stage makes far more bytes of a text than Unicode's longest decomposition, which is 11 for 1. Steps that
+/// each double a text would otherwise take all memory after some thirty.
+inline void check_growth(std::size_t before, std::size_t now, const char* stage) {
+  constexpr std::size_t least = 1 << 16, factor = 64;
+  if (now > least && now / factor > before)
+    fail("tokenizer: its " + std::string(stage) + " makes " + zoft::text(now) + " bytes of a text of " +
+         zoft::text(before) + ", and must make at most " + zoft::text(factor) + " of each");
+}
+
 /// Steps one after the other. Each changes the text, which is and stays UTF-8.
 class normalizer {
  public:
@@ -31,8 +40,13 @@ class normalizer {
   bool moves_start(std::string_view text) const {
     return strips_left_ && !text.empty() && is_white_space(code_point_at(text, 0).value);
   }
+  /// Throws if the text grows manyfold.
   void operator()(std::string& text) const {
-    for (const step& next : steps_) next(text);
+    const std::size_t before = text.size();
+    for (const step& next : steps_) {
+      next(text);
+      check_growth(before, text.size(), "normalizer");
+    }
   }
 
  private:
