@@ -57,7 +57,7 @@ can_run() {
       done ;;
     engines)
       fetched=
-      for engine in onnxruntime openvino; do
+      for engine in onnxruntime openvino llama_cpp; do
         if sh "$root/examples/engines/$engine/fetch.sh"; then
           fetched="$fetched $engine"
         else
