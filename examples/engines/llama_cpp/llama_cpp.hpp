@@ -72,11 +72,20 @@ class loss {
     }
   }
 
- private:
-  using tensor_map = std::map<std::string, ggml_tensor*, std::less<>>;
-  template <class T, auto Free>
-  using owned = std::unique_ptr<T, freed_by<Free>>;
+  /// The loss with the adapter in that GGUF file, as llama.cpp loads it.
+  float with(const std::string& path, const zoft::engines::padded_batch& b) {
+    const adapter_of_model other(llama_adapter_lora_init(model_.get(), path.c_str()));
+    zoft::require(other != nullptr, path + ": llama.cpp cannot load this adapter");
+    make_room(b);
+    use(other.get());
+    const float result = forward(b, {});
+    use(adapter_.get());
+    return result;
+  }
 
+ private:
+  using adapter_of_model = std::unique_ptr<llama_adapter_lora, freed_by<llama_adapter_lora_free>>;
+  using tensor_map = std::map<std::string, ggml_tensor*, std::less<>>;
   /// Writes the candidate into the adapter. llama.h hands out no tensors of adapters, but the context's callback is
   /// shown them, as sources of the graph's nodes.
   void move_to(std::span<const float> theta, const zoft::engines::padded_batch& b) {
@@ -96,7 +105,7 @@ class loss {
   static bool see(ggml_tensor* node, bool, void* self) {
     for (ggml_tensor* source : node->src)
       if (source != nullptr && std::string_view(source->name).find(".lora_") != std::string_view::npos)
-        (*static_cast<tensor_map*>(self))[source->name] = source;
+        static_cast<tensor_map*>(self)->emplace(source->name, source);
     return false;  // goes on without stopping at the node
   }
 
@@ -119,10 +128,13 @@ class loss {
     context_.reset(llama_init_from_model(model_.get(), p));
     zoft::require(context_ != nullptr, name_ + ": llama.cpp has no room for " + zoft::text(sequences_) +
                                            " sequences of " + zoft::text(length_) + " tokens");
-    llama_adapter_lora* adapter = adapter_.get();
+    use(adapter_.get());
+    if (tensors_->empty()) forward(b, {});
+  }
+
+  void use(llama_adapter_lora* adapter) {
     float scale = 1;
     llama_set_adapters_lora(context_.get(), &adapter, 1, &scale);
-    if (tensors_->empty()) forward(b, {});
   }
 
   /// The mean loss of the batch's labels.
@@ -167,9 +179,9 @@ class loss {
   zoft::low_rank_adapter candidate_;
   std::unique_ptr<tensor_map> tensors_ = std::make_unique<tensor_map>();
   std::size_t sequences_ = 0, length_ = 0;
-  owned<llama_model, llama_model_free> model_;
-  owned<llama_adapter_lora, llama_adapter_lora_free> adapter_;
-  owned<llama_context, llama_free> context_;
+  std::unique_ptr<llama_model, freed_by<llama_model_free>> model_;
+  adapter_of_model adapter_;
+  std::unique_ptr<llama_context, freed_by<llama_free>> context_;
 };
 
 }  // namespace llama_cpp
