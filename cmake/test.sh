@@ -64,7 +64,7 @@ can_run() {
       if sh "$root/tests/consumer/fetch_cmake.sh"; then rm -f "$root/build/package/configured"; fi ;;
     engines)
       fetched=
-      for engine in onnxruntime openvino; do
+      for engine in onnxruntime openvino llama_cpp; do
         if sh "$root/examples/engines/$engine/fetch.sh"; then
           fetched="$fetched $engine"
         else

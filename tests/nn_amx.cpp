@@ -1,4 +1,5 @@
 // The kernel for AMX on any machine with AVX512_BF16's conversions, with arrays for tiles.
+#include <array>
 #include <zoft/nn/kernel/matmul.hpp>
 
 #include "nn_support.hpp"
@@ -137,6 +138,23 @@ TEST_CASE("AMX: what adapters add", "[nn]") {
       }
   }
 }
+
+#if defined(ZOFT_HAS_AMX)
+TEST_CASE("AMX: tiles that another library has configured stay so", "[nn]") {
+  { kernel::amx_tiles asks_for_permission; }
+  using bytes = std::array<std::uint8_t, 64>;
+  alignas(64) bytes others{1}, after{};
+  others[16] = 32, others[48] = 8;
+  _tile_loadconfig(others.data());
+  { kernel::amx_tiles ours; }
+  _tile_storeconfig(after.data());
+  CHECK(after == others);
+  _tile_release();
+  { kernel::amx_tiles ours; }
+  _tile_storeconfig(after.data());
+  CHECK(after == bytes{});
+}
+#endif
 
 #else
 

@@ -9,48 +9,32 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <concepts>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <string>
 #include <vector>
 #include <zoft/adapter/lora.hpp>
 #include <zoft/audit.hpp>
 #include <zoft/engines/graph_loss.hpp>
-#include <zoft/io/adapter_rows.hpp>
-#include <zoft/io/onnx.hpp>
-#include <zoft/io/peft.hpp>
+#include <zoft/io/checkpoint.hpp>
 #include <zoft/nn/transformer.hpp>
 #include <zoft/prge.hpp>
 #include <zoft/random/philox.hpp>
 
+#include "adapter_files.hpp"
+#include "loss_maker.hpp"
 #include "pairs.hpp"
 
 namespace engines {
 
 using zoft::engines::padded_batch;
 
-/// An adapter from peft's files, as lora_fa begins with it.
-inline zoft::lora_fa read_adapter(const std::string& folder, const zoft::nn::config& shape) {
-  const zoft::io::peft_adapter read = zoft::io::read_peft(folder);
-  const std::vector<zoft::io::low_rank_tensor> tensors(read.tensors.begin(), read.tensors.end());
-  zoft::lora_fa result{.rank = read.rank, .alpha = read.alpha};
-  for (auto& t : zoft::io::in_order_of(shape, tensors, zoft::nn::rope::half_split))
-    result.start.push_back({t.name, std::move(t.a), std::move(t.b)});
-  return result;
-}
-
-/// Runs graphs of zoft::io::onnx_loss: Graph(bytes, threads), and calls as zoft::engines::graph_loss makes them, or
-/// with one more argument for `best`.
-template <class G>
-concept graph_of_losses = zoft::engines::graph_runner<G> && std::constructible_from<G, std::string, int>;
-
 /// Whether every held-out token that one would answer is the other's, if the words before it are right.
-template <graph_of_losses Graph>
+template <class Runner>
 bool same_answers(const std::string& folder, const zoft::io::llama2c_tokenizer& tokenizer,
-                  const zoft::nn::transformer& model, const zoft::low_rank_adapter& adapter, Graph& graph) {
+                  const zoft::nn::transformer& model, const zoft::low_rank_adapter& adapter, Runner answers) {
   const auto items = read_pairs(folder + "/heldout.pairs", tokenizer);
   const auto batches = batches_of<padded_batch>(items, 50);
   const auto plain = batches_of<zoft::nn::batch>(items, 50);
@@ -58,7 +42,7 @@ bool same_answers(const std::string& folder, const zoft::io::llama2c_tokenizer& 
   for (std::size_t i = 0; i < batches.size(); ++i) {
     float loss = 0;
     std::vector<std::int64_t> best(batches[i].predicted()), there;
-    graph(batches[i], zoft::engines::theta_of(adapter.stack()), {&loss, 1}, best);
+    answers(batches[i], zoft::engines::theta_of(adapter.stack()), std::span(&loss, 1), std::span(best));
     for (const auto& score : model.score(plain[i], adapter)) there.push_back(score.best);
     for (std::size_t t = 0; t < best.size(); ++t) same += best[t] == there[t];
     tokens += best.size();
@@ -70,14 +54,14 @@ bool same_answers(const std::string& folder, const zoft::io::llama2c_tokenizer& 
   return same == tokens;
 }
 
-/// Median milliseconds of each of two steps, taken in turns.
+/// Median milliseconds of the processor for each of two steps, taken in turns.
 template <class A, class B>
 std::pair<double, double> times(A first, B second) {
   std::vector<double> of_first, of_second;
   const auto measure = [](auto& step, std::vector<double>& to) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     step();
-    to.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    to.push_back(1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
   };
   for (int i = 0; i < 101; ++i) {
     measure(first, of_first);
@@ -90,9 +74,9 @@ std::pair<double, double> times(A first, B second) {
   return {median(of_first), median(of_second)};
 }
 
-template <graph_of_losses Graph>
+template <loss_maker Make>
 bool compare(const std::string& engine, const std::string& path, const std::string& vocabulary, const std::string& text,
-             const std::string& from) {
+             const std::string& from, Make make) {
   const zoft::io::checkpoint checkpoint = zoft::io::open_checkpoint(path);
   const zoft::nn::transformer model(checkpoint, {.threads = 1});
   const zoft::io::llama2c_tokenizer tokenizer(vocabulary);
@@ -103,10 +87,7 @@ bool compare(const std::string& engine, const std::string& path, const std::stri
                           from.empty() ? zoft::lora_fa{.rank = 8, .alpha = 16} : read_adapter(from, model.shape()));
   tuner.attach(model);
   const zoft::low_rank_adapter& adapter = tuner.adapter();
-  const auto graph = [&](bool best) {
-    return Graph(zoft::io::onnx_loss(checkpoint, adapter.stack(), adapter.parameters(), {.best = best}), 1);
-  };
-  zoft::engines::graph_loss loss(graph(false));
+  zoft::engines::graph_loss loss(make(checkpoint, adapter, false));
 
   const auto found = zoft::audit(
       [&](const zoft::candidates<float>& theta, std::span<double> losses) { loss.losses(batch, theta, losses); },
@@ -118,10 +99,7 @@ bool compare(const std::string& engine, const std::string& path, const std::stri
   bool good = found.findings.empty() && std::abs(found.loss - found.reference->loss) <= 1e-4 &&
               found.reference->correlation >= 0.9999;
 
-  if (!from.empty()) {
-    Graph answers = graph(true);
-    good = same_answers(path, tokenizer, model, adapter, answers) && good;
-  }
+  if (!from.empty()) good = same_answers(path, tokenizer, model, adapter, make(checkpoint, adapter, true)) && good;
   auto own = tuner;
   const auto [there, here] = times(
       [&] {
@@ -136,8 +114,8 @@ bool compare(const std::string& engine, const std::string& path, const std::stri
 }
 
 /// Losses and slopes with adapters of both kinds, on sequences of different lengths.
-template <graph_of_losses Graph>
-bool agrees(const std::string& path) {
+template <loss_maker Make>
+bool agrees(const std::string& path, Make make) {
   const zoft::io::checkpoint checkpoint = zoft::io::open_checkpoint(path);
   const zoft::nn::transformer model(checkpoint, {.threads = 1});
   const zoft::nn::config& shape = model.shape();
@@ -154,7 +132,7 @@ bool agrees(const std::string& path) {
   }
   const auto agrees_with = [&](const auto& kind, const char* name) {
     const zoft::low_rank_adapter adapter = kind.attach(model.layout(), zoft::seed{1});
-    zoft::engines::graph_loss loss(Graph(zoft::io::onnx_loss(checkpoint, adapter.stack(), adapter.parameters()), 1));
+    zoft::engines::graph_loss loss(make(checkpoint, adapter, false));
     const auto found = zoft::audit(
         [&](const zoft::candidates<float>& theta, std::span<double> losses) { loss.losses(batch, theta, losses); },
         [&](const zoft::candidates<float>& theta, std::span<double> losses) {
@@ -170,8 +148,8 @@ bool agrees(const std::string& path) {
   return agrees_with(zoft::lora{.rank = 2, .alpha = 4, .targets = {"v_proj", "down_proj"}}, "lora") && only_b;
 }
 
-template <graph_of_losses Graph>
-int compare(const std::string& engine, int argc, char** argv) {
+template <loss_maker Make>
+int compare(const std::string& engine, int argc, char** argv, Make make) {
   const std::string folder = ZOFT_DEFAULT_TASK;
   const bool models = argc > 2 && std::string(argv[1]) == "--models";
   if (!models && (argc == 3 || argc > 4)) {
@@ -181,12 +159,12 @@ int compare(const std::string& engine, int argc, char** argv) {
   try {
     if (models) {
       bool good = true;
-      for (int i = 2; i < argc; ++i) good = agrees<Graph>(argv[i]) && good;
+      for (int i = 2; i < argc; ++i) good = agrees(argv[i], make) && good;
       return good ? 0 : 1;
     }
-    const bool good = argc == 4 ? compare<Graph>(engine, argv[1], argv[2], argv[3], "")
-                                : compare<Graph>(engine, folder, folder + "/tokenizer.bin", folder + "/train.pairs",
-                                                 argc > 1 ? argv[1] : "");
+    const bool good = argc == 4 ? compare(engine, argv[1], argv[2], argv[3], "", make)
+                                : compare(engine, folder, folder + "/tokenizer.bin", folder + "/train.pairs",
+                                          argc > 1 ? argv[1] : "", make);
     return good ? 0 : 1;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());

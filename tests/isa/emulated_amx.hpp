@@ -33,13 +33,21 @@ struct registers {
 
 inline thread_local registers all;
 
+struct configuration {
+  std::uint8_t bytes[64] = {};
+};
+
+// Palette 1, and 8 tiles of 16 rows of 64 bytes: what the rest of this can.
+inline configuration known() {
+  configuration result{{1}};
+  for (std::size_t i = 0; i < 8; ++i) result.bytes[16 + 2 * i] = 64, result.bytes[48 + i] = 16;
+  return result;
+}
 inline void configure(const void* from) {
-  // Palette 1, and 8 tiles of 16 rows of 64 bytes: what the rest of this can.
-  std::uint8_t bytes[64] = {1};
-  for (std::size_t i = 0; i < 8; ++i) bytes[16 + 2 * i] = 64, bytes[48 + i] = 16;
-  if (std::memcmp(from, bytes, sizeof bytes) != 0) throw std::logic_error("AMX: another configuration");
+  if (std::memcmp(from, known().bytes, 64) != 0) throw std::logic_error("AMX: another configuration");
   all.configured = true;
 }
+inline void tell_configuration(void* to) { std::memcpy(to, (all.configured ? known() : configuration()).bytes, 64); }
 inline void zero(int t) { std::memset(all[t], 0, sizeof(tile)); }
 inline void load(int t, const void* from, long stride) {
   tile& to = all[t];
@@ -72,12 +80,14 @@ inline void add_products(int sums, int x, int w) {
 }  // namespace emulated_amx
 
 #undef _tile_loadconfig
+#undef _tile_storeconfig
 #undef _tile_release
 #undef _tile_zero
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
 #define _tile_loadconfig(from) emulated_amx::configure(from)
+#define _tile_storeconfig(to) emulated_amx::tell_configuration(to)
 #define _tile_release() (void)(emulated_amx::all.configured = false)
 #define _tile_zero(t) emulated_amx::zero(t)
 #define _tile_loadd(t, from, stride) emulated_amx::load(t, from, stride)

@@ -5,6 +5,7 @@
 //                     processor cannot
 #include "../compare.hpp"
 
+#include "../onnx_graph.hpp"
 #include "openvino.hpp"
 
 namespace {
@@ -24,6 +25,6 @@ class narrow_graph : public openvino::loss_graph {
 
 int main(int argc, char** argv) {
   if (argc != 2 || std::string(argv[1]) != "--bf16")
-    return engines::compare<openvino::loss_graph>("OpenVINO", argc, argv);
-  return engines::compare<narrow_graph>("OpenVINO in bfloat16", 1, argv) == 1 ? 0 : 1;
+    return engines::compare("OpenVINO", argc, argv, engines::graph_of<openvino::loss_graph>);
+  return engines::compare("OpenVINO in bfloat16", 1, argv, engines::graph_of<narrow_graph>) == 1 ? 0 : 1;
 }

@@ -57,11 +57,12 @@ inline std::string gguf_text_key(std::string_view key, std::string_view value) {
 
 }  // namespace detail
 
-/// Writes the file whole or not at all. `alpha` is that of tensors without one of their own, and `architecture` the
-/// model's general.architecture. Throws, naming the path and the linear, as check_low_rank does, or if two linears have
-/// the same name, a name is longer than llama.cpp reads, or the only embedding that llama.cpp knows is another one.
-inline void write_gguf_adapter(const std::string& path, std::span<const low_rank_tensor> tensors, double alpha,
-                               const std::string& architecture) {
+/// The bytes of such a file, as llama.cpp also reads it from memory. `alpha` is that of tensors without one of their
+/// own, and `architecture` the model's general.architecture. Throws, naming the path and the linear, as check_low_rank
+/// does, or if two linears have the same name, a name is longer than llama.cpp reads, or the only embedding that
+/// llama.cpp knows is another one.
+inline std::string gguf_adapter_bytes(const std::string& path, std::span<const low_rank_tensor> tensors, double alpha,
+                                      const std::string& architecture) {
   check_low_rank(path, tensors, alpha);
   require(!architecture.empty(), path + ": the name of the model's architecture is empty");
   constexpr std::size_t alignment = 32, longest_name = 63;
@@ -101,28 +102,35 @@ inline void write_gguf_adapter(const std::string& path, std::span<const low_rank
     }
   }
 
-  std::string head = "GGUF" + detail::gguf_number(std::uint32_t{3}) +
-                     detail::gguf_number(static_cast<std::uint64_t>(parts.size())) +
-                     detail::gguf_number(std::uint64_t{4}) + detail::gguf_text_key("general.type", "adapter") +
-                     detail::gguf_text_key("general.architecture", architecture) +
-                     detail::gguf_text_key("adapter.type", "lora") + detail::gguf_text("adapter.lora.alpha") +
-                     detail::gguf_number(static_cast<std::uint32_t>(gguf_type::f32)) + detail::gguf_number(file_alpha);
+  std::string bytes = "GGUF" + detail::gguf_number(std::uint32_t{3}) +
+                      detail::gguf_number(static_cast<std::uint64_t>(parts.size())) +
+                      detail::gguf_number(std::uint64_t{4}) + detail::gguf_text_key("general.type", "adapter") +
+                      detail::gguf_text_key("general.architecture", architecture) +
+                      detail::gguf_text_key("adapter.type", "lora") + detail::gguf_text("adapter.lora.alpha") +
+                      detail::gguf_number(static_cast<std::uint32_t>(gguf_type::f32)) + detail::gguf_number(file_alpha);
   std::size_t offset = 0;
   for (const part& p : parts) {
-    head += detail::gguf_text(p.name) + detail::gguf_number(std::uint32_t{2}) +
-            detail::gguf_number(static_cast<std::uint64_t>(p.columns)) +
-            detail::gguf_number(static_cast<std::uint64_t>(p.rows)) + detail::gguf_number(std::uint32_t{0}) +
-            detail::gguf_number(static_cast<std::uint64_t>(offset));
+    bytes += detail::gguf_text(p.name) + detail::gguf_number(std::uint32_t{2}) +
+             detail::gguf_number(static_cast<std::uint64_t>(p.columns)) +
+             detail::gguf_number(static_cast<std::uint64_t>(p.rows)) + detail::gguf_number(std::uint32_t{0}) +
+             detail::gguf_number(static_cast<std::uint64_t>(offset));
     offset += padded(p.values.size_bytes());
   }
-  head.resize(padded(head.size()));
-
-  output_file file(path);
-  file.write(head);
+  bytes.resize(padded(bytes.size()));
+  bytes.reserve(bytes.size() + offset);
   for (const part& p : parts) {
-    file.write({reinterpret_cast<const char*>(p.values.data()), p.values.size_bytes()});
-    file.write(std::string(padded(p.values.size_bytes()) - p.values.size_bytes(), '\0'));
+    bytes.append(reinterpret_cast<const char*>(p.values.data()), p.values.size_bytes());
+    bytes.resize(padded(bytes.size()));
   }
+  return bytes;
+}
+
+/// Writes the file whole or not at all. Throws as gguf_adapter_bytes does, or if it cannot be written.
+inline void write_gguf_adapter(const std::string& path, std::span<const low_rank_tensor> tensors, double alpha,
+                               const std::string& architecture) {
+  const std::string bytes = gguf_adapter_bytes(path, tensors, alpha, architecture);
+  output_file file(path);
+  file.write(bytes);
   file.commit();
 }
 

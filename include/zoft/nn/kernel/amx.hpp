@@ -15,7 +15,15 @@ namespace zoft::inline ZOFT_ISA::nn::kernel {
 #if defined(ZOFT_HAS_AMX)
 /// Two by two tiles of sums, each of 16 rows by 16 columns, two tiles of x's rows and two of W's columns, each of 16
 /// pairs. The asm statements tell the compiler that memory is read or written, because not all of the intrinsics do.
-struct amx_tiles {
+class amx_tiles {
+  struct alignas(64) configuration {
+    std::uint8_t palette, start_row, reserved[14];
+    std::uint16_t row_bytes[16];
+    std::uint8_t rows[16];
+  };
+  configuration before_;
+
+ public:
   amx_tiles() {
     static const bool permitted = [] {
       constexpr long request_permission = 0x1023, tile_data = 18;
@@ -24,16 +32,18 @@ struct amx_tiles {
     require(permitted,
             "AMX: this program is compiled for it, and the system does not permit its tiles: compile with "
             "-mno-amx-tile, or for another machine");
-    struct alignas(64) configuration {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    };
-    static constexpr configuration all;
+    static constexpr configuration all{1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_storeconfig(&before_);
     asm volatile("" ::: "memory");
     _tile_loadconfig(&all);
   }
-  ~amx_tiles() { _tile_release(); }
+  /// Leaves the thread's tiles configured as they were: ggml, for one, does that once a thread, and counts on it.
+  ~amx_tiles() {
+    if (before_.palette == 0)
+      _tile_release();
+    else
+      _tile_loadconfig(&before_);
+  }
   amx_tiles(const amx_tiles&) = delete;
   amx_tiles& operator=(const amx_tiles&) = delete;
 
