@@ -8,7 +8,6 @@
 #include <type_traits>
 
 #include "../concepts.hpp"
-#include "../core/dual.hpp"
 #include "functors.hpp"
 #include "stepper.hpp"
 
