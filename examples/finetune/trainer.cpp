@@ -291,8 +291,8 @@ class full_trainer : public trainer {
   zoft::step_report step(const zoft::nn::batch& batch) override {
     if constexpr (!needs_buffer)
       if (weights_.empty()) return step_of(engine_, model_, batch, criterion_of(o_), model_);
-    if constexpr (observes<Engine>)
-      throw std::logic_error("finetune: observed directions need no buffer");
+    if constexpr (observes<Engine> || of_examples<Engine>)
+      throw std::logic_error("finetune: directions of examples, or that are observed, need no buffer");
     else
       return engine_.step(std::span(weights_), [&](std::span<const float> w) {
         model_.assign(w);
