@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "../../core/examples.hpp"
 #include "../../core/layout.hpp"
 #include "../../core/weight_points.hpp"
 #include "../../io/checkpoint.hpp"
