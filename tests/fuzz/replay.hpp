@@ -28,7 +28,8 @@ inline long peak_megabytes() {
 /// A corpus holds files that are read and files that are refused.
 inline void replay(const std::string& name, void (*target)(std::string_view)) {
   std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(ZOFT_FIXTURES) + "/../fuzz/corpus/" + name))
+  const std::filesystem::path tests = std::filesystem::path(ZOFT_FIXTURES).parent_path();
+  for (const auto& entry : std::filesystem::directory_iterator(tests / "fuzz" / "corpus" / name))
     paths.push_back(entry.path().string());
   std::sort(paths.begin(), paths.end());
   std::size_t read = 0, refused = 0;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "../../core/executor.hpp"
 #include "../../simd/lanes.hpp"
@@ -62,7 +63,8 @@ class thread_pool {
     std::unique_lock<std::mutex> held(call->lock);
     call->closed = true;
     call->ended.wait(held, [&] { return call->running == 0; });
-    if (call->thrown) std::rethrow_exception(call->thrown);
+    // Taken out of the call, which a helper that starts late still holds: the thread that catches it destroys it.
+    if (std::exception_ptr thrown = std::exchange(call->thrown, nullptr)) std::rethrow_exception(std::move(thrown));
   }
 
  private:
