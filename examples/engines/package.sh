@@ -3,8 +3,8 @@
 : "${root:?}"
 . "$root/cmake/setup.sh"
 
-# fetch_package FOLDER PACKAGE RELEASE FILE SHA256 OPTION...: puts the file of the Python package into build/FOLDER, which
-# is empty otherwise. The options are pip's. Python and pip are needed for nothing else.
+# fetch_package FOLDER PACKAGE RELEASE FILE SHA256 OPTION...: puts the file of the Python package into build/FOLDER, and
+# nothing else. The options are pip's. Python and pip are needed for no other purpose.
 fetch_package() {
   into=$root/build/$1 name=$2 release=$3 file=$4 sum=$5
   shift 5
@@ -20,8 +20,8 @@ fetch_package() {
     die "$file is not the file that was expected: its SHA-256 must be $sum"
 }
 
-# fetch_wheel NAME RELEASE FILE SHA256: puts the file of the Python package, unpacked, into build/NAME. Does nothing if it
-# is there.
+# fetch_wheel NAME RELEASE FILE SHA256: puts the file of the Python package, unpacked, into build/NAME. Does nothing if
+# it is there.
 fetch_wheel() {
   [ ! -e "$root/build/$1/$2" ] || return 0
   [ "$(uname -sm)" = "Linux x86_64" ] || die "$1: this machine is $(uname -sm), and the file is for Linux x86_64"
