@@ -15,7 +15,7 @@ using namespace core_test;
 static_assert(zoft::executor<zoft::threads>);
 
 TEST_CASE("threads: each task runs once, and no two at a time with the same worker", "[threads]") {
-  for (const std::size_t workers : {1, 2, 7}) {
+  for (const auto workers : std::initializer_list<std::size_t>{1, 2, 7}) {
     const zoft::threads pool(workers);
     CHECK(pool.workers() == workers);
     std::vector<std::atomic<int>> runs(100), busy(workers);
@@ -58,7 +58,7 @@ TEST_CASE("concurrent: the bits of a step are those of one thread", "[threads]")
   const auto expected = trained(loss);
   CHECK(trained(zoft::concurrent(loss)) == expected);
   CHECK(trained(zoft::concurrent(loss, zoft::serial{})) == expected);
-  for (const std::size_t workers : {1, 2, 7})
+  for (const auto workers : std::initializer_list<std::size_t>{1, 2, 7})
     CHECK(trained(zoft::concurrent(loss, zoft::threads(workers))) == expected);
 }
 
