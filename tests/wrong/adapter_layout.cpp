@@ -1,4 +1,4 @@
-// error: the adapter, which comes third, must be copyable and have layout, a zoft::layout as data; or, if it
+// error: the adapter, which comes third, must be copyable and have layout, a zoft::layout as data
 #include <span>
 #include <vector>
 #include <zoft/zoft.hpp>

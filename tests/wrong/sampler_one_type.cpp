@@ -1,4 +1,4 @@
-// error: the sampler must have axpy for x's numbers too: double for double, and float for others; make it a
+// error: the sampler must have axpy for x's numbers too: double for double, and float for others
 #include <span>
 #include <vector>
 #include <zoft/zoft.hpp>
