@@ -15,7 +15,7 @@ endif()
 # What uses threads, or files that several programs write. The thread sanitizer sees nothing in other tests.
 set(thread_tests
   io_tokenizer journal journal_full nn_activation_cache nn_batch nn_decoder nn_full_tuning nn_groups nn_journal nn_linear
-  nn_observed nn_quantised nn_training)
+  nn_observed nn_quantised nn_training threads)
 
 # Tests of the core, a NAME.cpp here for each name. In a unity build the files of one call are compiled as one, because
 # most of the work is in what they include and instantiate. So the names that they declare must differ.
