@@ -2,7 +2,7 @@
 #
 # The inline namespace that names the instruction set is no part of a name. What needs no comment of its own gets one that
 # says where it is explained: members that a concept asks for, which concepts.hpp explains on one page; the options of a
-# function; comparisons of all members; deduction guides.
+# function; comparisons of all members; deduction guides. Overloads for wrong calls are left out.
 
 function described(before, line) { return before ~ /^ *\/\/\/([^<]|$)/ || line ~ /\/\/\/</ }
 
@@ -21,11 +21,13 @@ function meaning(line) {
 
 FNR == 1 {
   policy = FILENAME ~ /\/(sampler|estimator|optimizer|adapter)\/[a-z_0-9]+\.hpp$/
-  members = "(^| )(check|evaluations|forwards|ready|at|rate|replays|adapt|resize|compose|core|core_axpy|basis|renewed" \
+  members = "(^| )(check|batch_size|evaluations|forwards|ready|at|rate|replays|adapt|resize|compose|core|core_axpy|basis|renewed" \
     "|applied|trains|attach|elements)\\(|^  using (attached|buffer|of_core) =|^  static constexpr bool elementwise"
 }
 
-{
+{ lines[FNR] = $0 }
+
+function show() {
   sub(/zoft::inline ZOFT_ISA/, "zoft")
   sub(/\/\/\/< > /, "///< \\> ")  # which would be a quotation
   # A comment after several names is for all of them, and Doxygen takes it for one.
@@ -42,7 +44,7 @@ FNR == 1 {
   # A template's head and its requirements belong to the declaration after them.
   if ($0 ~ /^ *(template <.*>|requires .*)$/ && $0 !~ /[;{]$/) {
     held[++holding] = $0
-    next
+    return
   }
   comment = described(before, $0) ? "" : meaning($0)
   if (comment != "") {
@@ -57,6 +59,19 @@ FNR == 1 {
   before = $0
 }
 
+# A declaration with ZOFT_REFUSED, from its template's head to the end of its body.
+function leave_out(i,   first, last) {
+  for (first = i; first > 1 && lines[first] !~ /^ *template </; --first) {}
+  for (last = i; last < FNR && lines[last] !~ /\{.*\}$/ && lines[last] !~ /^ *\}$/; ++last) {}
+  for (; first <= last; ++first) lines[first] = ""
+}
+
 END {
+  for (n = 1; n <= FNR; ++n)
+    if (lines[n] ~ /ZOFT_REFUSED\(/ && lines[n] !~ /^#/) leave_out(n)
+  for (n = 1; n <= FNR; ++n) {
+    $0 = lines[n]
+    show()
+  }
   for (i = 1; i <= holding; ++i) print held[i]
 }
