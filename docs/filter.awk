@@ -2,7 +2,8 @@
 #
 # The inline namespace that names the instruction set is no part of a name. What needs no comment of its own gets one that
 # says where it is explained: members that a concept asks for, which concepts.hpp explains on one page; the options of a
-# function; comparisons of all members; deduction guides. Overloads for wrong calls are left out.
+# function; comparisons of all members; deduction guides. Overloads for wrong calls are left out, and so are requires-clauses,
+# of which Doxygen 1.9 loses the function.
 
 function described(before, line) { return before ~ /^ *\/\/\/([^<]|$)/ || line ~ /\/\/\/</ }
 
@@ -66,9 +67,69 @@ function leave_out(i,   first, last) {
   for (; first <= last; ++first) lines[first] = ""
 }
 
+# The position after the bracket that closes the one at `at` of `text`.
+function closed(at,   open, shut, depth, c) {
+  open = substr(text, at, 1)
+  shut = open == "(" ? ")" : open == "{" ? "}" : ">"
+  for (; at <= length(text); ++at) {
+    c = substr(text, at, 1)
+    if (open == "<" && c == "(") at = closed(at) - 1
+    else if (c == open) ++depth
+    else if (c == shut && --depth == 0) return at + 1
+  }
+  return at
+}
+
+function after_space(at) {
+  while (substr(text, at, 1) ~ /[ \n]/) ++at
+  return at
+}
+
+# The position after the constraint that begins at `at`.
+function after_constraint(at) {
+  for (;;) {
+    at = after_space(at)
+    if (substr(text, at, 8) == "requires") {
+      at = after_space(at + 8)
+      if (substr(text, at, 1) == "(") at = after_space(closed(at))
+      at = closed(at)
+    } else if (substr(text, at, 1) == "(") {
+      at = closed(at)
+    } else {
+      while (substr(text, at, 1) ~ /[A-Za-z0-9_:<]/) at = substr(text, at, 1) == "<" ? closed(at) : at + 1
+    }
+    if (substr(text, after_space(at), 2) !~ /^(&&|\|\|)$/) return at
+    at = after_space(at) + 2
+  }
+}
+
+# Makes blanks of the requires-clauses of `text`: after a template's head, or after a function's parameters.
+function without_clauses(   at, found, before_it, line_start, stop, part) {
+  at = 1
+  while ((found = index(substr(text, at), "requires")) > 0) {
+    found += at - 1
+    at = found + 8
+    before_it = substr(text, found > 400 ? found - 400 : 1, found > 400 ? 400 : found - 1)
+    line_start = before_it
+    sub(/.*\n/, "", line_start)
+    if (line_start ~ /\/\/|^#/ || substr(text, at, 1) ~ /[A-Za-z0-9_]/) continue
+    sub(/[ \n]+$/, "", before_it)
+    if (before_it !~ /(>|\)|\) const)$/) continue
+    stop = after_constraint(at)
+    part = substr(text, found, stop - found)
+    gsub(/[^\n]/, " ", part)
+    text = substr(text, 1, found - 1) part substr(text, stop)
+    at = stop
+  }
+}
+
 END {
   for (n = 1; n <= FNR; ++n)
     if (lines[n] ~ /ZOFT_REFUSED\(/ && lines[n] !~ /^#/) leave_out(n)
+  text = ""
+  for (n = 1; n <= FNR; ++n) text = text lines[n] "\n"
+  without_clauses()
+  split(text, lines, "\n")
   for (n = 1; n <= FNR; ++n) {
     $0 = lines[n]
     show()
