@@ -3,7 +3,7 @@
 # The inline namespace that names the instruction set is no part of a name. What needs no comment of its own gets one that
 # says where it is explained: members that a concept asks for, which concepts.hpp explains on one page; the options of a
 # function; comparisons of all members; deduction guides. Overloads for wrong calls are left out, and so are requires-clauses,
-# of which Doxygen 1.9 loses the function.
+# as Doxygen 1.9 loses some functions that have one.
 
 function described(before, line) { return before ~ /^ *\/\/\/([^<]|$)/ || line ~ /\/\/\/</ }
 
