@@ -27,8 +27,9 @@ class threads {
   explicit threads(std::size_t workers = 0)
       : workers_(workers > 0 ? workers : std::max(1u, std::thread::hardware_concurrency())) {}
 
-  std::size_t workers() const { return workers_; }
+  std::size_t workers() const { return workers_; }  ///< the caller's thread included
 
+  /// Calls f(task, worker) for each task in [0, count): see zoft::executor.
   template <class F>
   void run(std::size_t count, F&& f) const {
     shared all{count};
@@ -98,13 +99,16 @@ class threads {
 template <class F, executor E>
 class concurrent_losses {
  public:
+  /// `f` is a functor of one candidate, and is called from several threads at a time.
   concurrent_losses(F f, E on) : f_(std::move(f)), on_(std::move(on)) {}
 
+  /// The losses of all candidates.
   template <class T>
   requires objective<const F, std::span<const T>>
   void operator()(const candidates<T>& c, std::span<double> losses) const {
     on_.run(c.size(), [&](std::size_t i, std::size_t) { losses[i] = static_cast<double>(f_(c[i])); });
   }
+  /// The losses of all candidates, each on its example.
   template <class T>
   requires requires(const F& f, std::span<const T> x) { double(f(x, example{})); }
   void operator()(const candidates<T>& c, example_losses losses) const {

@@ -23,7 +23,9 @@ class example_losses {
 
   std::size_t size() const { return losses_.size(); }     ///< of candidates
   std::size_t batch_size() const { return batch_size_; }  ///< examples of the batch
+  /// The example that candidate i is evaluated on.
   std::size_t example_of(std::size_t i) const { return (first_ + i) % batch_size_; }
+  /// The loss of candidate i.
   double& operator[](std::size_t i) const { return losses_[i]; }
 
   /// The losses as a span, for a function that is known to evaluate one example each.
