@@ -34,7 +34,7 @@ class amx_tiles {
             "-mno-amx-tile, or for another machine");
     static constexpr configuration all{1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_storeconfig(&before_);
-    asm volatile("" ::: "memory");
+    asm volatile("" : "+m"(before_)::"memory");
     _tile_loadconfig(&all);
   }
   /// Leaves the thread's tiles configured as they were: ggml, for one, does that once a thread, and counts on it.
