@@ -37,7 +37,10 @@ need clang has_command clang++
 need libclang-rt-dev has_libfuzzer
 install_missing
 configure fuzz
-build fuzz
+programs=
+for target; do programs="$programs fuzz_$target"; done
+# shellcheck disable=SC2086
+(cd "$root" && cmake --build --preset fuzz --target $programs -- --quiet)
 
 # Files are rewritten at each execution, so they should be in memory. Where allocations were made is asked for again by
 # running a finding alone, and costs a quarter of the time here.
