@@ -37,12 +37,12 @@ double measured(MPI_Comm of, std::chrono::microseconds asleep) {
       loss = static_cast<double>(c[0][0]);
     }
   };
-  all.step(tuner, std::span(x), sleep);  // the first also compares the ranks
+  tuner.step(std::span(x), sleep, all);  // the first also compares the ranks
   std::vector<double> seconds;
   for (int i = 0; i < repeats; ++i) {
     MPI_Barrier(of);
     const auto begin = clock_type::now();
-    for (int s = 0; s < steps; ++s) all.step(tuner, std::span(x), sleep);
+    for (int s = 0; s < steps; ++s) tuner.step(std::span(x), sleep, all);
     seconds.push_back(std::chrono::duration<double>(clock_type::now() - begin).count() / steps);
   }
   std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());

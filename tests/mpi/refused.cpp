@@ -8,18 +8,19 @@ int main() {
 #if defined(CASE_OBSERVES)
   std::vector<float> x(2);
   auto tuner = zoft::observed({});
-  all.step(tuner, std::span(x), loss);
+  tuner.step(std::span(x), loss, all);
 #elif defined(CASE_SLOPES)
   std::vector<float> x(2);
   auto tuner = zoft::forward_gradient_descent({});
-  all.step(tuner, std::span(x), loss);
+  tuner.step(std::span(x), loss, all);
 #elif defined(CASE_CODES)
   std::vector<std::int8_t> x(2);
   zoft::engine tuner{zoft::gaussian{}, zoft::two_point{}, zoft::quantised{}, zoft::sgd{}};
-  all.step(tuner, std::span(x), loss);
+  tuner.step(std::span(x), loss, all);
 #else
   std::vector<float> x(2);
   auto tuner = zoft::mezo({});
-  all.step(tuner, std::span(x), [](std::span<const float>) { return 0.0; });
+  tuner.step(
+      std::span(x), [](std::span<const float>) { return 0.0; }, all);
 #endif
 }

@@ -43,24 +43,24 @@ int alone() {
 }
 
 void run(const std::string& path, long killed, std::uint32_t in_step) {
-  zoft::mpi::ranks all(MPI_COMM_WORLD);
+  zoft::mpi::ranks everyone(MPI_COMM_WORLD);
   auto tuner = engine();
   std::vector<float> x(500, 1.0f);
   std::optional<zoft::journal> log;
-  if (all.rank() == 0) log.emplace(path), log->resume(tuner, std::span(x));
+  if (everyone.rank() == 0) log.emplace(path), log->resume(tuner, std::span(x));
   MPI_Barrier(MPI_COMM_WORLD);
-  if (all.rank() > 0) zoft::replay(path, tuner, std::span(x));
+  if (everyone.rank() > 0) zoft::replay(path, tuner, std::span(x));
   const std::uint32_t from = tuner.steps();
+  const auto losses = [&](const zoft::candidates<float>& c, std::span<double> to) {
+    for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
+    if (static_cast<long>(everyone.rank()) == killed && tuner.steps() == in_step) ::raise(SIGKILL);
+  };
   while (tuner.steps() < steps) {
-    const zoft::step_report made =
-        all.step(tuner, std::span(x), [&](const zoft::candidates<float>& c, std::span<double> to) {
-          for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
-          if (static_cast<long>(all.rank()) == killed && tuner.steps() == in_step) ::raise(SIGKILL);
-        });
+    const zoft::step_report made = tuner.step(std::span(x), losses, everyone);
     if (log) log->append(made);
   }
-  all.check(std::span(x));
-  if (all.rank() == 0) report(x, from);
+  everyone.check(std::span(x));
+  if (everyone.rank() == 0) report(x, from);
 }
 
 }  // namespace

@@ -1,0 +1,62 @@
+/// How a rank evaluates its share of a step.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../concepts.hpp"
+#include "../journal/run.hpp"
+#include "deal.hpp"
+#include "points.hpp"
+
+namespace zoft::inline ZOFT_ISA::mpi {
+
+/// Appends the losses of some blocks of a round, each (candidates, examples); `told` are those of earlier rounds. At
+/// most so many candidates are shown at a time, 0: all. OfExamples: the functor is given the range of examples.
+template <bool OfExamples, class T, class Engine, class X, class F>
+void evaluate(Engine& tuner, X& x, F& functor, const std::vector<block>& own, std::span<const double> told,
+              std::size_t most, std::vector<double>& to) {
+  using shown = decltype(tuner.ask(x, told, std::size_t{}, std::size_t{}));
+  using one = std::span<const T>;
+  constexpr bool batches =
+      OfExamples ? std::invocable<F&, const shown&, range, std::span<double>> : batch_objective<F, shown>;
+  constexpr bool spans = !batches && !journals::owns<Engine> && std::is_same_v<shown, candidates<T>> &&
+                         (OfExamples ? std::invocable<F&, one, range, std::span<double>> : objective<F, one>);
+  if constexpr (OfExamples)
+    static_assert(batches || spans,
+                  "mpi: examples are dealt out: the functor must take (shown, zoft::mpi::range, std::span<double>)");
+  else
+    static_assert(batches || spans || objective<F, shown>,
+                  "mpi: the functor must take (shown, std::span<double>), or (shown) and return its loss");
+  if constexpr (!batches)
+    require(together(std::as_const(tuner).estimator()) == 1,
+            "mpi: each loss is of one example, so the functor must take (shown, std::span<double>)");
+  for (const block& part : own) {
+    const std::size_t limit = !batches ? 1 : most == 0 ? part.candidates.count : most;
+    for (std::size_t done = 0; done < part.candidates.count; done += limit) {
+      const std::size_t count = std::min(limit, part.candidates.count - done);
+      const auto some = tuner.ask(x, told, part.candidates.first + done, count);
+      std::vector<double> losses(count * part.examples.count, std::numeric_limits<double>::quiet_NaN());
+      const std::span<double> room = losses;
+      if constexpr (OfExamples && spans)
+        functor(one(some[0]), part.examples, room);
+      else if constexpr (OfExamples)
+        functor(some, part.examples, room);
+      else if constexpr (spans)
+        losses[0] = static_cast<double>(functor(one(some[0])));
+      else if constexpr (batches)
+        functor(some, room);
+      else
+        losses[0] = static_cast<double>(functor(some));
+      to.insert(to.end(), losses.begin(), losses.end());
+    }
+  }
+}
+
+}  // namespace zoft::inline ZOFT_ISA::mpi
