@@ -37,7 +37,8 @@ void losses_on(const zoft::nn::transformer& model, const batch& b, const zoft::a
                zoft::mpi::range some, std::span<double> losses) {
   const batch own = part_of(b, some);
   const double weight = static_cast<double>(b.size()) / static_cast<double>(b.predicted());
-  auto score = model.score(own, adapters).begin();
+  const std::vector<zoft::nn::token_score> scores = model.score(own, adapters);
+  auto score = scores.begin();
   for (std::size_t g = 0; g < adapters.size(); ++g)
     for (std::size_t i = 0; i < own.size(); ++i) {
       double sum = 0;

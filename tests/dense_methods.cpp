@@ -63,6 +63,22 @@ zoft::step_report by_hand(Tuner& tuner, std::vector<T>& x) {
   return tuner.tell(std::span(x), losses);
 }
 
+/// Evaluates the losses of a step in place of its engine.
+struct elsewhere {
+  std::size_t calls = 0;
+
+  template <class Engine, class X, class F>
+  std::vector<double> losses(Engine& tuner, X& x, F& f) {
+    ++calls;
+    std::vector<double> all;
+    while (all.size() < tuner.evaluations()) {
+      const auto c = tuner.ask(x, std::span<const double>(all));
+      for (std::size_t i = 0; i < c.size(); ++i) all.push_back(f(c[i]));
+    }
+    return all;
+  }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("methods: each lowers a rotated ellipsoid, at the forwards that it says", "[method]", float,
@@ -121,27 +137,15 @@ TEST_CASE("methods: a later round is asked for in pieces, too", "[method]") {
 }
 
 TEST_CASE("methods: a step whose losses are evaluated elsewhere is that of the functor", "[method]") {
-  struct {
-    std::size_t calls = 0;
-    template <class Engine, class X, class F>
-    std::vector<double> losses(Engine& tuner, X& x, F& f) {
-      std::vector<double> all;
-      while (all.size() < tuner.evaluations()) {
-        const auto c = tuner.ask(x, std::span<const double>(all));
-        for (std::size_t i = 0; i < c.size(); ++i) all.push_back(f(c[i]));
-      }
-      ++calls;
-      return all;
-    }
-  } elsewhere;
+  elsewhere where;
   auto x = start<float>(), y = x;
   auto here = zoft::zo_conservative({.learning_rate = 1e-3, .seed = 1}), there = here;
   for (int i = 0; i < 5; ++i) {
-    const auto a = here.step(std::span(x), loss<float>), b = there.step(std::span(y), loss<float>, elsewhere);
+    const auto a = here.step(std::span(x), loss<float>), b = there.step(std::span(y), loss<float>, where);
     CHECK(a.projected_gradients == b.projected_gradients);
   }
   CHECK(bits(x) == bits(y));
-  CHECK(elsewhere.calls == 5);
+  CHECK(where.calls == 5);
 }
 
 TEMPLATE_TEST_CASE("methods: a functor that throws at any of its calls leaves every bit, and the step undone",

@@ -52,19 +52,16 @@ void tell(const run& of, double latency, double variation) {
                .latency = latency,
                .variation = variation};
   constexpr std::uint32_t steps = 50;
-  const double alone = bench::predicted(c, 1);
+  const double alone = bench::predicted(c, 1), alone_drawn = simulated(c, 1, steps);
   std::size_t half = 1, most = 1;
-  double gain = 1;
   for (std::size_t n = 1; n <= c.units; n *= 2) {
-    const double together = bench::predicted(c, n);
-    if (bench::efficiency(alone, together, n) >= 0.5) half = n;
-    if (alone / together > 1.1 * gain) most = n, gain = alone / together;
+    if (bench::efficiency(alone, bench::predicted(c, n), n) >= 0.5) half = n;
+    if (bench::predicted(c, n) < bench::predicted(c, most)) most = n;
   }
-  const double at_half = bench::efficiency(alone, bench::predicted(c, half), half);
-  const double drawn = bench::efficiency(simulated(c, 1, steps), simulated(c, half, steps), half);
-  const double drawn_gain = simulated(c, 1, steps) / simulated(c, most, steps);
-  std::printf("%-26s %8.2f %8g %5g %8zu %6.2f %6.2f %8zu %6.1f %6.1f\n", of.name, alone, 1000 * latency, variation,
-              half, at_half, drawn, most, gain, drawn_gain);
+  std::printf("%-26s %7.1f %6g %4g", of.name, alone, 1000 * latency, variation);
+  for (const std::size_t n : {half, most})
+    std::printf(" %6zu %6.1f %6.1f", n, alone / bench::predicted(c, n), alone_drawn / simulated(c, n, steps));
+  std::printf("\n");
 }
 
 }  // namespace
@@ -76,8 +73,8 @@ int main() {
       {"135M, LoRA-FA, q = 8", 1.08 * 128 / 1440, 0.001, 8}, {"135M, all weights, q = 1", 128.0 / 1440, 0.11, 1},
       {"135M, all weights, q = 8", 128.0 / 1440, 0.11, 8},   {"1.1B, LoRA-FA, q = 8", 1.08 * 128 / 192, 0.005, 8},
       {"1.1B, all weights, q = 1", 128.0 / 192, 0.9, 1},     {"1.1B, all weights, q = 8", 128.0 / 192, 0.9, 8}};
-  std::printf("%-26s %8s %8s %5s %8s %6s %6s %8s %6s %6s\n", "", "s alone", "ms", "v", "E >= 1/2", "E", "drawn", "most",
-              "gain", "drawn");
+  std::printf("%-26s %7s %6s %4s %6s %6s %6s %6s %6s %6s\n", "", "s alone", "ms", "v", "N half", "gain", "drawn",
+              "N most", "gain", "drawn");
   for (const run& of : runs)
     for (const double latency : {50e-6, 1e-3, 30e-3})
       for (const double variation : {0.0, 0.3}) tell(of, latency, variation);

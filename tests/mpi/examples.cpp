@@ -163,7 +163,7 @@ TEST_CASE("mpi: examples dealt out to an owning adapter have the bits of one eng
       std::size_t largest = 0;
       for (std::uint32_t s = 0; s < steps; ++s) {
         const zoft::step_report here = tuner.step(
-            [&](const zoft::low_rank_stack& c, range some, std::span<double> to) {
+            [&](const auto& c, range some, std::span<double> to) {
               largest = std::max(largest, c.size());
               for (std::size_t i = 0; i < c.size(); ++i)
                 for (std::size_t e = 0; e < some.count; ++e)

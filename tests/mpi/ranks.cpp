@@ -136,7 +136,7 @@ TEST_CASE("mpi: an owning adapter has the bits of one engine") {
   check_adapter(tuner, {8}, [&](const zoft::low_rank_stack& c, std::span<double> to) {
     for (std::size_t i = 0; i < c.size(); ++i) to[i] = model.loss(c, i);
   });
-  check_adapter(tuner, {8}, [&](const zoft::low_rank_stack& c) { return model.loss(c, 0); });
+  check_adapter(tuner, {8}, [&](const auto& c) { return model.loss(c, 0); });
 }
 
 TEST_CASE("mpi: an estimator whose points come in rounds has the bits of one engine") {

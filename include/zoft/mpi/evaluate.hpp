@@ -26,8 +26,15 @@ void evaluate(Engine& tuner, X& x, F& functor, const std::vector<block>& own, st
   using one = std::span<const T>;
   constexpr bool batches =
       OfExamples ? std::invocable<F&, const shown&, range, std::span<double>> : batch_objective<F, shown>;
-  constexpr bool spans = !batches && !journals::owns<Engine> && std::is_same_v<shown, candidates<T>> &&
-                         (OfExamples ? std::invocable<F&, one, range, std::span<double>> : objective<F, one>);
+  // Asked only where it matters: a generic functor need not compile for spans.
+  constexpr bool spans = [] {
+    if constexpr (batches || journals::owns<Engine> || !std::is_same_v<shown, candidates<T>>)
+      return false;
+    else if constexpr (OfExamples)
+      return std::invocable<F&, one, range, std::span<double>>;
+    else
+      return objective<F, one>;
+  }();
   if constexpr (OfExamples)
     static_assert(batches || spans,
                   "mpi: examples are dealt out: the functor must take (shown, zoft::mpi::range, std::span<double>)");
