@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "../engine/functors.hpp"
 #include "../journal/run.hpp"
 #include "deal.hpp"
 #include "points.hpp"
@@ -24,8 +25,13 @@ void evaluate(Engine& tuner, X& x, F& functor, const std::vector<block>& own, st
               std::size_t most, std::vector<double>& to) {
   using shown = decltype(tuner.ask(x, told, std::size_t{}, std::size_t{}));
   using one = std::span<const T>;
-  constexpr bool batches =
-      OfExamples ? std::invocable<F&, const shown&, range, std::span<double>> : batch_objective<F, shown>;
+  using E = std::remove_cvref_t<decltype(tuner.estimator())>;
+  constexpr bool batches = [] {
+    if constexpr (OfExamples)
+      return std::invocable<F&, const shown&, range, std::span<double>>;
+    else
+      return functors::takes_all<E, F, shown>();
+  }();
   // Asked only where it matters: a generic functor need not compile for spans.
   constexpr bool spans = [] {
     if constexpr (batches || journals::owns<Engine> || !std::is_same_v<shown, candidates<T>>)
@@ -33,22 +39,22 @@ void evaluate(Engine& tuner, X& x, F& functor, const std::vector<block>& own, st
     else if constexpr (OfExamples)
       return std::invocable<F&, one, range, std::span<double>>;
     else
-      return objective<F, one>;
+      return functors::takes_one<E, F, one>();
   }();
   if constexpr (OfExamples)
     static_assert(batches || spans,
                   "mpi: examples are dealt out: the functor must take (shown, zoft::mpi::range, std::span<double>)");
-  else
-    static_assert(batches || spans || objective<F, shown>,
-                  "mpi: the functor must take (shown, std::span<double>), or (shown) and return its loss");
-  if constexpr (!batches)
-    require(together(std::as_const(tuner).estimator()) == 1,
-            "mpi: each loss is of one example, so the functor must take (shown, std::span<double>)");
+  else if constexpr (!batches && !spans)
+    static_assert(functors::takes_one<E, F, shown>(),
+                  "mpi: the functor must be one that the engine's step takes: void(shown, std::span<double>) or "
+                  "double(shown), with zoft::example_losses or a zoft::example where each loss is of one example");
+  const E& points = std::as_const(tuner).estimator();
   for (const block& part : own) {
     const std::size_t limit = !batches ? 1 : most == 0 ? part.candidates.count : most;
     for (std::size_t done = 0; done < part.candidates.count; done += limit) {
       const std::size_t count = std::min(limit, part.candidates.count - done);
-      const auto some = tuner.ask(x, told, part.candidates.first + done, count);
+      const std::size_t first = part.candidates.first + done;
+      const auto some = tuner.ask(x, told, first, count);
       std::vector<double> losses(count * part.examples.count, std::numeric_limits<double>::quiet_NaN());
       const std::span<double> room = losses;
       if constexpr (OfExamples && spans)
@@ -56,11 +62,11 @@ void evaluate(Engine& tuner, X& x, F& functor, const std::vector<block>& own, st
       else if constexpr (OfExamples)
         functor(some, part.examples, room);
       else if constexpr (spans)
-        losses[0] = static_cast<double>(functor(one(some[0])));
+        losses[0] = functors::call_one(points, functor, one(some[0]), told.size() + first);
       else if constexpr (batches)
-        functor(some, room);
+        functors::call_all(points, functor, some, room, told.size() + first);
       else
-        losses[0] = static_cast<double>(functor(some));
+        losses[0] = functors::call_one(points, functor, some, told.size() + first);
       to.insert(to.end(), losses.begin(), losses.end());
     }
   }
