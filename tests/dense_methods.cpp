@@ -63,6 +63,22 @@ zoft::step_report by_hand(Tuner& tuner, std::vector<T>& x) {
   return tuner.tell(std::span(x), losses);
 }
 
+/// Evaluates the losses of a step in place of its engine.
+struct elsewhere {
+  std::size_t calls = 0;
+
+  template <class Engine, class X, class F>
+  std::vector<double> losses(Engine& tuner, X& x, F& f) {
+    ++calls;
+    std::vector<double> all;
+    while (all.size() < tuner.evaluations()) {
+      const auto c = tuner.ask(x, std::span<const double>(all));
+      for (std::size_t i = 0; i < c.size(); ++i) all.push_back(f(c[i]));
+    }
+    return all;
+  }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("methods: each lowers a rotated ellipsoid, at the forwards that it says", "[method]", float,
@@ -100,6 +116,36 @@ TEMPLATE_TEST_CASE("methods: in place, as copies, and by hand round by round: th
     CHECK(bits(x) == bits(y));
     CHECK(bits(x) == bits(v));
   });
+}
+
+TEST_CASE("methods: a later round is asked for in pieces, too", "[method]") {
+  auto x = start<double>();
+  const std::span<const double> view(x);
+  auto tuner = zoft::zo_conservative({.learning_rate = 1e-3, .seed = 1});
+  const std::vector<double> none, told{3, 2};
+  const auto numbers = [](const zoft::candidates<double>& c) {
+    return std::vector<double>(c.stack().begin(), c.stack().end());
+  };
+  CHECK(numbers(tuner.ask(view, none, 1, 1)) == numbers(tuner.ask(view, 1, 1)));
+  const std::vector<double> whole = numbers(tuner.ask(view, told));
+  REQUIRE(whole.size() == 3 * x.size());
+  CHECK(numbers(tuner.ask(view, told, 1)) == std::vector<double>(whole.begin() + 20, whole.end()));
+  CHECK(numbers(tuner.ask(view, told, 1, 1)) == std::vector<double>(whole.begin() + 20, whole.begin() + 40));
+  CHECK(numbers(tuner.ask(view, told, 2, 5)) == std::vector<double>(whole.begin() + 40, whole.end()));
+  CHECK(message([&] { tuner.ask(view, told, 3); }) == "zoft: engine: candidate 5 was asked, and a step has 5");
+  CHECK(tuner.ask(view, std::vector<double>(5)).size() == 0);
+}
+
+TEST_CASE("methods: a step whose losses are evaluated elsewhere is that of the functor", "[method]") {
+  elsewhere where;
+  auto x = start<float>(), y = x;
+  auto here = zoft::zo_conservative({.learning_rate = 1e-3, .seed = 1}), there = here;
+  for (int i = 0; i < 5; ++i) {
+    const auto a = here.step(std::span(x), loss<float>), b = there.step(std::span(y), loss<float>, where);
+    CHECK(a.projected_gradients == b.projected_gradients);
+  }
+  CHECK(bits(x) == bits(y));
+  CHECK(where.calls == 5);
 }
 
 TEMPLATE_TEST_CASE("methods: a functor that throws at any of its calls leaves every bit, and the step undone",

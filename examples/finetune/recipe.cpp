@@ -1,5 +1,8 @@
 #include "recipe.hpp"
 
+#include <zoft/schedule/cosine.hpp>
+#include <zoft/schedule/linear.hpp>
+
 namespace finetune {
 
 recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
@@ -43,6 +46,12 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
   if (objective == "accuracy" || objective == "exact_match")
     r.epsilon *= 10;  // less than that changes few answers, and mostly none
   return r;
+}
+
+zoft::schedule schedule_of(const recipe& r) {
+  if (r.schedule == "linear") return zoft::linear(r.steps, r.warmup);
+  if (r.schedule == "cosine") return zoft::cosine(r.steps, r.warmup);
+  return {.warmup = r.warmup};
 }
 
 }  // namespace finetune

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <zoft/core/schedule.hpp>
 
 namespace finetune {
 
@@ -27,5 +28,8 @@ struct recipe {
 
 recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
                   const std::string& objective);
+
+/// The rate's.
+zoft::schedule schedule_of(const recipe& r);
 
 }  // namespace finetune

@@ -19,20 +19,12 @@
 #include <zoft/prge.hpp>
 #include <zoft/sampler/low_rank_gaussian.hpp>
 #include <zoft/sampler/rademacher.hpp>
-#include <zoft/schedule/cosine.hpp>
-#include <zoft/schedule/linear.hpp>
 
 #include "adapter_files.hpp"
 
 namespace finetune {
 
 namespace {
-
-zoft::schedule schedule_of(const options& o) {
-  if (o.schedule == "linear") return zoft::linear(o.steps, o.warmup);
-  if (o.schedule == "cosine") return zoft::cosine(o.steps, o.warmup);
-  return {.warmup = o.warmup};
-}
 
 zoft::prge_options prge_of(const options& o, zoft::parallel loops) {
   return {.queries = o.queries,

@@ -18,6 +18,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "core/candidates.hpp"
 #include "core/direction.hpp"
@@ -335,6 +336,16 @@ concept observing_objective = std::invocable<F&, const Shown&, std::span<double>
 template <class F, class Shown>
 concept objective = requires(F& f, const Shown& x) {
   { f(x) } -> std::convertible_to<double>;
+};
+
+/// Where the losses of a step are evaluated, if step(x, functor, where) does not evaluate them by itself:
+/// zoft::mpi::ranks, say. x is what the engine's ask takes.
+///
+///     losses(engine, x, functor)   the losses of all points of the coming step, in their order. They are told, so one
+///                                  that is not finite ends the step
+template <class W, class Engine, class X, class F>
+concept evaluator = requires(W& where, Engine& engine, X& x, F& f) {
+  { where.losses(engine, x, f) } -> std::same_as<std::vector<double>>;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -93,15 +93,17 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
     return shown(all, places(all, first, std::min(count, known - first), {}));
   }
 
-  /// The candidates of the next round, given the losses so far.
+  /// Candidates first … first + count − 1 of the next round, counted from its first, given the losses of all rounds
+  /// before it; all from `first` on without a count. After the last round there are none.
   template <class X>
   requires requires { typename parameters_of<X>; }
-  auto ask(X&& x, std::span<const double> told) {
+  auto ask(X&& x, std::span<const double> told, std::size_t first = 0, std::size_t count = all_points) {
     const auto all = trained(x);
     begin(all);
     checks::losses(told.size() <= evaluations(), told.size(), evaluations());
-    const std::size_t end = ready(told);
-    return shown(all, places(all, told.size(), end - told.size(), told));
+    const std::size_t known = ready(told), from = told.size() + first;
+    if (first > 0) checks::candidate(from, known);
+    return shown(all, places(all, from, std::min(count, known - from), told));
   }
 
   /// With an observing sampler: what the functor shows between ask, whose candidates are all at θ, and ask(told).
@@ -140,6 +142,13 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
       return walk(all, functor);
     else
       return stacked_step(all, functor);
+  }
+
+  /// The same with losses that are evaluated elsewhere: by zoft::mpi::ranks, on many machines.
+  template <class X, class F, class Where>
+  requires(requires { typename parameters_of<X>; } && evaluator<Where, engine, X, F>) step_report
+      step(X&& x, F&& functor, Where&& where) {
+    return tell(x, where.losses(*this, x, functor));
   }
 
   /// Makes the coming step again from its record, without its losses: x, the state of all policies, and steps() become
@@ -188,10 +197,16 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   /// The same for adapters that own their parameters.
   /// @{
   auto ask(std::size_t first = 0, std::size_t count = all_points) requires owning { return ask(own{}, first, count); }
-  auto ask(std::span<const double> told) requires owning { return ask(own{}, told); }
+  auto ask(std::span<const double> told, std::size_t first = 0, std::size_t count = all_points) requires owning {
+    return ask(own{}, told, first, count);
+  }
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }
   template <class F>
   requires(owning && base::template fault_of_step<F>() == fault::none) step_report step(F&& functor) { return step(own{}, functor); }
+  template <class F, class Where>
+  requires(owning&& evaluator<Where, engine, own, F>) step_report step(F&& functor, Where&& where) {
+    return step(own{}, functor, where);
+  }
   template <class... F>
   requires owning step_report replay(const step_record& r, F&&... functor) { return replay(own{}, r, functor...); }
   /// @}

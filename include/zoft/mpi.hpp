@@ -1,9 +1,8 @@
-/// Many machines for one run, by MPI: they share the candidates of each step, and exchange losses only.
+/// Many machines for one run, by MPI: they share the losses of each step, and exchange nothing else.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -12,35 +11,53 @@
 
 #include "concepts.hpp"
 #include "engine/estimation/estimation.hpp"
-#include "engine/functors.hpp"
 #include "engine/stepper.hpp"
 #include "journal/run.hpp"
 #include "mpi/agreement.hpp"
 #include "mpi/communicator.hpp"
+#include "mpi/deal.hpp"
+#include "mpi/evaluate.hpp"
 #include "mpi/points.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
 
-/// The ranks of a communicator, as the place where a step's candidates are evaluated. Each rank has the same parameters
-/// and the same engine. It evaluates its range of the candidates, all ranks exchange their losses, and each makes the
-/// same update:
+/// The ranks of a communicator, as the place where a step's losses are evaluated. Each rank has the same parameters and
+/// the same engine. It evaluates its share of the losses, all ranks exchange theirs, and each makes the same update:
 ///
 ///     MPI_Init(&argc, &argv);
-///     zoft::mpi::ranks all(MPI_COMM_WORLD);
+///     zoft::mpi::ranks everyone(MPI_COMM_WORLD);
 ///     auto tuner = zoft::prge({.queries = 8, .seed = 42});
-///     all.step(tuner, std::span(x), f);          // where one machine has tuner.step(std::span(x), f)
+///     tuner.step(std::span(x), loss, everyone);        // where one machine has tuner.step(std::span(x), loss)
 ///
-/// Of n candidates, rank r of N has those from ⌊n·r/N⌋ to ⌊n·(r + 1)/N⌋ − 1: for n < N some ranks have none. So a step
-/// should have at least as many candidates as there are ranks. Where each loss is of one example only, as with
-/// per_example, the B candidates of a forward stay together, so that candidate i of a call belongs to example i mod B.
+/// That deals out candidates. If there are fewer of them than ranks, or if each rank should see only its own part of
+/// the data, deal out the batch's examples. The functor is then also given a range of them:
 ///
-/// The parameters are the same bits for any N, 1 and a plain engine included, if the loss of a candidate does not
-/// depend on which others are in the same call, nor on the machine. If it does depend on the machine, they are still
-/// the same on all ranks, as long as all run the same program.
+///     const auto losses = [&](std::span<const float> w, zoft::mpi::range some, std::span<double> losses) {
+///       for (std::size_t i = 0; i < some.count; ++i) losses[i] = net.loss(w, batch[some.first + i]);
+///     };
+///     tuner.step(std::span(x), losses, everyone.examples(batch.size()));    // all candidates on some examples
+///     tuner.step(std::span(x), losses, everyone.pairs(batch.size()));       // any pairs of the two
 ///
-/// A step sends 8 bytes for each of the rank's losses, and 8 a round. The first step also compares what the ranks begin
-/// with, in 40 bytes. So a rank sends at most 8·evaluations + 64 bytes for up to three rounds; estimators in zoft have
-/// one or two. If a functor throws, its message is sent as well.
+/// Of n candidates, or B examples, or n·B pairs, rank r of N has those from ⌊n·r/N⌋ to ⌊n·(r + 1)/N⌋ − 1: for n < N
+/// some ranks have none. Pairs are in the order of the candidates. If each loss is of one example already, as with
+/// per_example, only candidates can be dealt out, and the B candidates of a forward stay together, so that candidate i
+/// of a call belongs to example i mod B.
+///
+/// With examples, the loss of a candidate is (l₀ + l₁ + … + l_{B−1}) / B, added in this order. So weight the lᵢ such
+/// that their mean is the batch's loss.
+///
+/// The parameters are the same bits for any N if a loss does not depend on what else is in the same call, nor on the
+/// machine. They are those of a plain engine whose functor returns the same losses. If losses do depend on the machine,
+/// parameters are still the same on all ranks, as long as all run the same program.
+///
+/// A step sends 8 bytes for each loss that the rank evaluated, and 8 a round. The first step also compares what the
+/// ranks begin with, in 48 bytes. Estimators in zoft have one or two rounds, so a rank sends at most
+///
+///     8·evaluations + 64             candidates
+///     8·evaluations·⌈B/N⌉ + 64       examples, pairs
+///
+/// Sums over a rank's examples would be shorter, but rounded differently on each number of ranks. To send less, let an
+/// "example" be a block of several: B need only be as large as N. If a functor throws, its message is sent as well.
 ///
 /// All ranks must call the same members in the same order, and change the engine in the same way. Make one object for
 /// each engine. It copies the communicator, so make it on all ranks, and destroy it before MPI_Finalize. MPI is called
@@ -53,14 +70,31 @@ namespace zoft::inline ZOFT_ISA::mpi {
 /// it, to the same bits. Ranks on another file system take a copy of it:
 ///
 ///     std::optional<zoft::journal> log;
-///     if (all.rank() == 0) log.emplace("run.journal"), log->resume(tuner, std::span(x));
+///     if (everyone.rank() == 0) log.emplace("run.journal"), log->resume(tuner, std::span(x));
 ///     MPI_Barrier(MPI_COMM_WORLD);               // now the file has its header
-///     if (all.rank() > 0) zoft::replay("run.journal", tuner, std::span(x));
+///     if (everyone.rank() > 0) zoft::replay("run.journal", tuner, std::span(x));
 ///     while (tuner.steps() < 1000) {
-///       const zoft::step_report made = all.step(tuner, std::span(x), f);
-///       if (all.rank() == 0) log->append(made);
+///       const zoft::step_report made = tuner.step(std::span(x), loss, everyone);
+///       if (log) log->append(made);
 ///     }
 class ranks {
+  /// The same ranks, with another deal.
+  class dealt {
+   public:
+    template <class Engine, class X, class F>
+    std::vector<double> losses(Engine& tuner, X& x, F& functor) {
+      return all_.evaluated<true>(tuner, x, functor, deal_);
+    }
+
+   private:
+    friend ranks;
+    dealt(ranks& all, dealing of, std::size_t examples) : all_(all), deal_{of, examples} {
+      require(examples > 0, "mpi: 0 examples are to be dealt out, and must be at least 1");
+    }
+    ranks& all_;
+    deal deal_;
+  };
+
  public:
   /// `most` is what per_call is for an engine, whose own is not used here. Throws std::invalid_argument before
   /// MPI_Init.
@@ -73,28 +107,30 @@ class ranks {
   /// affair.
   std::size_t bytes() const { return bytes_; }
 
-  /// One step on x. The functor is that of engine::step: void(candidates, losses), or double(candidate), or
-  /// double(std::span<const T>). The last is shown a copy of x, so a step needs memory for one copy. If an estimator's
-  /// points come in rounds, a later round needs memory for all its candidates from the rank's first on.
+  /// The third argument of engine::step, if the batch's examples are dealt out, or pairs of candidates and examples.
+  /// The functor has one of these forms. Where the second fits, it is shown a copy of x:
+  ///
+  ///     void(const Candidates&, range, std::span<double>)         losses (candidates, examples) of the range
+  ///     void(std::span<const T>, range, std::span<double>)        losses (examples) of the range
+  dealt examples(std::size_t count) { return {*this, dealing::examples, count}; }
+  dealt pairs(std::size_t examples) { return {*this, dealing::pairs, examples}; }
+
+  /// What engine::step(x, functor, everyone) asks for: the losses of all candidates. The functor has one of the forms
+  /// that step takes without ranks: void(candidates, losses), or double(candidate), or double(std::span<const T>). The
+  /// last is shown a copy of x, so a step needs memory for one copy.
   ///
   /// If a loss is not finite on any rank, all ranks report status::not_finite. If a functor throws, no parameters are
   /// changed, and the step can be made again: the rank throws its own exception, the others std::runtime_error
   /// "zoft: mpi: rank 2 threw in step 17: WHAT". The first step throws what `check` throws.
   template <class Engine, class X, class F>
-  requires(!journals::owns<Engine>) step_report step(Engine& tuner, X&& x, F&& functor) {
-    return step_on(tuner, x, functor);
-  }
-  /// The same for an adapter that owns its parameters.
-  template <class Engine, class F>
-  requires journals::owns<Engine> step_report step(Engine& tuner, F&& functor) {
-    own x;
-    return step_on(tuner, x, functor);
+  std::vector<double> losses(Engine& tuner, X& x, F& functor) {
+    return evaluated<false>(tuner, x, functor, {});
   }
 
   /// Throws std::invalid_argument on all ranks, with one line that names which differ from rank 0 and in what, unless x
-  /// has the same bits on all, and their engines had the same seed, number of evaluations and steps at the last step. x
-  /// is a span or a model that keeps its weights. It may also be something that the engine does not know, such as the
-  /// base weights that an adapter is for.
+  /// has the same bits on all, and at the last step their engines had the same seed, number of evaluations and steps,
+  /// and the same deal. x is a span or a model that keeps its weights. It may also be something that the engine does
+  /// not know, such as the base weights that an adapter is for.
   template <class X>
   requires(!journals::owns<X>) void check(X&& x) {
     bytes_ = 0;
@@ -112,17 +148,14 @@ class ranks {
   requires journals::owns<Engine>
   void check(const Engine& tuner) {
     bytes_ = 0;
-    own x;
-    compare(tuner, x);
+    compare(tuner, tuner);
   }
 
  private:
-  /// In place of x, where the adapter owns what is trained.
-  struct own {};
-
+  /// x is not looked at where the adapter owns what is trained.
   template <class Engine, class X>
-  void compare(const Engine& tuner, X& x) {
-    seen_ = {tuner.direction(0, 0).seed, tuner.evaluations(), tuner.steps()};
+  void compare(const Engine& tuner, [[maybe_unused]] X& x) {
+    see(tuner, seen_.dealt);
     const auto print = [&] {
       if constexpr (journals::owns<Engine>) {
         const auto parameters = tuner.adapter().parameters();
@@ -133,10 +166,13 @@ class ranks {
     };
     require_same(world_, print, seen_, bytes_);
   }
+  template <class Engine>
+  void see(const Engine& tuner, const deal& how) {
+    seen_ = {tuner.direction(0, 0).seed, tuner.evaluations(), tuner.steps(), how};
+  }
 
-  /// x is the user's, or `own`.
-  template <class Engine, class X, class F>
-  step_report step_on(Engine& tuner, X& x, F& functor) {
+  template <bool OfExamples, class Engine, class X, class F>
+  std::vector<double> evaluated(Engine& tuner, X& x, F& functor, const deal& how) {
     using estimator_type = std::remove_cvref_t<decltype(tuner.estimator())>;
     using T = typename number_of<std::remove_cv_t<X>>::type;
     static_assert(number<T>, "mpi: codes are moved to one point at a time, and ranks evaluate copies: train numbers");
@@ -147,84 +183,53 @@ class ranks {
     static_assert(!tangent_estimator<estimator_type>,
                   "mpi: the estimator takes exact slopes, and ranks exchange losses only: take another estimator");
     bytes_ = 0;
+    see(tuner, how);
     if (!compared_) compare(tuner, x);
     compared_ = true;
-    seen_ = {tuner.direction(0, 0).seed, tuner.evaluations(), tuner.steps()};
     const estimator_type& points = std::as_const(tuner).estimator();
-    const std::size_t unit = together(points);
+    const std::size_t unit = together(points);  // of candidates
+    require(!OfExamples || unit == 1,
+            "mpi: each loss is of one example already, so only candidates can be dealt out: leave out the examples");
     std::vector<double> losses(tuner.evaluations(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t told = 0; told < losses.size();) {
-      const step_view view{tuner.direction(tuner.steps(), 0), tuner.optimizer().rate(tuner.steps()),
-                           std::span<const double>(losses).first(told)};
-      const std::size_t end = estimation::ready(points, view);
-      if (told > 0 && !exist<T>(points, told, end, view)) break;  // the step is not finite, as it is for an engine
-      const range mine = part(told, end - told, unit, rank(), size());
-      const failure thrown = caught([&] { evaluate<T>(tuner, x, functor, mine, told, losses); });
-      exchange(std::span(losses).subspan(told, end - told), unit, thrown);
-      told = end;
+      const std::span<const double> known = std::span<const double>(losses).first(told);
+      const step_view view{tuner.direction(tuner.steps(), 0), tuner.optimizer().rate(tuner.steps()), known};
+      const std::size_t n = estimation::ready(points, view) - told;
+      if (told > 0 && !exist<T>(points, told, told + n, view)) break;  // the step is not finite, as it is for an engine
+      std::vector<double> mine;
+      const failure thrown = caught(
+          [&] { evaluate<OfExamples, T>(tuner, x, functor, share(how, n, unit, rank(), size()), known, most_, mine); });
+      const std::vector<double> all = exchanged(mine, how, n, unit, thrown);
+      std::copy(all.begin(), all.end(), losses.begin() + static_cast<std::ptrdiff_t>(told));
+      told += n;
     }
-    if constexpr (journals::owns<Engine>)
-      return tuner.tell(losses);
-    else
-      return tuner.tell(x, losses);
+    return losses;
   }
 
-  /// Writes the losses of the rank's own candidates; `told` are those of earlier rounds.
-  template <class T, class Engine, class X, class F>
-  void evaluate(Engine& tuner, X& x, F& functor, range mine, std::size_t told, std::span<double> losses) const {
-    const auto ask = [&](auto... which) {
-      if constexpr (journals::owns<Engine>)
-        return tuner.ask(which...);
-      else
-        return tuner.ask(x, which...);
-    };
-    using shown = decltype(ask(std::size_t{}, std::size_t{}));
-    using E = std::remove_cvref_t<decltype(tuner.estimator())>;
-    constexpr bool spans = !journals::owns<Engine> && std::is_same_v<shown, candidates<T>> &&
-                           functors::takes_one<E, F, std::span<const T>>() && !functors::takes_all<E, F, shown>();
-    constexpr bool batches = !spans && functors::takes_all<E, F, shown>();
-    static_assert(spans || batches || functors::takes_one<E, F, shown>(),
-                  "mpi: the functor must be one that the engine's step takes: void(shown, std::span<double>) or "
-                  "double(shown), with zoft::example_losses or a zoft::example where each loss is of one example");
-    const E& points = std::as_const(tuner).estimator();
-    // A later round's candidates are asked for by how many losses are told: all before the first that is wanted.
-    const auto at = [&](std::size_t first, std::size_t count) {
-      if (told == 0) return ask(first, count);
-      if constexpr (divisible<shown>)
-        return leading(ask(std::span<const double>(losses.first(first))), count);
-      else
-        fail("mpi: the estimator's points come in rounds, and what the adapter shows cannot be divided between ranks");
-    };
-    const std::size_t most = !batches ? 1 : most_ == 0 ? mine.count : most_;
-    for (std::size_t done = 0; done < mine.count;) {
-      const std::size_t first = mine.first + done, count = std::min(most, mine.count - done);
-      if constexpr (spans)
-        losses[first] = functors::call_one(points, functor, at(first, count)[0], first);
-      else if constexpr (batches)
-        functors::call_all(points, functor, at(first, count), losses.subspan(first, count), first);
-      else
-        losses[first] = functors::call_one(points, functor, at(first, count), first);
-      done += count;
-    }
-  }
-
-  /// Makes the losses of a round known to all ranks, each of which has those of its own part. Throws if any failed.
-  void exchange(std::span<double> losses, std::size_t unit, const failure& thrown) {
+  /// The losses of a round's n candidates, from those that each rank has of its own blocks. Throws if any rank failed.
+  std::vector<double> exchanged(std::vector<double> mine, const deal& how, std::size_t n, std::size_t unit,
+                                const failure& thrown) {
+    std::vector<std::vector<block>> blocks;
     std::vector<std::size_t> counts, codes;
-    for (std::size_t r = 0; r < size(); ++r) counts.push_back(1 + part(0, losses.size(), unit, r, size()).count);
-    const range part_here = part(0, losses.size(), unit, rank(), size());
-    std::vector<double> mine{static_cast<double>(thrown.code())};
-    for (const double loss : losses.subspan(part_here.first, part_here.count)) mine.push_back(loss);
+    for (std::size_t r = 0; r < size(); ++r) {
+      blocks.push_back(share(how, n, unit, r, size()));
+      counts.push_back(1 + size_of(blocks.back()));
+    }
+    mine.resize(counts[rank()] - 1);  // a rank that failed has fewer
+    mine.insert(mine.begin(), static_cast<double>(thrown.code()));
     const std::vector<double> all = world_.gather(mine, counts);
     bytes_ += mine.size() * sizeof(double);
+    std::vector<double> losses(n * how.examples);
     auto from = all.begin();
-    auto to = losses.begin();
-    for (const std::size_t n : counts) {
-      codes.push_back(static_cast<std::size_t>(*from));
-      to = std::copy(from + 1, from + static_cast<std::ptrdiff_t>(n), to);
-      from += static_cast<std::ptrdiff_t>(n);
+    for (const std::vector<block>& of_rank : blocks) {
+      codes.push_back(static_cast<std::size_t>(*from++));
+      for (const block& one : of_rank)
+        for (std::size_t i = 0; i < one.candidates.count; ++i)
+          for (std::size_t e = 0; e < one.examples.count; ++e)
+            losses[(one.candidates.first + i) * how.examples + one.examples.first + e] = *from++;
     }
     end_together(world_, thrown, codes, seen_.steps, bytes_);
+    return means(losses, n);
   }
 
   communicator world_;

@@ -1,7 +1,9 @@
-// A run of 60 steps on any number of ranks, with a journal that rank 0 writes: run JOURNAL [RANK STEP]. With a rank and
-// a step, that rank is killed in the middle of that step. Prints a fingerprint of the parameters at the end, and where
-// the run began. With - for the journal, one engine makes the run without MPI.
+// A run of 60 steps on any number of ranks, with a journal that rank 0 writes: run JOURNAL [RANK STEP [machine]]. With
+// a rank and a step, that rank is killed in the middle of that step; with `machine`, also what started it. Prints a
+// fingerprint of the parameters at the end, and where the run began. With - for the journal, one engine makes the run
+// without MPI.
 #include <signal.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
@@ -42,25 +44,27 @@ int alone() {
   return 0;
 }
 
-void run(const std::string& path, long killed, std::uint32_t in_step) {
-  zoft::mpi::ranks all(MPI_COMM_WORLD);
+void run(const std::string& path, long killed, std::uint32_t in_step, bool with_machine) {
+  zoft::mpi::ranks everyone(MPI_COMM_WORLD);
   auto tuner = engine();
   std::vector<float> x(500, 1.0f);
   std::optional<zoft::journal> log;
-  if (all.rank() == 0) log.emplace(path), log->resume(tuner, std::span(x));
+  if (everyone.rank() == 0) log.emplace(path), log->resume(tuner, std::span(x));
   MPI_Barrier(MPI_COMM_WORLD);
-  if (all.rank() > 0) zoft::replay(path, tuner, std::span(x));
+  if (everyone.rank() > 0) zoft::replay(path, tuner, std::span(x));
   const std::uint32_t from = tuner.steps();
+  const auto losses = [&](const zoft::candidates<float>& c, std::span<double> to) {
+    for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
+    if (static_cast<long>(everyone.rank()) != killed || tuner.steps() != in_step) return;
+    if (with_machine) ::kill(::getppid(), SIGKILL);
+    ::raise(SIGKILL);
+  };
   while (tuner.steps() < steps) {
-    const zoft::step_report made =
-        all.step(tuner, std::span(x), [&](const zoft::candidates<float>& c, std::span<double> to) {
-          for (std::size_t i = 0; i < c.size(); ++i) to[i] = loss(c[i]);
-          if (static_cast<long>(all.rank()) == killed && tuner.steps() == in_step) ::raise(SIGKILL);
-        });
+    const zoft::step_report made = tuner.step(std::span(x), losses, everyone);
     if (log) log->append(made);
   }
-  all.check(std::span(x));
-  if (all.rank() == 0) report(x, from);
+  everyone.check(std::span(x));
+  if (everyone.rank() == 0) report(x, from);
 }
 
 }  // namespace
@@ -70,7 +74,8 @@ int main(int argc, char** argv) {
   if (path == "-") return alone();
   MPI_Init(&argc, &argv);
   try {
-    run(path, argc > 3 ? std::atol(argv[2]) : -1, argc > 3 ? static_cast<std::uint32_t>(std::atol(argv[3])) : 0);
+    run(path, argc > 3 ? std::atol(argv[2]) : -1, argc > 3 ? static_cast<std::uint32_t>(std::atol(argv[3])) : 0,
+        argc > 4);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     MPI_Abort(MPI_COMM_WORLD, 1);

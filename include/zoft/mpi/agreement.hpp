@@ -13,6 +13,7 @@
 
 #include "../core/config.hpp"
 #include "communicator.hpp"
+#include "deal.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
 
@@ -25,17 +26,22 @@ struct failure {
   std::size_t code() const { return thrown ? what.size() + 1 : 0; }
 };
 
+/// What f throws. Without exceptions, an error ends the program.
 template <class F>
 failure caught(F f) {
+#if defined(__cpp_exceptions)
   constexpr std::size_t longest = 1000;  // bytes of a message, which should be a line
   try {
     f();
-    return {};
   } catch (const std::exception& e) {
     return {std::current_exception(), std::string(e.what()).substr(0, longest)};
   } catch (...) {
     return {std::current_exception(), "an exception that is no std::exception"};
   }
+#else
+  f();
+#endif
+  return {};
 }
 
 /// Throws on all ranks if any has failed; all know the codes of all. A rank that has failed throws its own exception,
@@ -49,26 +55,30 @@ inline void end_together(const communicator& world, const failure& mine, std::sp
   if (of == world.rank()) bytes += what.size();
   world.broadcast(what, of);
   if (mine.thrown) std::rethrow_exception(mine.thrown);
-  throw std::runtime_error("zoft: mpi: rank " + text(of) + " threw in step " + text(step) + ": " + what);
+  ZOFT_THROW(std::runtime_error("zoft: mpi: rank " + text(of) + " threw in step " + text(step) + ": " + what));
 }
 
 /// What must be the same on all ranks.
 struct common {
   std::uint64_t seed = 0, evaluations = 0, steps = 0;  // of the engine
+  deal dealt = {};                                     // of its step
 };
 
-/// Throws std::invalid_argument on all ranks unless print(), a fingerprint, and `engine` are the same on all.
+/// Throws std::invalid_argument on all ranks unless print(), a fingerprint, and `here` are the same on all.
 template <class F>
-void require_same(const communicator& world, F print, const common& engine, std::size_t& bytes) {
-  constexpr std::array<const char*, 5> names{"", "parameters", "seed", "number of evaluations", "number of steps"};
+void require_same(const communicator& world, F print, const common& here, std::size_t& bytes) {
+  constexpr std::array<const char*, 6> names{
+      "", "parameters", "seed", "number of evaluations", "number of steps", "examples dealt out"};
   std::uint64_t value = 0;
   const failure mine = caught([&] { value = print(); });
-  const std::array<std::uint64_t, names.size()> sent{mine.code(), value, engine.seed, engine.evaluations, engine.steps};
+  const std::array<std::uint64_t, names.size()> sent{
+      mine.code(),      value,      here.seed,
+      here.evaluations, here.steps, 3 * here.dealt.examples + static_cast<std::uint64_t>(here.dealt.of)};
   const std::vector<std::uint64_t> all = world.gather(sent);
   bytes += sizeof sent;
   std::vector<std::size_t> codes;
   for (std::size_t r = 0; r < world.size(); ++r) codes.push_back(all[r * sent.size()]);
-  end_together(world, mine, codes, engine.steps, bytes);
+  end_together(world, mine, codes, here.steps, bytes);
   std::string differences;
   for (std::size_t i = 1; i < sent.size(); ++i) {
     std::string who;

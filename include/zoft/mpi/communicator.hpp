@@ -10,7 +10,6 @@
 #endif
 #include <mpi.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,20 +21,6 @@
 #include "../core/config.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
-
-/// Elements first … first + count − 1.
-struct range {
-  std::size_t first = 0, count = 0;
-};
-
-/// What rank r of `size` has of n elements, the first of which is `first`. They are dealt out in units of so many, of
-/// which the last may be shorter. Ranges are contiguous, in the order of the ranks, and their sizes differ by at most
-/// one unit.
-inline range part(std::size_t first, std::size_t n, std::size_t unit, std::size_t r, std::size_t size) {
-  const std::size_t units = (n + unit - 1) / unit;
-  const std::size_t begin = std::min(units * r / size * unit, n), end = std::min(units * (r + 1) / size * unit, n);
-  return {first + begin, end - begin};
-}
 
 /// A copy of the user's communicator, so that its messages never meet the user's. Errors of MPI throw
 /// std::runtime_error.
@@ -102,7 +87,7 @@ class communicator {
     char said[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
     MPI_Error_string(code, said, &length);
-    throw std::runtime_error(std::string("zoft: mpi: ") + call + " failed: " + said);
+    ZOFT_THROW(std::runtime_error(std::string("zoft: mpi: ") + call + " failed: " + said));
   }
 
   MPI_Comm comm_ = MPI_COMM_NULL;

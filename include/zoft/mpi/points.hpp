@@ -1,17 +1,14 @@
-/// What ranks know of a step: the type of its numbers, its points, and the first few of its candidates.
+/// What ranks know of a step: the type of its numbers, and its points.
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <span>
 #include <type_traits>
 
 #include "../concepts.hpp"
-#include "../core/adapter_stack.hpp"
-#include "../core/candidates.hpp"
-#include "../core/low_rank.hpp"
+#include "../core/config.hpp"
+#include "../core/number.hpp"
 #include "../core/step_view.hpp"
-#include "../core/weight_points.hpp"
 #include "../engine/points/where.hpp"
 
 namespace zoft::inline ZOFT_ISA::mpi {
@@ -47,35 +44,5 @@ bool exist(const Points& points, std::size_t first, std::size_t end, const step_
     if (!estimation::where<T>(points, i, view)) return false;
   return true;
 }
-
-// The first n of c, which refer to the same numbers.
-
-template <class T>
-candidates<T> leading(const candidates<T>& c, std::size_t n) {
-  return {c.stack().data(), n, c.dimension()};
-}
-inline low_rank_stack leading(const low_rank_stack& c, std::size_t n) {
-  low_rank_stack result(n);
-  for (std::size_t i = 0; i < c.linears(); ++i) result.add(c.name(i), *c.find(c.name(i)));
-  return result;
-}
-inline adapter_stack leading(const adapter_stack& c, std::size_t n) {
-  adapter_stack result(leading(c.linears, n));
-  result.biases = c.biases;
-  result.gains = c.gains;
-  result.prefixes = c.prefixes;
-  return result;
-}
-template <number T>
-weight_points<T> leading(weight_points<T> c, std::size_t n) {
-  c.points.resize(n);
-  return c;
-}
-
-/// What can be divided so.
-template <class Shown>
-concept divisible = requires(const Shown& c, std::size_t n) {
-  { leading(c, n) } -> std::same_as<Shown>;
-};
 
 }  // namespace zoft::inline ZOFT_ISA::mpi
