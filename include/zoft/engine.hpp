@@ -30,10 +30,10 @@ template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimiz
 requires sampler<Sampler, float>
 class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimator, Adapter, Optimizer> {
   using base = refusing<Sampler, Estimator, Adapter, Optimizer>;
-  using typename base::fault;
   using base::all_points, base::begin, base::observe_again, base::owning, base::places, base::ready, base::shown,
       base::stacked_step, base::tangent_step, base::trained, base::update, base::walk;
   using base::estimator_, base::optimizer_, base::sampler_, base::step_;
+  using typename base::fault;
   using typename base::own;
   template <class X>
   using parameters_of = typename base::template parameters_of<X>;
@@ -111,8 +111,7 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
 
   /// Updates x from the losses of all points of the step, in the order of the points.
   template <class X>
-  requires(base::template fault_of_x<X>() == fault::none)
-  step_report tell(X&& x, std::span<const double> losses) {
+  requires(base::template fault_of_x<X>() == fault::none) step_report tell(X&& x, std::span<const double> losses) {
     const auto all = trained(x);
     begin(all);
     checks::losses(losses.size() == evaluations(), losses.size(), evaluations());
@@ -132,8 +131,7 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   /// example (see per_example), example_losses stands in place of std::span<double>, and a functor of one point takes a
   /// zoft::example, too. The compiler refuses others, and says what is wanted.
   template <class X, class F>
-  requires(base::template fault_of_step<X, F>() == fault::none)
-  step_report step(X&& x, F&& functor) {
+  requires(base::template fault_of_step<X, F>() == fault::none) step_report step(X&& x, F&& functor) {
     const auto all = trained(x);
     begin(all);
     if constexpr (tangent_estimator<Estimator>)
@@ -202,7 +200,9 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   }
   step_report tell(std::span<const double> losses) requires owning { return tell(own{}, losses); }
   template <class F>
-  requires(owning && base::template fault_of_step<F>() == fault::none) step_report step(F&& functor) { return step(own{}, functor); }
+  requires(owning&& base::template fault_of_step<F>() == fault::none) step_report step(F&& functor) {
+    return step(own{}, functor);
+  }
   template <class F, class Where>
   requires(owning&& evaluator<Where, engine, own, F>) step_report step(F&& functor, Where&& where) {
     return step(own{}, functor, where);
