@@ -10,7 +10,9 @@ ZOFT_FUZZ(chat_template) {
   using namespace zoft::io;
   const chat_template source(std::string(bytes), "template");
   chat_options options{.bos = "<s>", .eos = "</s>", .variables = {{"enable_thinking", false}, {"n", 3}}};
-  options.now = std::tm{.tm_mday = 2, .tm_mon = 7, .tm_year = 126};
+  std::tm now{};
+  now.tm_mday = 2, now.tm_mon = 7, now.tm_year = 126;
+  options.now = now;
   options.most = {.steps = 20'000, .bytes = 1 << 20};
   const std::vector<message> talk{
       {"system", "Be {brief}."}, {"user", " H\xc3\xa9llo\n"}, {"assistant", "<think>a</think>b"}, {"user", ""}};
