@@ -101,7 +101,7 @@ TEST_CASE("journal: observed directions of LoRA-FA ask for each step's batch aga
     log.resume(tuner, functor_of(tuner));
     steps(tuner, stopped_at, [&](const zoft::step_report& made) { log.append(made); });
     std::vector<std::uint32_t> asked;
-    zoft::replay(here / "run", other, [&](const auto& shown, std::span<double> losses, zoft::observations& seen) {
+    zoft::replay(here / "run", other, [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
       asked.push_back(other.steps());
       functor_of(other)(shown, losses, seen);
     });
