@@ -153,7 +153,8 @@ concept observing_sampler = sampler<S, float> &&
 ///     ready(view)           if later points depend on earlier losses: how many points view.losses determines. With no
 ///                           losses, that is the first round; at(i, view) has at least the losses of earlier rounds
 ///     forwards()            what a step costs, if that is not evaluations()
-///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example i mod
+///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example i
+///     mod
 ///                           batch_size() alone, and the functor takes zoft::example_losses, or a zoft::example
 ///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)
 ///     check(optimizer)      refuses options of the optimizer that it does not go with

@@ -63,8 +63,8 @@
 #endif
 #endif
 
-// Overloads for wrong calls, so that the compiler says in one line what was wanted, where the call is. They are declared
-// only. GCC takes them for callable in a requires-expression, and Clang does not.
+// Overloads for wrong calls, so that the compiler says in one line what was wanted, where the call is. They are
+// declared only. GCC takes them for callable in a requires-expression, and Clang does not.
 #define ZOFT_REFUSED(sentence) __attribute__((unavailable(sentence)))
 
 namespace zoft::inline ZOFT_ISA {
