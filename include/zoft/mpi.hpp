@@ -113,6 +113,7 @@ class ranks {
   ///     void(const Candidates&, range, std::span<double>)         losses (candidates, examples) of the range
   ///     void(std::span<const T>, range, std::span<double>)        losses (examples) of the range
   dealt examples(std::size_t count) { return {*this, dealing::examples, count}; }
+  /// The same, where pairs of candidates and examples are dealt out.
   dealt pairs(std::size_t examples) { return {*this, dealing::pairs, examples}; }
 
   /// What engine::step(x, functor, everyone) asks for: the losses of all candidates. The functor has one of the forms
