@@ -56,8 +56,8 @@ struct spoiled_counts {
   std::size_t read = 0, refused = 0;
 };
 
-/// Runs use() on every truncation of the file at `path`, three changes of every byte, and `mixed` other spoiled copies. Any
-/// exception but std::invalid_argument fails the test.
+/// Runs use() on every truncation of the file at `path`, three changes of every byte, and `mixed` other spoiled copies.
+/// Any exception but std::invalid_argument fails the test.
 inline spoiled_counts fuzz_file(const std::string& path, std::size_t mixed, const std::function<void()>& use,
                                 std::uint32_t seed = 42) {
   const std::string good = read_file(path);
