@@ -128,7 +128,7 @@ TEST_CASE("agzo: a step by its definition", "[method]") {
           (n.loss(std::span<const double>(there), 0) - n.loss(std::span<const double>(x), 0)) / o.epsilon / queries;
       for (std::size_t j = 0; j < x.size(); ++j) expected[j] -= o.learning_rate * slope * z[j];
     }
-    CHECK(tuner.step(std::span(x), n).evaluations == queries + 1);
+    CHECK(tuner.step(std::span(x), n.of_batch()).evaluations == queries + 1);
     for (std::size_t j = 0; j < x.size(); ++j) CHECK(x[j] == Approx(expected[j]).epsilon(1e-9));
   }
 }
@@ -139,7 +139,7 @@ TEST_CASE("observed_rows: a basis that does not fit is named", "[observed]") {
     auto tuner = zoft::agzo(o, zoft::full{.layout = n.shape()});
     matrix x = n.start();
     try {
-      tuner.step(std::span(x), n);
+      tuner.step(std::span(x), n.of_batch());
     } catch (const std::invalid_argument& e) {
       CHECK(bits(x) == bits(n.start()));
       return std::string(e.what());

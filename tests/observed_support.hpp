@@ -99,6 +99,10 @@ struct net {
   void operator()(const zoft::candidates<T>& c, zoft::example_losses losses, observations& seen) const {
     write(c, losses.values(), seen);
   }
+  /// The same where the batch is one example, whose loss is the batch's.
+  auto of_batch() const {
+    return [this](const auto& c, std::span<double> losses, observations& seen) { write(c, losses, seen); };
+  }
   template <class T>
   void write(const zoft::candidates<T>& c, std::span<double> losses, observations& seen) const {
     if (seen.asked()) {
