@@ -87,7 +87,7 @@ void run(int argc, char** argv) {
   std::unique_ptr<zoft::journal> log;
   if (first) {
     zoft::io::make_folder(o.output);
-    log = finetune::open_journal(o);
+    log = finetune::open_journal(o, true);
     log->resume(tuner);
     finetune::say("ranks", zoft::text(everyone.size()) + " of " + zoft::text(model.threads().workers()) +
                                " threads share the " + deal + ", from step " + zoft::text(tuner.steps()));
