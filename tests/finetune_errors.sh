@@ -92,7 +92,7 @@ refused "seed is '-1'" --seed=-1
 refused "nonsense" --nonsense
 refused "nonsense" nonsense
 refused "steps" --steps
-refused "epsilon is 'a b'" --epsilon 'a
+refused "epsilon is 'a.x0ab'" --epsilon 'a
 b'
 
 # Options against each other.
