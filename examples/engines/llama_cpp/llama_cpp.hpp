@@ -46,12 +46,15 @@ class loss {
           if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
         },
         nullptr);
+    // Its kernels for AMX, which these buffers are for, die of an illegal instruction where GCC 12 compiled them.
+    llama_model_params of_model = llama_model_default_params();
+    of_model.use_extra_bufts = false;
     // A GGUF file is read as it is. Other models become one, in float.
     if (name_.ends_with(".gguf")) {
-      model_.reset(llama_model_load_from_file(name_.c_str(), llama_model_default_params()));
+      model_.reset(llama_model_load_from_file(name_.c_str(), of_model));
     } else {
       const file converted = gguf_of(model);
-      model_.reset(llama_model_load_from_file_ptr(converted.get(), llama_model_default_params()));
+      model_.reset(llama_model_load_from_file_ptr(converted.get(), of_model));
     }
     zoft::require(model_ != nullptr, name_ + ": llama.cpp cannot load it");
 
