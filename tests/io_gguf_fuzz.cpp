@@ -37,18 +37,7 @@ std::size_t fuzz_rounds() {
 
 TEST_CASE("fuzz: gguf", "[io][fuzz]") {
   const scratch folder;
-  const std::string path = folder.write(
-      "x.gguf", gguf_file({gguf_key("general.architecture", std::string("llama")),
-                           gguf_key("general.alignment", std::uint32_t{8}), gguf_key("x.count", std::int64_t{-3}),
-                           gguf_key("x.real", 1.5), gguf_key("x.yes", true),
-                           gguf_list<std::string>("words", {"a", "", "bc"}), gguf_list<std::int32_t>("types", {1, 6}),
-                           gguf_list<float>("scores", {0.5f}), gguf_list<bool>("flags", {true, false})},
-                          {{"f", {3, 2}, 0, std::string(24, '\1')},
-                           {"q", {32, 2}, 8, std::string(68, '\2')},
-                           {"k", {256}, 14, std::string(210, '\3')},
-                           {"none", {0}, 1, ""},
-                           {"other", {32}, 20, std::string(18, '\4')}},
-                          8));
+  const std::string path = folder.write("x.gguf", gguf_of_many_types());
   const spoiled_counts result = fuzz_file(path, fuzz_rounds(), [&] {
     const gguf file(path);
     widen_everything(file.tensors());

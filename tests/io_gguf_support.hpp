@@ -85,4 +85,19 @@ inline std::string gguf_file(const std::vector<std::string>& keys, const std::ve
   return result + data;
 }
 
+/// A small file with a key of each kind, and tensors of several types, one of which no reader knows.
+inline std::string gguf_of_many_types() {
+  return gguf_file(
+      {gguf_key("general.architecture", std::string("llama")), gguf_key("general.alignment", std::uint32_t{8}),
+       gguf_key("x.count", std::int64_t{-3}), gguf_key("x.real", 1.5), gguf_key("x.yes", true),
+       gguf_list<std::string>("words", {"a", "", "bc"}), gguf_list<std::int32_t>("types", {1, 6}),
+       gguf_list<float>("scores", {0.5f}), gguf_list<bool>("flags", {true, false})},
+      {{"f", {3, 2}, 0, std::string(24, '\1')},
+       {"q", {32, 2}, 8, std::string(68, '\2')},
+       {"k", {256}, 14, std::string(210, '\3')},
+       {"none", {0}, 1, ""},
+       {"other", {32}, 20, std::string(18, '\4')}},
+      8);
+}
+
 }  // namespace io_test

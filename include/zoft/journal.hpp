@@ -138,16 +138,25 @@ class journal {
     end_ = held_.size();
     checksum_ = held_.checksum();
   }
+  /// What is asked of x at later steps: trained() returns it.
+  template <class Trained>
+  void remember(Trained trained) {
+    fingerprint_ = [trained] {
+      auto&& x = trained();
+      return journals::fingerprint_of(x);
+    };
+    write_snapshot_ = [this, trained](std::size_t step) {
+      auto&& x = trained();
+      journals::snapshot::write(file_.path(), step, x);
+    };
+  }
   template <class Engine, class X>
   void end_of_resume(const Engine& engine, X& x, std::size_t steps) {
     record_ = [&engine]() -> const step_record& { return engine.record(); };
-    if constexpr (requires { x.weights_layout(); }) {
-      fingerprint_ = [&x] { return journals::fingerprint_of(x); };
-      write_snapshot_ = [this, &x](std::size_t step) { journals::snapshot::write(file_.path(), step, x); };
-    } else {
-      fingerprint_ = [x] { return journals::fingerprint_of(x); };
-      write_snapshot_ = [this, x](std::size_t step) { journals::snapshot::write(file_.path(), step, x); };
-    }
+    if constexpr (requires { x.weights_layout(); })
+      remember([&x]() -> X& { return x; });
+    else
+      remember([x] { return x; });
     steps_ = steps;
     held_.entries.clear();
     held_.ends.clear();

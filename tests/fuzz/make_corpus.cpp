@@ -66,17 +66,7 @@ void configs() {
 
 void gguf_files() {
   const std::vector<float> some(16, 0.5f);
-  const std::string whole = gguf_file(
-      {gguf_key("general.architecture", std::string("llama")), gguf_key("general.alignment", std::uint32_t{8}),
-       gguf_key("x.count", std::int64_t{-3}), gguf_key("x.real", 1.5), gguf_key("x.yes", true),
-       gguf_list<std::string>("words", {"a", "", "bc"}), gguf_list<std::int32_t>("types", {1, 6}),
-       gguf_list<float>("scores", {0.5f}), gguf_list<bool>("flags", {true, false})},
-      {{"f", {3, 2}, 0, std::string(24, '\1')},
-       {"q", {32, 2}, 8, std::string(68, '\2')},
-       {"k", {256}, 14, std::string(210, '\3')},
-       {"none", {0}, 1, ""},
-       {"other", {32}, 20, std::string(18, '\4')}},
-      8);
+  const std::string whole = gguf_of_many_types();
   put("gguf", "types", whole);
   put("gguf", "many_tensors", with_number(whole, 8, std::uint64_t{1} << 60, 8));
   put("gguf", "many_keys", with_number(whole, 16, std::uint64_t{1} << 60, 8));

@@ -27,24 +27,16 @@ concept owns = requires(const Engine& e) {
   e.adapter().parameters();
 };
 
-template <class T, std::size_t N>
-void add(fingerprint& to, std::span<T, N> x) {
-  to.add(std::span<const T>(x));
-}
-template <weighted_model Model>
-void add(fingerprint& to, Model& model) {
-  using T = typename Model::weight_type;
-  // An update that changes nothing: there is no other way to all weights that takes no buffer.
-  model.update_weights(
-      std::vector<bool>(model.weights_layout().tensors().size(), true),
-      [&](std::uint64_t, std::span<T> w) { to.add(std::span<const T>(w)); }, false);
-}
-
 /// What a journal can be of: numbers or codes in a span, or a model that keeps its weights.
 template <class X>
-concept journaled = requires(fingerprint& to, X& x) {
-  add(to, x);
+concept journaled = requires(X& x) {
+  each_piece(x, [](auto) {});
 };
+
+template <class X>
+void add(fingerprint& to, X& x) {
+  each_piece(x, [&](auto piece) { to.add(std::as_bytes(piece)); });
+}
 
 template <class X>
 std::uint64_t fingerprint_of(X& x) {

@@ -19,7 +19,7 @@ namespace zoft::inline ZOFT_ISA {
 /// is given, it may take 10,000 + 100·n evaluations for n numbers.
 struct minimize_options {
   std::uint32_t steps = 0;                   ///< the most updates; 0: as many as the other limits allow
-  std::optional<double> learning_rate = {};  ///< η; if left out, it is measured, and follows the curvature
+  std::optional<double> learning_rate = {};  ///< η; if left out, it is measured, and follows what steps bring
   std::optional<double> epsilon = {};        ///< smoothing radius ε > 0, in units of x/scale; or measured
   std::size_t queries = 1;                   ///< directions a step, q ≥ 1
   zoft::schedule schedule = {};              ///< η over the run

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "../engine/estimation/spread.hpp"
 #include "../mezo.hpp"
 #include "../tuning/brief.hpp"
 #include "any_objective.hpp"
@@ -25,9 +26,9 @@ namespace zoft::inline ZOFT_ISA::minimizing {
 /// evaluations with q = 1; where f is noisy, forty times a run, the mean of as many values as make it a tenth.
 ///
 /// A look keeps the best point. If the loss there is above that of the start, or not finite, the run goes back to the
-/// best point and halves the rate. If η was measured, then also: the rate follows the curvature; it is halved where the
-/// best point has not been improved for twenty looks; and where f is noisy, it falls linearly to 0 over the run
-/// instead, as noise keeps a run of constant rate at a distance from the minimum (Defazio et al. 2023,
+/// best point and halves the rate. If η was measured, then also: the rate follows what steps bring, see rate_control;
+/// it is halved where the best point has not been improved for twenty looks; and where f is noisy, it falls linearly to
+/// 0 over the run instead, as noise keeps a run of constant rate at a distance from the minimum (Defazio et al. 2023,
 /// arXiv:2310.07831).
 template <number T>
 class run {
@@ -142,11 +143,10 @@ class run {
     const std::size_t n = std::clamp<std::size_t>(most_ / 100, 8, 1000);
     std::vector<double> all{r_.initial_loss, again};
     while (all.size() < n) all.push_back(value());
-    r_.initial_loss = tuning::mean(all);
+    const estimation::spread of_all(all);
+    r_.initial_loss = of_all.mean;
     require(is_finite(r_.initial_loss), "minimize: f is not finite each time at the start, and must be");
-    double squares = 0;
-    for (const double v : all) squares += (v - r_.initial_loss) * (v - r_.initial_loss);
-    sigma_ = std::sqrt(squares / static_cast<double>(n - 1));
+    sigma_ = of_all.of_sample();
     sampled_ = true;
     at_ends_ = n;
   }
@@ -251,7 +251,7 @@ class run {
   }
 
   void record(double loss) {
-    bests_.push_back({r_.steps, best_loss_});
+    if (o_.tolerance > 0) bests_.push_back({r_.steps, best_loss_});
     if (o_.history) r_.history.push_back({r_.evaluations, loss});
     if (!o_.progress) return;
     const double now = elapsed();
