@@ -138,7 +138,14 @@ zoft_nn_test(
 )
 
 # The models made from those kernels have no instructions of their own, and take an emulator a quarter of an hour.
-if(ZOFT_MODEL_TESTS)
+if(ZOFT_MODEL_TESTS STREQUAL golden)
+  zoft_nn_test(
+    form_transformer
+    nn_golden
+    nn_precision
+    nn_transformer
+  )
+elseif(ZOFT_MODEL_TESTS)
   zoft_nn_test(
     nn_full_tuning
     nn_adapters
