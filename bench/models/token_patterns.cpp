@@ -85,8 +85,8 @@ int run(const std::vector<std::string>& given) {
               zoft::nn::ignored);
     const std::size_t n = std::min(of_a_sequence, directions - done);
     for (std::size_t i = 0; i < 2 * n; ++i) {
-      const auto at = std::span(points).subspan(i * size, size);
-      std::ranges::copy(adapter.parameters(), at.begin());
+      const std::span<float> at(points.data() + i * size, size);
+      std::copy_n(adapter.parameters().data(), size, at.data());
       zoft::gaussian{}.axpy(at, static_cast<float>(i % 2 == 0 ? epsilon : -epsilon),
                             zoft::direction{7, static_cast<std::uint32_t>(done + i / 2), 0});
     }
