@@ -265,22 +265,24 @@ TEMPLATE_TEST_CASE("memory: tiny weights come back, too, by what misses promises
   CHECK(seen.peak <= many / 8 + many + 2 * many * sizeof(T) + small);
 }
 
-// Half a byte of residual, a bit, and what the limits cut off; a copy of the weights in float would be 4 bytes.
+// A bit, what the limits cut off, and half a byte of residual unless that is made again; a copy of the weights in float
+// would be 4 bytes.
 TEST_CASE("memory: codes are tuned without a copy of the weights", "[allocations]") {
   zoft::layout of;
   of.add("weight", 625, 640);
   std::vector<std::int8_t> x;
   for (const float z : gaussians<float>(of.size(), 0.25f))
     x.push_back(static_cast<std::int8_t>(std::clamp(128 * z, -127.0f, 127.0f)));
+  const auto history = GENERATE(std::size_t{0}, std::size_t{16});
   zoft::engine tuner{zoft::gaussian{}, zoft::two_point{.epsilon = 1e-2},
-                     zoft::quantised{of, std::vector<float>(625, 1e-2f)}, zoft::sgd{}, zoft::seed{42}};
+                     zoft::quantised{of, std::vector<float>(625, 1e-2f), history}, zoft::sgd{}, zoft::seed{42}};
   const memory seen = counted([&] {
     for (int step = 0; step < 3; ++step)
       tuner.step(std::span(x), [](std::span<const std::int8_t> w) { return w[0] + 0.5; });
   });
-  CAPTURE(seen.peak, x.size());
-  CHECK(seen.peak >= x.size() / 2);
-  CHECK(seen.peak <= x.size() * 3 / 4);
+  CAPTURE(history, seen.peak, x.size());
+  if (history == 0) CHECK(seen.peak >= x.size() / 2);
+  CHECK(seen.peak <= (history == 0 ? x.size() * 3 / 4 : x.size() / 5));
 }
 
 TEST_CASE("memory: a dense buffer is noticed", "[allocations]") {

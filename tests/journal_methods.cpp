@@ -173,10 +173,11 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
   std::vector<std::int8_t> start;
   for (std::size_t i = 0; i < shape.size(); ++i)
     start.push_back(static_cast<std::int8_t>(static_cast<int>(i % 255) - 127));
+  const auto history = GENERATE(std::size_t{0}, std::size_t{5});
   const auto make = [&] {
     return zoft::engine{zoft::gaussian{}, zoft::two_point{.epsilon = 0.3, .queries = 2},
-                        zoft::quantised{shape, std::vector<float>(23, 0.25f)}, zoft::sgd{.learning_rate = 1e-3},
-                        zoft::seed{5}};
+                        zoft::quantised{shape, std::vector<float>(23, 0.25f), history},
+                        zoft::sgd{.learning_rate = 1e-3}, zoft::seed{5}};
   };
   const auto step = [](auto& tuner, std::span<std::int8_t> x) {
     return tuner.step(x, [](std::span<const std::int8_t> at) {

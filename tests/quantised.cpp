@@ -48,6 +48,18 @@ auto tuner(const zoft::two_point& estimator, double rate = 0, std::uint64_t seed
                       zoft::seed{seed}};
 }
 
+auto forgetful(std::size_t history, const zoft::two_point& estimator, double rate) {
+  return zoft::engine{zoft::gaussian{}, estimator, zoft::quantised{shape(), scales(), history},
+                      zoft::sgd{.learning_rate = rate}, zoft::seed{42}};
+}
+
+// A function of codes with a slope at each of them.
+double quadratic(shown w) {
+  double sum = 0;
+  for (std::size_t i = 0; i < w.size(); ++i) sum += w[i] * (w[i] - static_cast<int>(i % 90));
+  return 1e-4 * sum;
+}
+
 // What a regression is made from: 6 classes by a linear map, of 100 points in 24 dimensions.
 struct classes {
   static constexpr std::size_t inputs = 24, outputs = 6, points = 100;
@@ -181,6 +193,52 @@ TEST_CASE("quantised: the report says what share of the codes moved", "[quantise
   CHECK(moved(0) == 0);
 }
 
+// The definition: residuals are kept here, and there made again from the steps since they were last 0.
+TEST_CASE("quantised: with a history, residuals are those that the steps since the last rounding left", "[quantised]") {
+  constexpr std::size_t queries = 2;
+  const auto history = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{5});
+  const double rate = GENERATE(1e-5, 2e-3);  // of less than a code, and of hundreds
+  CAPTURE(history, rate);
+  std::vector<float> of_row;
+  for (std::size_t row = 0; row < scales().size(); ++row) of_row.insert(of_row.end(), row < 83 ? 51 : 1, scales()[row]);
+  codes x = all_codes(), expected = x;
+  const std::size_t n = x.size();
+  auto of_codes = forgetful(history, {.epsilon = 0.01, .queries = queries}, rate);
+  std::vector<int> owed(n, 0);
+  const auto uniform = [](const zoft::direction& d) {
+    std::vector<float> u(shape().size(), 0.0f);
+    zoft::random::drawn<zoft::random::symmetric>{d, zoft::random::stream::update_rounding}.axpy(std::span(u), 0.5f, 0);
+    return u;
+  };
+  using zoft::simd::rounded;
+  const auto round = [](float value) { return static_cast<int>(std::nearbyint(value)); };
+  std::size_t applied = 0, differ = 0;
+  for (std::uint32_t step = 0; step < 13; ++step) {
+    const auto report =
+        of_codes.step(std::span(x), [&](shown w) { return step % 4 == 3 ? std::nan("") : quadratic(w); });
+    if (report.status == zoft::status::ok) {
+      const bool last = ++applied % history == 0;
+      std::vector<float> change(n, 0.0f);
+      for (std::uint32_t query = 0; query < queries; ++query)
+        zoft::gaussian{}.axpy(std::span(change), static_cast<float>(of_codes.record().values[query]),
+                              {42, step, query});
+      const auto u = uniform({42, step, 0}), v = uniform({42, step, 1});
+      for (std::size_t i = 0; i < n; ++i) {
+        const int before = (owed[i] + 8) >> 4;
+        const float moved = rounded(rounded(static_cast<float>(-rate) * change[i]) / of_row[i]);
+        owed[i] += round(std::clamp(rounded(16 * moved), -4096.0f, 4096.0f) + u[i]);
+        const int after = last ? round(static_cast<float>(owed[i]) / 16 + v[i]) : (owed[i] + 8) >> 4;
+        expected[i] = static_cast<std::int8_t>(std::clamp(expected[i] + after - before, -127, 127));
+        if (last) owed[i] = 0;
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) differ += x[i] != expected[i];
+  }
+  CHECK(applied == 10);
+  CHECK(differ == 0);
+  CHECK(x != all_codes());
+}
+
 TEST_CASE("quantised: idle steps and what throws leave every bit, and the residuals", "[quantised]") {
   const auto start = all_codes();
   const auto loss = [](shown w) {
@@ -189,7 +247,8 @@ TEST_CASE("quantised: idle steps and what throws leave every bit, and the residu
     return 1e-3 * sum;
   };
   auto x = start, y = start;
-  auto disturbed = tuner({.epsilon = 0.01, .queries = 2}, 1e-3), undisturbed = disturbed;
+  const auto history = GENERATE(std::size_t{0}, std::size_t{3});
+  auto disturbed = forgetful(history, {.epsilon = 0.01, .queries = 2}, 1e-3), undisturbed = disturbed;
   for (int round = 0; round < 3; ++round) {
     disturbed.step(std::span(x), loss);
     undisturbed.step(std::span(y), loss);
@@ -219,11 +278,11 @@ TEST_CASE("quantised: a regression on codes ends where it does in float", "[quan
   of.add("weight", classes::outputs, classes::inputs);
   of.add("bias", classes::outputs);
   const float scale = 0.02f;
-  const zoft::quantised adapter{of, std::vector<float>(2 * classes::outputs, scale)};
   const auto of_codes = [&](shown w) { return problem.loss([&](std::size_t i) { return double{scale} * w[i]; }); };
   const auto of_floats = [&](std::span<const float> w) { return problem.loss([&](std::size_t i) { return w[i]; }); };
-  const auto check = [&](const auto& optimizer) {
+  const auto check = [&](const auto& optimizer, std::size_t history = 0) {
     const zoft::two_point estimator{.epsilon = 0.02, .queries = 2};
+    const zoft::quantised adapter{of, std::vector<float>(2 * classes::outputs, scale), history};
     zoft::engine on_codes{zoft::rademacher{}, estimator, adapter, optimizer, zoft::seed{42}};
     zoft::engine on_floats{zoft::rademacher{}, estimator, zoft::full{of}, optimizer, zoft::seed{42}};
     codes x(of.size(), 0);
@@ -238,6 +297,7 @@ TEST_CASE("quantised: a regression on codes ends where it does in float", "[quan
     CHECK(of_codes(x) < 1.1 * of_floats(y));
   };
   check(zoft::sgd{.learning_rate = 0.02});
+  check(zoft::sgd{.learning_rate = 0.02}, 16);
   check(zoft::momentum{.learning_rate = 0.002});
   check(zoft::adam{.learning_rate = 0.01});
 }
@@ -270,6 +330,17 @@ TEST_CASE("quantised: what is wrong is named", "[quantised]") {
   CHECK(refusal({}, {}) == "zoft: quantised: the layout is empty, and must have the tensors of the buffer");
   CHECK(refusal(shape(), {1.0f}) == "zoft: quantised: there are 1 scales, and the layout has 110 rows");
   CHECK(refusal(shape(), std::vector<float>(110, 0.0f)) == "zoft: quantised: a scale is 0, and must be above 0");
+  const auto with_history = [](const auto& optimizer) {
+    return message([&] {
+      zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::quantised{shape(), scales(), 16}, optimizer};
+    });
+  };
+  CHECK(with_history(zoft::sgd{.decay = 0.1}) ==
+        "zoft: quantised: history is 16, and must be 0 with an optimizer that decays weights: changes would depend on "
+        "them");
+  CHECK(with_history(zoft::adam{}) ==
+        "zoft: quantised: history is 16, and must be 0 with an optimizer that keeps anything: its changes cannot be "
+        "made again");
   codes x(10);
   CHECK(message([&] { tuner({}).step(std::span(x), [](shown) { return 0.0; }); }) ==
         "zoft: engine: the parameters are 10 numbers, and the layout has 4260");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "../concepts.hpp"
@@ -21,14 +22,21 @@ namespace zoft::inline ZOFT_ISA {
 /// below 2⁻¹⁸ of a code are lost to float.) At a small rate, a logistic regression ends at a loss of 0.797 in float,
 /// 0.795 with 4 bits of residual, 0.801 with 2 and 0.838 with none. Rounding to nearest, with none, hardly moves: 1.74.
 ///
-/// Error feedback on codes is by Xu, Miikkulainen and Qiu 2026, arXiv:2602.03120 (Quantized Evolution Strategies). They
-/// rebuild the residual from earlier steps; here it is stored, in half a byte a parameter. The way back takes another
-/// bit a parameter, and a byte for each code that a limit cut off. Scales are not trained.
+/// Error feedback on codes is by Xu, Miikkulainen and Qiu 2026, arXiv:2602.03120 (Quantized Evolution Strategies). The
+/// residual is stored in half a byte a parameter. The way back takes another bit a parameter, and two bytes for each
+/// code that a limit cut off. Scales are not trained.
+///
+/// With a history h, the residual takes no memory. It is made again, bit for bit, from the changes of the applied steps
+/// since it was last 0: at most h − 1 steps, whose directions are generated once more. In every h-th applied step it is
+/// rounded into the code at random, without a bias. So a code forgets what it was owed once in h steps, and a change
+/// must not depend on θ: the optimizer is sgd without decay, or another one that keeps nothing. (Xu et al. rebuild it
+/// from a window too, approximately, as older steps drop out of theirs.)
 ///
 /// The optimizer must take a piece of the weights at a time, and the sampler must not look at the weights.
 struct quantised {
   zoft::layout layout = {};        ///< the buffer's matrices and vectors; not empty
   std::vector<float> scales = {};  ///< > 0, one for each row of each tensor, in order
+  std::size_t history = 0;         ///< h: residuals are made again from fewer steps than these; 0 stores them
 
   using buffer = moved_buffer<quantised_codes>;
 
@@ -39,6 +47,14 @@ struct quantised {
     require(scales.size() == rows,
             "quantised: there are " + text(scales.size()) + " scales, and the layout has " + text(rows) + " rows");
     for (const float s : scales) require(s > 0 && s < 1e30f, "quantised", "a scale", s, "above 0");
+  }
+  template <class Optimizer>
+  void check(const Optimizer& o) const {
+    const std::string wanted = "quantised: history is " + text(history) + ", and must be 0 with an optimizer that ";
+    if constexpr (!elementwise_optimizer<Optimizer>)
+      require(history == 0, wanted + "keeps anything: its changes cannot be made again");
+    else if constexpr (requires { o.decay; })
+      require(history == 0 || o.decay == 0, wanted + "decays weights: changes would depend on them");
   }
 
   template <class Sampler, class Estimator, class, class Optimizer>

@@ -75,6 +75,11 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   static constexpr bool keeps_state = !elementwise_optimizer<Optimizer> || !keeps_nothing<Estimator> ||
                                       starts_with_parameters<Sampler> || !std::is_empty_v<code_buffer<Adapter>>;
 
+  /// Whether codes can make their residuals again: their changes keep nothing.
+  static constexpr bool makes_residuals_again =
+      !std::is_empty_v<code_buffer<Adapter>> && elementwise_optimizer<Optimizer>;
+  static constexpr bool keeps_past = replaying_optimizer<Optimizer> || makes_residuals_again;
+
   /// The values of a record.
   std::size_t recorded() const { return records_losses ? estimator_.evaluations() : estimator_.queries; }
 
@@ -108,6 +113,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     estimator_.check();
     optimizer_.check();
     if constexpr (requires { policy_.check(); }) policy_.check();
+    if constexpr (requires { policy_.check(optimizer_); }) policy_.check(optimizer_);
     if constexpr (requires { estimator_.check(optimizer_); }) estimator_.check(optimizer_);
     if constexpr (estimator_of_examples<Estimator>)
       if (limit_ % estimator_.batch_size() != 0)
@@ -130,7 +136,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
         sampler_.template start<T>(std::span<const T>(x.values), shape());
     checks::elements(x.size(), random::elements_of(z(0)));
     if constexpr (parameters::is_codes<X>) {
-      coded_.medium().start(shape(), policy_.scales);
+      coded_.medium().start(shape(), policy_.scales, policy_.history == 0);
       if constexpr (requires { optimizer_.template resize<T>(x.size()); }) optimizer_.template resize<T>(x.size());
     } else if constexpr (parameters::is_buffer<X>) {
       const std::span<const T> values = x.values;
@@ -315,9 +321,14 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     const zoft::direction now = direction(step_, 0);
     if constexpr (requires { optimizer_.adapt(c); }) optimizer_.adapt(c);
     const std::vector<extent> parts = moving(x.size(), now);
+    const auto past = this->past();
+    if constexpr (makes_residuals_again) look_back(past, c);
     report.moved =
-        descend(x, parts, optimizer_, sampler_, directions_, past(), now, c, report.learning_rate, rounding_).share();
-    if constexpr (replaying_optimizer<Optimizer>) past_.remember(step_, {c.begin(), c.end()}, optimizer_.replays());
+        descend(x, parts, optimizer_, sampler_, directions_, past, now, c, report.learning_rate, rounding_).share();
+    if constexpr (replaying_optimizer<Optimizer>)
+      past_.remember(step_, report.learning_rate, {c.begin(), c.end()}, optimizer_.replays());
+    if constexpr (makes_residuals_again)
+      if (!is_idle(c)) past_.remember(step_, report.learning_rate, {c.begin(), c.end()}, remembered(past));
     if constexpr (learning_sampler<Sampler, T>) sampler_.template learn<T>(x.values, parts, now, k);
   }
 
@@ -375,9 +386,31 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
     take_seen();
   }
 
-  /// The earlier steps, for a replaying optimizer; `nothing` for others.
+  /// Tells the codes how to make their residuals again. A step that moves nothing leaves these, and is not remembered.
+  template <class Past>
+  void look_back(const Past& past, std::span<const double> c) {
+    if (policy_.history == 0) return;
+    const bool last = !is_idle(c) && remembered(past) == 0;
+    coded_.medium().make_again({past.steps(), last, [&](std::size_t j, std::span<float> change, const segment& s) {
+                                  const update::piece then = past.piece(j, s.first, s.owner);
+                                  float of_piece[most_moved];
+                                  const std::span<float> g(of_piece, change.size());
+                                  if (past(j, g, then)) optimizer_.template apply<float>(change, g, then);
+                                  return then.step;
+                                }});
+  }
+  /// How many steps are remembered for the next update: none after the one that leaves no residual.
+  template <class Past>
+  std::size_t remembered(const Past& past) const {
+    return past.steps() + 1 < policy_.history ? policy_.history : 0;
+  }
+  static bool is_idle(std::span<const double> c) {
+    return std::all_of(c.begin(), c.end(), [](double value) { return value == 0; });
+  }
+
+  /// The earlier steps, for a replaying optimizer or codes; `nothing` for others.
   auto past() const {
-    if constexpr (replaying_optimizer<Optimizer>)
+    if constexpr (keeps_past)
       return past_.replay(sampler_, policy_, shape(), seed_);
     else
       return nothing{};
@@ -394,7 +427,7 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   in_place_buffers moved_;
   [[no_unique_address]] code_buffer<Adapter> coded_;
   update::update_rounding rounding_;
-  [[no_unique_address]] std::conditional_t<replaying_optimizer<Optimizer>, past_steps, nothing> past_;
+  [[no_unique_address]] std::conditional_t<keeps_past, past_steps, nothing> past_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;
   step_record record_;  // of the last step

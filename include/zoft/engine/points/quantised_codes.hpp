@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../../core/layout.hpp"
@@ -20,21 +22,35 @@ namespace zoft::inline ZOFT_ISA {
 /// Beside each code are 4 more bits, the residual r. What is trained is θ = s·(16·code + r)/16, r from −8 to 7. No
 /// rounding is biased: before a number of codes, or of sixteenths, is rounded to nearest, uniform noise within ±1/2 is
 /// added to it. The noise is a function of (seed, step, query, element).
+///
+/// Residuals are kept, or made again. Those that are made again are the sum of what earlier steps changed, in
+/// sixteenths, from a step on that left none.
 class quantised_codes {
  public:
   using value = std::int8_t;
   using arithmetic = float;
 
+  /// change(j, Δ, s) makes Δ what the last step but j changed in a segment, and returns that step.
+  struct earlier_steps {
+    std::size_t count = 0;
+    bool last = false;  ///< whether the coming update leaves no residual
+    std::function<std::uint32_t(std::size_t j, std::span<float> change, const segment& s)> change = {};
+  };
+
   /// Called before the first step, with the scales of all rows, tensor by tensor.
-  void start(const layout& shape, std::span<const float> scales) {
+  void start(const layout& shape, std::span<const float> scales, bool keep_residuals = true) {
     scales_.assign(scales.begin(), scales.end());
     std::size_t row = 0;
     for (const tensor& t : shape) {
       first_row_[t.offset] = row;
       row += t.rows;
     }
-    residuals_.assign((shape.size() + 1) / 2, 0x88);
+    keeps_residuals_ = keep_residuals;
+    if (keep_residuals) residuals_.assign((shape.size() + 1) / 2, 0x88);
   }
+
+  /// Called before an update if residuals are made again.
+  void make_again(earlier_steps from) { earlier_ = std::move(from); }
 
   void begin(std::size_t bytes, std::size_t moved) {
     misses_.begin(bytes, moved);
@@ -79,32 +95,81 @@ class quantised_codes {
   /// its bits.
   template <class F>
   void update(std::span<value> x, const segment& s, F f) {
-    float scale[most_moved], before[most_moved], after[most_moved], noise[most_moved] = {};
+    float scale[most_moved];
     fill_scales(std::span(scale, x.size()), s);
+    if (keeps_residuals_)
+      update_kept(x, scale, s, f);
+    else
+      update_made_again(x, scale, s, f);
+  }
+
+ private:
+  template <class F>
+  void update_kept(std::span<value> x, const float* scale, const segment& s, F f) {
+    float before[most_moved], change[most_moved];
+    int moves[most_moved];
     for (std::size_t i = 0; i < x.size(); ++i) {
       const int sixteenths = 16 * x[i] + residual(s.first + i);
-      before[i] = after[i] = simd::rounded(scale[i] * (static_cast<float>(sixteenths) * 0x1p-4f));
+      before[i] = change[i] = simd::rounded(scale[i] * (static_cast<float>(sixteenths) * 0x1p-4f));
     }
-    f(std::span(after, x.size()));
-    uniform({s.d.seed, s.d.step, 0}, random::stream::update_rounding).axpy(std::span(noise, x.size()), 0.5f, s.first);
+    f(std::span(change, x.size()));
+    for (std::size_t i = 0; i < x.size(); ++i) change[i] = simd::rounded(change[i] - before[i]);
+    to_sixteenths(std::span<const float>(change, x.size()), scale, s, s.d.step, moves);
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const float change = simd::rounded(16 * simd::rounded(simd::rounded(after[i] - before[i]) / scale[i]));
       const int from = 16 * x[i] + residual(s.first + i);
-      const int sixteenths = std::clamp(from + nearest(change, noise[i], 4096), -16 * most - 8, 16 * most + 7);
-      codes_moved_ += sixteenths != from && (s.first + i) % update::counted_every < update::counted_together;
-      // To the nearest multiple of 16, halves up. The residual is what is left, −8 … 7.
-      const int code = (sixteenths + 8) >> 4;
+      const int sixteenths = std::clamp(from + moves[i], -16 * most - 8, 16 * most + 7), code = whole(sixteenths);
+      count(s.first + i, sixteenths != from);
       x[i] = static_cast<value>(code);
       set_residual(s.first + i, sixteenths - 16 * code);
     }
   }
 
- private:
+  /// The sum of the changes is one of sixteenths, from 0. The code has moved by its whole codes so far, and follows it.
+  /// f makes the change of zeros: so the sum does not depend on θ, and earlier ones can be made again.
+  template <class F>
+  void update_made_again(std::span<value> x, const float* scale, const segment& s, F f) {
+    float change[most_moved], noise[most_moved] = {};
+    int moves[most_moved], sums[most_moved] = {};
+    const std::span<float> piece(change, x.size());
+    for (std::size_t j = earlier_.count; j-- > 0;) {
+      std::fill(piece.begin(), piece.end(), 0.0f);
+      to_sixteenths(piece, scale, s, earlier_.change(j, piece, s), moves);
+      for (std::size_t i = 0; i < x.size(); ++i) sums[i] += moves[i];
+    }
+    std::fill(piece.begin(), piece.end(), 0.0f);
+    f(piece);
+    to_sixteenths(piece, scale, s, s.d.step, moves);
+    if (earlier_.last)
+      uniform({s.d.seed, s.d.step, 1}, random::stream::update_rounding).axpy(std::span(noise, x.size()), 0.5f, s.first);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const int sum = sums[i] + moves[i];
+      const int to = earlier_.last ? nearest(static_cast<float>(sum) * 0x1p-4f, noise[i], 1 << 20) : whole(sum);
+      count(s.first + i, moves[i] != 0);
+      x[i] = static_cast<value>(std::clamp(x[i] + to - whole(sums[i]), -most, most));
+    }
+  }
+
   static constexpr int most = 127;
   static constexpr std::size_t group = misses<std::int16_t>::group;
   static constexpr int furthest = 2 * most;  // from one end of the range to the other
 
   static random::drawn<random::symmetric> uniform(direction d, random::stream s) { return {d, s}; }
+
+  /// To the nearest multiple of 16, halves up. What is left, the residual, is −8 … 7.
+  static int whole(int sixteenths) { return (sixteenths + 8) >> 4; }
+
+  void count(std::size_t element, bool moved) {
+    codes_moved_ += moved && element % update::counted_every < update::counted_together;
+  }
+
+  /// round(16·Δ/s), with the noise of a step's update.
+  static void to_sixteenths(std::span<const float> change, const float* scale, const segment& s, std::uint32_t step,
+                            int* moves) {
+    float noise[most_moved] = {};
+    uniform({s.d.seed, step, 0}, random::stream::update_rounding).axpy(std::span(noise, change.size()), 0.5f, s.first);
+    for (std::size_t i = 0; i < change.size(); ++i)
+      moves[i] = nearest(simd::rounded(16 * simd::rounded(change[i] / scale[i])), noise[i], 4096);
+  }
 
   /// value, clamped to ±limit, plus noise within ±1/2, rounded to nearest. NaN counts as the limit.
   static int nearest(float value, float noise, int limit) {
@@ -145,7 +210,9 @@ class quantised_codes {
 
   std::vector<float> scales_;
   std::map<std::size_t, std::size_t> first_row_;  // of each tensor, by its offset
-  std::vector<std::uint8_t> residuals_;           // two in a byte, each + 8
+  bool keeps_residuals_ = true;
+  std::vector<std::uint8_t> residuals_;  // two in a byte, each + 8
+  earlier_steps earlier_;
   std::uint64_t codes_moved_ = 0;
   misses<std::int16_t> misses_;
 };

@@ -16,11 +16,12 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// The coefficients of the last applied steps. These q numbers a step are enough to rebuild ĝ, since z is a function of
-/// (seed, step, query).
+/// The coefficients of the last applied steps, and their rates. These q + 1 numbers a step are enough to rebuild ĝ and
+/// η, since z is a function of (seed, step, query).
 class past_steps {
   struct entry {
     std::uint32_t step;
+    double rate;
     std::vector<double> c;
   };
 
@@ -42,6 +43,11 @@ class past_steps {
     }
 
     std::size_t steps() const { return steps_.size(); }  ///< how many steps there are
+
+    /// Element `first` of a tensor, at the last applied step but j.
+    update::piece piece(std::size_t j, std::uint64_t first, const tensor* owner) const {
+      return {first, owner, steps_[j].rate, steps_[j].step};
+    }
 
     /// g ← piece p of ĝ at the last applied step but j. If the piece's tensor rested in that step, returns false and
     /// does not write g.
@@ -67,8 +73,8 @@ class past_steps {
   }
 
   /// Adds the latest step, and forgets the oldest ones beyond `most`.
-  void remember(std::uint32_t step, const std::vector<double>& c, std::size_t most) {
-    steps_.push_front({step, c});
+  void remember(std::uint32_t step, double rate, const std::vector<double>& c, std::size_t most) {
+    steps_.push_front({step, rate, c});
     while (steps_.size() > most) steps_.pop_back();
   }
 
