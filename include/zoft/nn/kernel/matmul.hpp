@@ -88,8 +88,15 @@ struct gathered {
 template <class Unit, class F>
 void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F f) {
   [[maybe_unused]] const typename Unit::session use;
-  if constexpr (std::is_same_v<typename Unit::element, float>)
+  if constexpr (std::is_same_v<typename Unit::element, float>) {
     if (rows < tile_rows) return f(gathered<Unit>{x, 0, rows, 0, in, true});
+    // Floats are read where they are, unless too many rows of a tile would share a set of the nearest cache.
+    if (in <= Unit::part && x.stride / 16 % 16 != 0) {
+      for (std::size_t row = 0; row < rows; row += Unit::block_rows)
+        f(gathered<Unit>{x.at(row), row, std::min(Unit::block_rows, rows - row), 0, in, true});
+      return;
+    }
+  }
   using scratch_type = matmul_scratch<Unit>;
   scratch_type& scratch = scratch_type::of_this_thread();
   // Rows lie close, so that few inputs touch little memory, but no power of two apart.

@@ -46,9 +46,16 @@ template <class Unit, std::size_t Rows, std::size_t Vectors, std::size_t Group, 
       __attribute__((always_inline)) {
     panel.template for_each<Unit, Vectors>(
         first, n, [&](std::size_t i, const typename Unit::spread(&w)[Vectors]) __attribute__((always_inline)) {
+          // With a pointer for each of many rows there would be more than registers. What asm has touched, GCC does not
+          // take apart into these again.
+          constexpr std::size_t from_one = Rows > 8 ? 4 : 1;
+          const typename Unit::element* at = nullptr;
 #pragma GCC unroll 12
           for (std::size_t r = 0; r < Rows; ++r) {
-            const auto value = Unit::to_all(x.data[r * x.stride + i]);
+            if (r % from_one == 0) at = x.data + r * x.stride + i;
+            if constexpr (from_one > 1)
+              if (r % from_one == 0) asm("" : "+r"(at));
+            const auto value = Unit::to_all(at[r % from_one * x.stride]);
 #pragma GCC unroll 12
             for (std::size_t v = 0; v < Vectors; ++v) sum[r][v] = Unit::add_product(value, w[v], sum[r][v]);
           }
