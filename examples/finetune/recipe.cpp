@@ -1,12 +1,13 @@
 #include "recipe.hpp"
 
+#include <numbers>
 #include <zoft/schedule/cosine.hpp>
 #include <zoft/schedule/linear.hpp>
 
 namespace finetune {
 
 recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
-                  const std::string& objective) {
+                  const std::string& objective, std::uint32_t steps) {
   recipe r;
   if (kind == data_kind::text)
     r = {.learning_rate = 3e-3, .batch = 8, .usual_length = 128, .steps = 1000};
@@ -16,6 +17,7 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r = {.learning_rate = 5e-2, .warmup = 50, .batch = 16, .usual_length = 256, .steps = 1500};
   else
     r = {.learning_rate = 1e-2, .batch = 16, .usual_length = 1024, .steps = 1000};
+  if (steps > 0) r.steps = steps;
   if (method == "adam" || method == "per-example") {  // a rate in units of the parameters
     r.learning_rate = kind == data_kind::text ? 5e-3 : 3e-3;
     r.queries = 8;
@@ -32,6 +34,13 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.epsilon = 0.1;
     r.queries = 1;
     r.schedule = "linear";
+    r.warmup = 0;
+  }
+  if (method == "zo-act") {
+    r.rank = 1;
+    r.alpha = std::numbers::sqrt3;  // A is calibrated, and so orthonormal
+    r.queries = 1;
+    r.learning_rate = 1e-2;
     r.warmup = 0;
   }
   if (method == "fzoo") r.learning_rate /= 100;  // slopes are relative to losses' spread
