@@ -1,10 +1,27 @@
 #include "recipe.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <numbers>
 #include <zoft/schedule/cosine.hpp>
 #include <zoft/schedule/linear.hpp>
 
 namespace finetune {
+
+namespace {
+
+/// The rate of observed directions that suits a run of so many steps. It is relative to what linears give. A longer run
+/// wants a lower one: on stories, 50 to 2,000 steps were best at about 3.2, 1, 0.56 and 0.18.
+double observed_rate(data_kind kind, const std::string& adapter, std::uint32_t steps) {
+  constexpr std::uint32_t usual = 300, fewest = 75;
+  const bool all_weights = adapter == "full";
+  double rate = all_weights ? 1 : 0.5;
+  if (kind == data_kind::pairs) rate = all_weights ? 0.1 : 0.3;
+  if (kind == data_kind::labelled || kind == data_kind::task) rate = 0.5;
+  return rate * std::pow(double{usual} / std::max(fewest, steps), 0.75);
+}
+
+}  // namespace
 
 recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
                   const std::string& objective, std::uint32_t steps) {
@@ -29,8 +46,8 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.schedule = "linear";
     r.warmup = 0;
   }
-  if (method == "observed") {  // relative to what linears give, for any adapter and model
-    r.learning_rate = kind == data_kind::labelled || kind == data_kind::task ? 0.2 : 1;
+  if (method == "observed") {
+    r.learning_rate = observed_rate(kind, adapter, r.steps);
     r.epsilon = 0.1;
     r.queries = 1;
     r.schedule = "linear";
