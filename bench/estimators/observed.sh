@@ -25,22 +25,18 @@ of() {
 }
 text=,--tokenizer,$stories/tok512.bin
 
-of "stories weights" observed 1 1 "$text"
-of "stories weights" per_example_lozo 1e-2 3e-2 "$text"
-of "stories weights" agzo 1e-3 3e-3 "$text"
-of "stories weights" mezo 1e-4 3e-4 "$text"
-of "dates weights" observed 1.8e-1 1.8e-1
-of "dates weights" per_example_lozo 1e-2 3e-2
-of "dates weights" agzo 1e-2 1e-1
-of "dates weights" mezo 1e-3 3e-3
+of stories zo_act 1e-3 1e-2 "$text,--method,zo-act"
 of stories observed 5.6e-1 5.6e-1 "$text"
 of stories per_example+adam 1e-2 1.8e-2 "$text,--epsilon,3e-3"
-of stories zo_act 1e-2 1e-1 "$text,--method,zo-act"
-of stories mezo 1e-3 3e-3 "$text,--epsilon,3e-3"
+of stories mezo 1.8e-3 3e-3 "$text,--epsilon,3e-3"
+of dates zo_act 1e-3 1e-2 ,--method,zo-act
 of dates observed 1 1
 of dates per_example+adam 1e-2 1.8e-2
-of dates zo_act 1e-2 1e-1 ,--method,zo-act
-of dates mezo 1.8e-2 5.6e-2
+of dates mezo 3e-2 5.6e-2
+of "dates weights" observed 1.8e-1 1.8e-1
+of "dates weights" per_example_lozo 1.8e-2 3e-2
+of "dates weights" agzo 1e-2 1e-1
+of "dates weights" mezo 1e-3 1.8e-3
 
 awk -F, 'NR > 1 { print $1 "," $2 }' "$output-curves.csv" | awk '!seen[$0]++' >"$output-shown.csv"
 gnuplot -e "output='$output'" "$here/curves.gnuplot"
