@@ -1,5 +1,5 @@
 #!/bin/sh
-# Draws what observed directions do beside others: sh bench/estimators/observed.sh PROGRAM DATA FORWARDS OUTPUT
+# Draws what observed directions do beside others on LoRA-FA: sh bench/estimators/observed.sh PROGRAM DATA FORWARDS OUTPUT
 # PROGRAM is bench_estimators; DATA has stories260K/ and tinyshakespeare/. Each line below is one method on one problem:
 # its rate is chosen from a grid by one seed, and its curve is of five others. -> OUTPUT-curves.csv, OUTPUT-summary.csv,
 # OUTPUT-curves.png. Lines that OUTPUT-summary.csv already has are left out, so that a stopped run goes on.
@@ -32,11 +32,7 @@ of stories mezo 1.8e-3 3e-3 "$text,--epsilon,3e-3"
 of dates zo_act 1e-3 1e-2 ,--method,zo-act
 of dates observed 1 1
 of dates per_example+adam 1e-2 1.8e-2
-of dates mezo 3e-2 5.6e-2
-of "dates weights" observed 1.8e-1 1.8e-1
-of "dates weights" per_example_lozo 1.8e-2 3e-2
-of "dates weights" agzo 1e-2 1e-1
-of "dates weights" mezo 1e-3 1.8e-3
+of dates mezo 5.6e-3 1.8e-2
 
 awk -F, 'NR > 1 { print $1 "," $2 }' "$output-curves.csv" | awk '!seen[$0]++' >"$output-shown.csv"
 gnuplot -e "output='$output'" "$here/curves.gnuplot"
