@@ -57,7 +57,7 @@ recipe recipe_for(data_kind kind, bool is_default, const std::string& method, co
     r.rank = 1;
     r.alpha = std::numbers::sqrt3;  // A is calibrated, and so orthonormal
     r.queries = 1;
-    r.learning_rate = 1e-2;
+    r.learning_rate = 3e-3;
     r.warmup = 0;
   }
   if (method == "fzoo") r.learning_rate /= 100;  // slopes are relative to losses' spread
