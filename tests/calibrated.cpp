@@ -1,8 +1,10 @@
 #include <cmath>
+#include <numbers>
 #include <span>
 #include <vector>
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/calibrated.hpp>
+#include <zoft/method/zo_act.hpp>
 #include <zoft/random/normal.hpp>
 
 #include "catch.hpp"
@@ -28,6 +30,26 @@ zoft::observations shown(std::vector<double>& directions) {
             static_cast<float>(std::pow(4.0, -static_cast<double>(j)) * double{g[s * in + j]} * directions[j * in + i]);
   return seen;
 }
+
+/// Σ (s·BA − T)² of the linear "q", with gaussian T, which the adapter's coefficients alone change.
+struct fitted {
+  zoft::layout linears;
+  std::vector<double> target = std::vector<double>(5 * in);
+  fitted() {
+    linears.add("q", 5, in);
+    zoft::random::gaussian_direction({6, 0, 0}).axpy(std::span(target), 1.0);
+  }
+  const zoft::layout& layout() const { return linears; }
+  double loss(const float* b, const float* a, double scale) const {
+    double sum = 0;
+    for (std::size_t o = 0; o < 5; ++o)
+      for (std::size_t i = 0; i < in; ++i) {
+        const double error = scale * double{b[o]} * double{a[i]} - target[o * in + i];
+        sum += error * error;
+      }
+    return sum;
+  }
+};
 
 }  // namespace
 
@@ -61,6 +83,50 @@ TEST_CASE("calibrated: lora_fa begins with it", "[observed]") {
     const auto pair = adapter.pairs()[l];
     CHECK(std::vector<float>(pair.a.begin(), pair.a.end()) == start[l].a);
     CHECK(std::vector<float>(pair.b.begin(), pair.b.end()) == start[l].b);
+  }
+}
+
+TEST_CASE("zo_act: Adam on what multiplies the basis, by forward differences", "[method]") {
+  std::vector<double> directions;
+  std::vector<zoft::low_rank_values> start = zoft::calibrated(shown(directions), 1);
+  start.resize(1);  // that of "q"
+  const fitted model;
+  const zoft::zo_act_options o{.queries = 2, .epsilon = 0.1, .learning_rate = 0.05, .decay = 0.3, .seed = 11};
+  auto tuner = zoft::zo_act(o, zoft::lora_fa{.rank = 1, .alpha = std::numbers::sqrt3, .start = start});
+  tuner.attach(model);
+  const float* const a = start[0].a.data();
+  const double scale = std::numbers::sqrt3;
+  double length = 0;
+  for (std::size_t i = 0; i < in; ++i) length += scale * double{a[i]} * scale * double{a[i]};
+  CHECK(length == Approx(1).epsilon(1e-6));  // the basis is orthonormal
+
+  std::vector<float> s(5);
+  std::vector<double> m(5), v(5);
+  for (std::uint32_t step = 0; step < 3; ++step) {
+    std::vector<double> g(5);
+    for (std::uint32_t query = 0; query < o.queries; ++query) {
+      std::vector<float> there = s, z(5);
+      zoft::gaussian{}.axpy(std::span(there), 0.1f, {o.seed, step, query});
+      zoft::gaussian{}.axpy(std::span(z), 1.0f, {o.seed, step, query});
+      const double slope = (model.loss(there.data(), a, scale) - model.loss(s.data(), a, scale)) / o.epsilon;
+      for (std::size_t i = 0; i < 5; ++i) g[i] += slope * double{z[i]} / static_cast<double>(o.queries);
+    }
+    for (std::size_t i = 0; i < 5; ++i) {
+      m[i] = 0.9 * m[i] + 0.1 * g[i];
+      v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+      const double mean = m[i] / (1 - std::pow(0.9, step + 1)), square = v[i] / (1 - std::pow(0.999, step + 1));
+      s[i] -= static_cast<float>(o.learning_rate * (mean / std::sqrt(square) + o.decay * double{s[i]}));
+    }
+    const auto report = tuner.step([&](const zoft::low_rank_stack& added, std::span<double> losses) {
+      for (std::size_t i = 0; i < losses.size(); ++i) {
+        const zoft::low_rank& q = *added.find("q");
+        losses[i] = model.loss(q.b_of(i), q.a_of(i), double{q.scale});
+      }
+    });
+    CHECK(report.evaluations == o.queries + 1);
+    const auto pair = tuner.adapter().pairs()[0];
+    CHECK(std::vector<float>(pair.a.begin(), pair.a.end()) == start[0].a);
+    for (std::size_t i = 0; i < 5; ++i) CHECK(double{pair.b[i]} == Approx(double{s[i]}).epsilon(1e-3));
   }
 }
 

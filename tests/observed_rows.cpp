@@ -164,6 +164,33 @@ TEST_CASE("observed_rows: z by its definition", "[observed]") {
   }
 }
 
+TEST_CASE("observed_rows: z of more rows, outputs and inputs than vectors are long, summed in the order of rows",
+          "[observed]") {
+  constexpr std::size_t m = 70, k = 27, r = 21;
+  zoft::layout shape;
+  shape.add("w", m, k);
+  observations seen;
+  seen.ask({9, 1, 0}, 2, 1, r, {"w"});
+  auto& e = seen.add("w", k, m, true);
+  e.inputs = floats(gaussians({9, 0, 1}, e.inputs.size()));
+  *e.gradients = floats(gaussians({9, 0, 2}, e.gradients->size()));
+  for (std::size_t slot = 0; slot < seen.slots(); ++slot) e.note_outputs(slot, std::vector<float>(m, 2.0f));
+  const auto s = sampler_of(shape, seen);
+  for (const std::uint32_t query : {0u, 1u}) {
+    const direction d{9, 1, query};
+    CHECK(holds(noise<double>(s, d, shape.size()), 0, defined(seen, "w", query)));
+    const auto left = s.at(d).left(0), right = s.at(d).right(0);
+    std::vector<float> expected;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      float sum = 0;
+      for (std::size_t j = 0; j < r; ++j)
+        sum = zoft::simd::multiply_add(left[i / k * r + j], right[j * k + i % k], sum);
+      expected.push_back(sum);
+    }
+    CHECK(bits(noise<float>(s, d, shape.size())) == bits(expected));
+  }
+}
+
 TEST_CASE("observed_rows: queries, and matrices that are shown the same, have different noise", "[observed]") {
   observations seen;
   seen.ask({7, 1, 0}, 1, 2, 1, {"a", "b"});

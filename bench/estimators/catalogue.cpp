@@ -183,6 +183,12 @@ const std::vector<method>& catalogue() {
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return agzo(o, whole(s));
            }),
+      line("zo_act",
+           [](const S& s) {
+             auto o = given<zo_act_options>(s);
+             o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
+             return zo_act(o, whole(s));
+           }),
       // Compositions that no paper names.
       line("per_example_lozo",
            [](const S& s) {

@@ -15,7 +15,7 @@ set border 3
 set tics nomirror
 set grid lc rgb '#e4e4e4' lt 1
 set key top right samplen 1.5 spacing 0.95 noenhanced
-colours = '#d95f02 #7570b3 #1b9e77'
+colours = '#d95f02 #7570b3 #1b9e77 #e7298a'
 do for [p in problems] {
   shown = system("awk -F, -v p='".p."' '{ gsub(\" \", \"_\", $1) } $1 == p { print $2 }' '".output."-shown.csv' | tr '\n' ' '")
   name = system("echo '".p."' | tr '_' ' '")

@@ -4,6 +4,7 @@
 #include <zoft/io/tokenizer.hpp>
 #include <zoft/nn/transformer.hpp>
 
+#include "finetune/beginning.hpp"
 #include "finetune/options.hpp"
 #include "finetune/task.hpp"
 
@@ -25,14 +26,16 @@ double example_loss(const zoft::nn::transformer& model, const zoft::nn::batch& b
   return share == 0 ? 0 : model.loss(one) * share * static_cast<double>(batch.size());
 }
 
-/// LoRA-FA on all linears of a model that is shared.
+/// LoRA-FA on all linears of a model that is shared, from where the options say.
 class adapter_problem : public problem {
  public:
   adapter_problem(const finetune::options& o, const zoft::nn::transformer& model, const zoft::io::tokenizer& tokens)
       : o_(o),
         model_(model),
         task_(task_of(o_, tokens, model)),
-        adapter_(zoft::lora_fa{.rank = o_.rank, .alpha = o_.alpha}.attach(model.layout(), zoft::seed{o_.seed})) {}
+        adapter_(zoft::lora_fa{
+            .rank = o_.rank, .alpha = o_.alpha, .start = finetune::beginning_of(o_, model, tokens, *task_)}
+                     .attach(model.layout(), zoft::seed{o_.seed})) {}
 
   zoft::layout shape() const override { return adapter_.layout(); }
   double loss() override { return task_->evaluate(model_, adapter_.stack()).loss; }

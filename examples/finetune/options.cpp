@@ -198,6 +198,10 @@ void settle(options& o) {
     refuse("--adapter-from goes with --adapter lora or lora_fa");
   if (!o.adapter_from.empty() && !o.targets.empty())
     refuse("--targets are those of the adapter that --adapter-from names");
+  if (o.method == "zo-act") {
+    if (o.adapter != "lora_fa") refuse("--method zo-act goes with --adapter lora_fa, whose A it calibrates");
+    o.calibrated = o.spare.empty() && o.adapter_from.empty();
+  }
   const std::string begins = o.calibrated ? "--calibrated" : !o.spare.empty() ? "--spare" : "";
   if (!begins.empty() && o.adapter != "lora" && o.adapter != "lora_fa")
     refuse(begins + " goes with --adapter lora or lora_fa");
@@ -273,13 +277,14 @@ bool parse(int argc, char** argv, options& o) {
   add_output(c);
   if (!c.parse(argc, argv)) return false;
 
+  o.steps = 0;  // as many as the recipe says
   c.apply(o);
   if (!o.resume.empty()) return parse_of_journal(c.names(), o);
   if (o.undo > 0) refuse("--undo goes with --resume, which names the run");
   o.arguments.assign(argv + 1, argv + argc);
   settle(o);
   const std::uint32_t warmup = o.warmup;
-  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.method, o.adapter, o.objective);
+  static_cast<recipe&>(o) = recipe_for(o.kind, o.is_default, o.method, o.adapter, o.objective, o.steps);
   c.apply(o);
   if (warmup > o.steps)
     refuse("--warmup is " + zoft::text(warmup) + ", and must be at most --steps, which is " + zoft::text(o.steps));

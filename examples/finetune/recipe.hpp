@@ -26,8 +26,9 @@ struct recipe {
   std::uint32_t steps = 1000;
 };
 
+/// For a run of so many steps; 0: of as many as suit the task.
 recipe recipe_for(data_kind kind, bool is_default, const std::string& method, const std::string& adapter,
-                  const std::string& objective);
+                  const std::string& objective, std::uint32_t steps);
 
 /// The rate's.
 zoft::schedule schedule_of(const recipe& r);

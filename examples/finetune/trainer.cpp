@@ -12,6 +12,7 @@
 #include <zoft/io/tokenizer/save.hpp>
 #include <zoft/method/observed.hpp>
 #include <zoft/method/per_example_lozo.hpp>
+#include <zoft/method/zo_act.hpp>
 #include <zoft/mezo.hpp>
 #include <zoft/nn/save.hpp>
 #include <zoft/optimizer/adam.hpp>
@@ -113,6 +114,16 @@ const std::tuple methods{
                                     .schedule = schedule_of(o),
                                     .seed = o.seed},
                                    a);
+           }},
+    choice{"zo-act", "one-sided, with Adam, on an A of rank 1 that is calibrated: ZO-Act; with lora_fa",
+           [](const auto& o, auto a) {
+             return zoft::zo_act({.queries = o.queries,
+                                  .epsilon = o.epsilon,
+                                  .learning_rate = o.learning_rate,
+                                  .decay = o.decay,
+                                  .schedule = schedule_of(o),
+                                  .seed = o.seed},
+                                 a);
            }},
     choice{"lozo", "as prge, along directions of rank 2, from bases that 50 steps share",
            [](const auto& o, auto a) {

@@ -19,9 +19,8 @@ namespace zoft::inline ZOFT_ISA {
 ///
 ///     A = Qᵀ/√3        Q (in, r): leading eigenvectors of XᵀX, by orthogonal iteration from gaussians of `run`
 ///
-/// LoRA-FA never leaves the span of A, so A should be where inputs are. With MeZO on B this is ZO-Act (2026), which
-/// takes one such basis at the start and trains only what multiplies it. Throws if there are fewer rows than r, or if r
-/// is greater than a side of a linear.
+/// LoRA-FA never leaves the span of A, so A should be where inputs are. Such a basis, made once, is that of ZO-Act: see
+/// zo_act. Throws if there are fewer rows than r, or if r is greater than a side of a linear.
 inline std::vector<low_rank_values> calibrated(const observations& seen, std::size_t rank, seed run = {}) {
   constexpr std::size_t iterations = 8;
   require(rank >= 1 && rank <= seen.slots(), "calibrated: rank is " + text(rank) + ", and must be from 1 to the " +

@@ -52,6 +52,7 @@
 #include "method/spsa.hpp"
 #include "method/subzero.hpp"
 #include "method/tezo.hpp"
+#include "method/zo_act.hpp"
 #include "method/zo_adamm.hpp"
 #include "method/zo_conservative.hpp"
 #include "method/zo_muon.hpp"

@@ -17,11 +17,13 @@ double dot(const A* a, const B* b, std::size_t n) {
   constexpr std::size_t chunk = 256;
   eight_sums sums;
   for (std::size_t done = 0; done < n; done += chunk) {
-    double wide_a[chunk] = {}, wide_b[chunk] = {};
-    const std::size_t count = std::min(chunk, n - done);
+    double wide_a[chunk], wide_b[chunk];
+    const std::size_t count = std::min(chunk, n - done), padded = (count + 7) / 8 * 8;
     std::copy_n(a + done, count, wide_a);
     std::copy_n(b + done, count, wide_b);
-    sums.add(wide_a, wide_b, (count + 7) / 8 * 8);
+    std::fill(wide_a + count, wide_a + padded, 0.0);
+    std::fill(wide_b + count, wide_b + padded, 0.0);
+    sums.add(wide_a, wide_b, padded);
   }
   return sums.total();
 }

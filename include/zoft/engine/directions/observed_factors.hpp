@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "../../core/config.hpp"
@@ -47,7 +48,7 @@ class observed_factors {
     }
     const float share = 1.0f / static_cast<float>(std::max<std::size_t>(1, matrices_.size()));
     for (matrix& m : matrices_)
-      for (float& value : m.left) value = simd::rounded<float>(o.basis > 0 ? value : share * value);
+      if (o.basis == 0) random::product<float>(m.left, share, m.left.data());
     for (observations::entry& e : seen_.entries()) {
       e.gradients = {};
       if (o.basis > 0) e.inputs = {};
@@ -107,12 +108,36 @@ class observed_factors {
                std::span<T> x) const {
     using A = arithmetic_t<T>;
     A z[chunk];
-    std::fill_n(z, x.size(), A{0});
     const float* const left = m.left.data() + (query * m.rows + row) * rank();
     const float* const right = m.right + query * rank() * m.columns + column;
-    for (std::size_t j = 0; j < rank(); ++j)
-      random::axpy<A>(std::span<A>(z, x.size()), static_cast<A>(left[j]), right + j * m.columns);
+    if constexpr (std::is_same_v<A, float>) {
+      sum_rows(left, right, m.columns, std::span(z, x.size()));
+    } else {
+      std::fill_n(z, x.size(), A{0});
+      for (std::size_t j = 0; j < rank(); ++j)
+        random::axpy<A>(std::span<A>(z, x.size()), static_cast<A>(left[j]), right + j * m.columns);
+    }
     random::axpy<T>(x, a, z);
+  }
+
+  /// z[i] = Σⱼ left[j]·right[j·k + i], summed in the order of j. A sum stays in its register, and what is left over is
+  /// summed in shorter vectors: the rows of LoRA's B are no longer than its rank.
+  void sum_rows(const float* left, const float* right, std::size_t k, std::span<float> z) const {
+    using f32x8 [[gnu::vector_size(32)]] = float;
+    using f32x4 [[gnu::vector_size(16)]] = float;
+    std::size_t i = 0;
+    const auto next = [&]<class V>(V sum) {
+      for (std::size_t j = 0; j < rank(); ++j)
+        sum = simd::multiply_add<V>(left[j] - V{}, simd::load<V>(right + j * k + i), sum);
+      simd::store(z.data() + i, sum);
+      i += sizeof(V) / sizeof(float);
+    };
+    while (i + simd::lanes <= z.size()) next(simd::f32{});
+    if constexpr (simd::lanes > 8)
+      if (i + 8 <= z.size()) next(f32x8{});
+    if constexpr (simd::lanes > 4)
+      if (i + 4 <= z.size()) next(f32x4{});
+    while (i < z.size()) next(0.0f);
   }
 
   void make_basis(matrix& m, const observations::found& linear, const observed_shape& o) const {
@@ -134,10 +159,10 @@ class observed_factors {
     for (std::size_t query = 0; query < all; ++query) {
       const std::span<float> left = std::span(m.left).subspan(query * m.rows * r, m.rows * r);
       if (has_gradients) {
-        for (std::size_t j = 0; j < r; ++j) {
-          const float* const d = linear.of->gradients->data() + (query * r + j) * linear.of->out + linear.which->first;
-          for (std::size_t row = 0; row < m.rows; ++row) left[row * r + j] = d[row];
-        }
+        const std::size_t out = linear.of->out;
+        const float* const d = linear.of->gradients->data() + query * r * out + linear.which->first;
+        for (std::size_t row = 0; row < m.rows; ++row)
+          for (std::size_t j = 0; j < r; ++j) left[row * r + j] = d[j * out + row];
       } else {
         direction d = seen_.step();
         d.query = static_cast<std::uint32_t>(query);
@@ -153,8 +178,8 @@ class observed_factors {
     const std::size_t r = rank();
     const float* const own = m.right + query * r * m.columns;
     std::vector<float> turned(m.columns * r);
-    for (std::size_t j = 0; j < r; ++j)
-      for (std::size_t i = 0; i < m.columns; ++i) turned[i * r + j] = own[j * m.columns + i];
+    for (std::size_t i = 0; i < m.columns; ++i)
+      for (std::size_t j = 0; j < r; ++j) turned[i * r + j] = own[j * m.columns + i];
     const std::vector<double> g = inner_products(turned), h = inner_products(left);
     double change = 0;
     for (std::size_t i = 0; i < r; ++i)
@@ -168,31 +193,36 @@ class observed_factors {
     if (!is_finite(double{s}) || s == 0)
       std::fill(left.begin(), left.end(), 0.0f);
     else
-      for (float& value : left) value = simd::rounded<float>(s * value);
+      random::product<float>(left, s, left.data());
   }
 
   /// Σ xᵢxⱼ over the rows of x (n, r) -> (r, r). Some rows at a time are summed in float, in their order, so that the
   /// bits are the same on all instruction sets.
   std::vector<double> inner_products(std::span<const float> x) const {
-    constexpr std::size_t together = 64;
-    const std::size_t r = rank(), vectors = (r + simd::lanes - 1) / simd::lanes, width = vectors * simd::lanes;
+    constexpr std::size_t together = 64, sums = 4;
+    const std::size_t r = rank(), width = (r + simd::lanes - 1) / simd::lanes * simd::lanes;
     std::vector<double> result(r * r);
-    std::vector<float> row(width), sums(r * width);
+    std::vector<float> rows(together * width);
     for (std::size_t first = 0; first < x.size(); first += together * r) {
-      std::fill(sums.begin(), sums.end(), 0.0f);
-      for (std::size_t at = first; at < std::min(x.size(), first + together * r); at += r) {
-        std::copy_n(x.data() + at, r, row.data());
-        for (std::size_t i = 0; i < r; ++i)
-          for (std::size_t v = 0; v < vectors; ++v) {
-            float* const sum = sums.data() + i * width + v * simd::lanes;
-            simd::store(sum,
-                        simd::multiply_add(simd::splat(row[i]), simd::load<simd::f32>(row.data() + v * simd::lanes),
-                                           simd::load<simd::f32>(sum)));
+      const std::size_t n = std::min(together, (x.size() - first) / r);
+      for (std::size_t row = 0; row < n; ++row) std::copy_n(x.data() + first + row * r, r, rows.data() + row * width);
+      // xᵢxⱼ = xⱼxᵢ, so it is enough to have the vectors in which some j ≥ i.
+      for (std::size_t i = 0; i < r; i += sums)
+        for (std::size_t v = i / simd::lanes * simd::lanes; v < width; v += simd::lanes) {
+          simd::f32 sum[sums] = {};
+          for (std::size_t row = 0; row < n; ++row) {
+            const float* const own = rows.data() + row * width;
+            const simd::f32 others = simd::load<simd::f32>(own + v);
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k < sums; ++k) sum[k] = simd::multiply_add(simd::splat(own[i + k]), others, sum[k]);
           }
-      }
-      for (std::size_t i = 0; i < r; ++i)
-        for (std::size_t k = 0; k < r; ++k) result[i * r + k] += double{sums[i * width + k]};
+          for (std::size_t k = 0; k < sums && i + k < r; ++k)
+            for (std::size_t j = std::max(v, i + k); j < std::min(r, v + simd::lanes); ++j)
+              result[(i + k) * r + j] += double{sum[k][j - v]};
+        }
     }
+    for (std::size_t i = 0; i < r; ++i)
+      for (std::size_t j = 0; j < i; ++j) result[i * r + j] = result[j * r + i];
     return result;
   }
 
