@@ -8,7 +8,8 @@
 #   tsan           the tests that use threads, with clang++'s thread sanitizer
 #   baseline       the tests without any -march
 #   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
-#   engines        training through other engines, which are fetched if they can be
+#   engines        training through other engines, which are fetched if they can be: those in ZOFT_ENGINES, or else all but
+#                  llama_cpp, whose build takes minutes. What is already there is tested too
 #   all            all of these but engines
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -64,7 +65,7 @@ can_run() {
       if sh "$root/tests/consumer/fetch_cmake.sh"; then rm -f "$root/build/package/configured"; fi ;;
     engines)
       fetched=
-      for engine in onnxruntime openvino llama_cpp; do
+      for engine in ${ZOFT_ENGINES:-executorch onnxruntime openvino}; do
         if sh "$root/examples/engines/$engine/fetch.sh"; then
           fetched="$fetched $engine"
         else

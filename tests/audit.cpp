@@ -186,10 +186,39 @@ TEST_CASE("audit: parameters that are laid out otherwise", "[audit]") {
             "2 of 3 parts of x do not do what they do in the reference"));
 }
 
+TEST_CASE("audit: an engine that takes the first slice of stacked weights for all of them", "[audit]") {
+  // Two blocks y = tanh((W + X)y), of which X is trained. At X = 0 a layout cannot be why losses differ.
+  const auto network = [](std::array<int, 2> slices) {
+    return [slices](std::span<const float> x) {
+      std::array<double, 3> y{1, 0.5, -0.3};
+      for (std::size_t block = 0; block < 2; ++block) {
+        std::array<double, 3> next{};
+        for (std::size_t o = 0; o < 3; ++o) {
+          for (std::size_t i = 0; i < 3; ++i)
+            next[o] += (std::sin(9.0 * slices[block] + double(3 * o + i)) + double(x[9 * block + 3 * o + i])) * y[i];
+          next[o] = std::tanh(next[o]);
+        }
+        y = next;
+      }
+      return (y[0] - 1) * (y[0] - 1) + y[1] * y[1] + (y[2] + 1) * (y[2] + 1);
+    };
+  };
+  const std::vector<float> zero(18);
+  const auto audit = [&](std::array<int, 2> slices) {
+    return findings(zoft::audit(network(slices), network({0, 1}), std::span(zero)));
+  };
+  CHECK(audit({0, 1}).empty());
+  const std::string found = audit({0, 0});
+  CAPTURE(found);
+  CHECK(has(found, "x is 0, so its layout is not why; other weights or less precision may be"));
+  CHECK(has(found, " parts of x do not do what they do in the reference: moving "));
+}
+
 TEST_CASE("audit: another function, or the same with steps of another size", "[audit]") {
   const auto shifted = [](std::span<const float> x) { return small_network{}(x) + 0.01; };
   CHECK(has(findings(zoft::audit(shifted, small_network{}, theta)),
             "these differ by 0.01, and should by at most 0.0001"));
+  CHECK_FALSE(has(findings(zoft::audit(shifted, small_network{}, theta)), "x is 0"));
 
   const auto uphill =
       zoft::audit([](std::span<const float> x) { return 3 - small_network{}(x); }, small_network{}, theta);
@@ -197,6 +226,9 @@ TEST_CASE("audit: another function, or the same with steps of another size", "[a
   CHECK(has(findings(uphill), "slopes along 100 directions are correlated -1 with the reference's"));
 
   const std::vector<float> zero(54);
+  const std::string of_zero = findings(zoft::audit(shifted, small_network{}, std::span(zero)));
+  CHECK(has(of_zero, "0.0001; x is 0, so its layout is not why; other weights or less precision may be"));
+
   const auto twice = [](std::span<const float> x) {
     std::vector<float> y;
     for (const float v : x) y.push_back(2 * v);

@@ -49,13 +49,17 @@ inline void save(const std::string& folder, const zoft::low_rank_adapter& adapte
                                std::string(architecture_of(shape).name));
 }
 
-/// An adapter from peft's files, as lora_fa begins with it.
-inline zoft::lora_fa read_adapter(const std::string& folder, const zoft::nn::config& shape) {
+/// An adapter from peft's files, as lora_fa begins with it, in the model's order: files have another.
+inline zoft::lora_fa read_adapter(const std::string& folder, const zoft::nn::config& shape,
+                                  const zoft::layout& linears) {
   const zoft::io::peft_adapter read = zoft::io::read_peft(folder);
   const std::vector<zoft::io::low_rank_tensor> tensors(read.tensors.begin(), read.tensors.end());
+  auto ordered = zoft::io::in_order_of(shape, tensors, zoft::nn::rope::half_split);
   zoft::lora_fa result{.rank = read.rank, .alpha = read.alpha};
-  for (auto& t : zoft::io::in_order_of(shape, tensors, zoft::nn::rope::half_split))
-    result.start.push_back({t.name, std::move(t.a), std::move(t.b)});
+  for (const zoft::tensor& linear : linears)
+    for (auto& t : ordered)
+      if (t.name == linear.name) result.start.push_back({t.name, std::move(t.a), std::move(t.b)});
+  zoft::require(result.start.size() == ordered.size(), folder + ": the adapter has linears that the model has not");
   return result;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <string>
+#include <zoft/adapter/lora_fa.hpp>
 #include <zoft/io/onnx.hpp>
-#include <zoft/prge.hpp>
 
 namespace engines {
 

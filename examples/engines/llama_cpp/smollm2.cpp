@@ -20,6 +20,8 @@
 #include <zoft/schedule/linear.hpp>
 
 #include "../adapter_files.hpp"
+#include "../engine.hpp"
+#include "../pairs.hpp"
 #include "llama_cpp.hpp"
 
 namespace {
@@ -55,7 +57,6 @@ std::vector<reviews> read(const zoft::io::tokenizer& words, const std::string& f
 double seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 struct side {
-  const char* name;
   double loss = 0, seconds = 0;
 };
 
@@ -78,7 +79,8 @@ void run(const std::string& path, const std::string& folder, const std::string& 
                           zoft::lora_fa{.rank = 16, .alpha = 32, .targets = targets});
   tuner.attach(model);
   auto own = tuner;
-  zoft::engines::graph_loss engine(llama_cpp::loss(checkpoint, tuner.adapter()));
+  const engines::evaluator llama(llama_cpp::loss(checkpoint, tuner.adapter()));
+  zoft::engines::graph_loss engine(llama);
 
   if (output == "--audit") {
     const auto few = read(words, folder, "train", 1, 2);
@@ -93,15 +95,25 @@ void run(const std::string& path, const std::string& folder, const std::string& 
     return;
   }
 
-  side there{"llama.cpp"}, here{"zoft::nn"};
+  side there, here;
+  std::size_t right = 0, right_here = 0, same = 0, words_in_all = 0;  // of the last report
   const auto report = [&](std::uint32_t step) {
     there.loss = here.loss = 0;
+    right = right_here = same = words_in_all = 0;
     for (const reviews& r : heldout) {
+      float loss = 0;
+      std::vector<std::int64_t> best(r.padded.predicted());
+      llama(r.padded, zoft::engines::theta_of(tuner.adapter().stack()), std::span(&loss, 1), std::span(best));
+      there.loss += static_cast<double>(loss) / static_cast<double>(heldout.size());
       double one = 0;
-      engine.losses(r.padded, tuner.adapter().stack(), {&one, 1});
-      there.loss += one / static_cast<double>(heldout.size());
       model.losses(r.plain, own.adapter().stack(), {&one, 1});
       here.loss += one / static_cast<double>(heldout.size());
+      std::vector<std::int64_t> best_here;
+      for (const auto& score : model.score(r.plain, tuner.adapter())) best_here.push_back(score.best);
+      right += engines::right(r.padded, best);
+      right_here += engines::right(r.padded, best_here);
+      words_in_all += best.size();
+      for (std::size_t i = 0; i < best.size(); ++i) same += best[i] == best_here[i];
     }
     std::printf("step %3u: held-out loss %.4f, zoft::nn %.4f\n", step, there.loss, here.loss);
     std::fflush(stdout);
@@ -121,6 +133,9 @@ void run(const std::string& path, const std::string& folder, const std::string& 
   report(steps);
   std::printf("a step of 8 candidates on 8 reviews: %.2f s of the processor, zoft::nn %.2f s\n", there.seconds / steps,
               here.seconds / steps);
+  std::printf(
+      "held-out reviews: %zu of %zu right, zoft::nn %zu with the same adapter; %zu of %zu tokens are the same\n", right,
+      8 * heldout.size(), right_here, same, words_in_all);
 
   engines::save(output, tuner.adapter(), model.shape());
   double now = 0;

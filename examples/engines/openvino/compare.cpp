@@ -1,16 +1,16 @@
-// Compares OpenVINO with zoft::nn: see ../compare.hpp.
+// Compares OpenVINO with zoft::nn: see ../compare.cpp.
 //
-//   compare --bf16    as OpenVINO computes by itself: the audit must find that losses differ. Ends with status 77 if
-//   the
-//                     processor cannot
-#include "../compare.hpp"
+//   compare --bf16 ...    as OpenVINO computes by itself. Ends with status 77 if the processor cannot
+#include <cstdio>
+#include <cstdlib>
+#include <string>
 
+#include "../engine.hpp"
 #include "../onnx_graph.hpp"
 #include "openvino.hpp"
 
 namespace {
 
-/// OpenVINO in bfloat16.
 class narrow_graph : public openvino::loss_graph {
  public:
   narrow_graph(const std::string& graph, int threads) : loss_graph(graph, threads, ov::element::bf16) {
@@ -24,7 +24,7 @@ class narrow_graph : public openvino::loss_graph {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 || std::string(argv[1]) != "--bf16")
-    return engines::compare("OpenVINO", argc, argv, engines::graph_of<openvino::loss_graph>);
-  return engines::compare("OpenVINO in bfloat16", 1, argv, engines::graph_of<narrow_graph>) == 1 ? 0 : 1;
+  const bool narrow = argc > 1 && std::string(argv[1]) == "--bf16";
+  if (narrow) return engines::compare(argc - 1, argv + 1, {"OpenVINO in bfloat16", engines::graph_of<narrow_graph>});
+  return engines::compare(argc, argv, {"OpenVINO", engines::graph_of<openvino::loss_graph>});
 }

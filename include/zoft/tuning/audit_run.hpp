@@ -286,8 +286,16 @@ class audit_run {
       what = p.name + " changes the loss by " + brief(change) + ", and the reference's by " + brief(expected);
     }
     if (different > 0)
-      find(text(different) + " of " + text(all.size()) +
-           " parts of x do not do what they do in the reference, so they may be laid out otherwise: moving " + what);
+      find(text(different) + " of " + text(all.size()) + " parts of x do not do what they do in the reference" +
+           (differs_at_zero(r_.loss, expected_loss) ? "" : ", so they may be laid out otherwise") + ": moving " + what);
+  }
+
+  double most_difference(double expected) const { return o_.most_difference * std::max(1.0, std::abs(expected)); }
+
+  /// Whether losses differ where no layout of x can be why.
+  bool differs_at_zero(double loss, double expected) const {
+    return !(std::abs(loss - expected) <= most_difference(expected)) &&
+           std::all_of(x_.begin(), x_.end(), [](T v) { return static_cast<double>(v) == 0; });
   }
 
   /// Slopes of f at ±ε along all directions.
@@ -375,10 +383,13 @@ class audit_run {
     if constexpr (compared) {
       audit_reference a;
       a.loss = reference_.alone(x_);
-      const double off = std::abs(r_.loss - a.loss), most = o_.most_difference * std::max(1.0, std::abs(a.loss));
+      const double off = std::abs(r_.loss - a.loss), most = most_difference(a.loss);
       if (!(off <= most))
         find("the loss at x is " + precise(r_.loss) + ", and the reference's " + precise(a.loss) +
-             ": these differ by " + brief(off) + ", and should by at most " + brief(most));
+             ": these differ by " + brief(off) + ", and should by at most " + brief(most) +
+             (differs_at_zero(r_.loss, a.loss)
+                  ? "; x is 0, so its layout is not why; other weights or less precision may be"
+                  : ""));
       const std::vector<double> expected = slopes(reference_, o_.epsilon);
       std::size_t at = 0;
       while (r_.radii[at].epsilon != o_.epsilon) ++at;

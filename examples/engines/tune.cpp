@@ -4,8 +4,6 @@
 // A step makes 2q candidates of the adapter's numbers, theta, and the engine gives the loss of each.
 //
 //   tune OUTPUT [STEPS [SEED]]    writes the adapter to the folder OUTPUT, in peft's files and as a GGUF file
-#pragma once
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -19,12 +17,11 @@
 #include <zoft/schedule/linear.hpp>
 
 #include "adapter_files.hpp"
-#include "loss_maker.hpp"
+#include "engine.hpp"
 #include "pairs.hpp"
 
 namespace engines {
-
-using zoft::engines::padded_batch;
+namespace {
 
 struct result {
   double loss = 0;        ///< the mean over all labels
@@ -32,8 +29,8 @@ struct result {
 };
 
 /// Evaluates the adapter as it is.
-template <class Runner>
-result evaluate(Runner& answers, const std::vector<padded_batch>& batches, const zoft::low_rank_adapter& adapter) {
+result evaluate(const evaluator& answers, const std::vector<padded_batch>& batches,
+                const zoft::low_rank_adapter& adapter) {
   result r;
   std::size_t labels = 0;
   for (const padded_batch& b : batches) {
@@ -48,8 +45,7 @@ result evaluate(Runner& answers, const std::vector<padded_batch>& batches, const
   return r;
 }
 
-template <loss_maker Make>
-void tune(const std::string& output, std::uint32_t steps, std::uint64_t seed, Make make) {
+void tune(const std::string& output, std::uint32_t steps, std::uint64_t seed, const engine& with) {
   const std::string folder = ZOFT_DEFAULT_TASK;
   const zoft::io::checkpoint model = zoft::io::open_checkpoint(folder);
   const zoft::io::llama2c_tokenizer tokenizer(folder + "/tokenizer.bin");
@@ -64,8 +60,8 @@ void tune(const std::string& output, std::uint32_t steps, std::uint64_t seed, Ma
                           zoft::lora_fa{.rank = 8, .alpha = 16});
   tuner.attach(zoft::io::linears_of(model));
   const zoft::low_rank_adapter& adapter = tuner.adapter();
-  zoft::engines::graph_loss loss(make(model, adapter, /*best*/ false));
-  auto answers = make(model, adapter, /*best*/ true);
+  zoft::engines::graph_loss loss(with.make(model, adapter, /*best*/ false));
+  const evaluator answers = with.make(model, adapter, /*best*/ true);
 
   const auto report = [&](std::uint32_t step) {
     const result now = evaluate(answers, heldout, adapter);
@@ -84,15 +80,16 @@ void tune(const std::string& output, std::uint32_t steps, std::uint64_t seed, Ma
   std::printf("the adapter is in %s\n", output.c_str());
 }
 
-template <loss_maker Make>
-int tune(int argc, char** argv, Make make) {
+}  // namespace
+
+int tune(int argc, char** argv, const engine& with) {
   const int steps = argc > 2 ? std::atoi(argv[2]) : 1500;
   if (argc < 2 || argc > 4 || steps < 1) {
     std::fputs("tune OUTPUT [STEPS [SEED]]: OUTPUT is a folder for the adapter, and STEPS at least 1\n", stderr);
     return 2;
   }
   try {
-    tune(argv[1], static_cast<std::uint32_t>(steps), argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0, make);
+    tune(argv[1], static_cast<std::uint32_t>(steps), argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0, with);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;
