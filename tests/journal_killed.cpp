@@ -2,9 +2,12 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include <chrono>
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <zoft/lozo.hpp>
 #include <zoft/method/mezo_adam.hpp>
 #include <zoft/method/sparse_mezo.hpp>
@@ -51,16 +54,23 @@ void check_killed(int kills, Make make) {
     }
     return x;
   };
-  const auto begun = std::chrono::steady_clock::now();
   const auto truth = bits(run({}));
-  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
-  // Anywhere in a run, however long that takes here.
-  const auto moment = [&, drawn = std::uint64_t{0}]() mutable {
+  const auto size_of = [](const std::string& path) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    return error ? 0 : size;
+  };
+  const std::uintmax_t whole = [&] {
+    const journal_test::folder here;
+    run(here / "run");
+    return size_of(here / "run");
+  }();
+  // Anywhere in what is left of a run, by the size of its journal: a busy machine may give a program no time for long.
+  auto next = [&, drawn = std::uint64_t{0}](std::uintmax_t size) mutable {
     const std::uint64_t word = zoft::random::word({3, 0, 0}, zoft::random::stream::data, drawn++);
-    return static_cast<::useconds_t>(word * static_cast<std::uint64_t>(whole.count()) >> 32);
+    return size + (word * (whole - std::min(size, whole)) >> 32);
   };
   int killed = 0, with_steps = 0;
-  auto next = moment;
   while (killed < kills) {
     const journal_test::folder here;
     for (bool done = false; !done && killed < kills;) {
@@ -74,14 +84,20 @@ void check_killed(int kills, Make make) {
         }
         ::_exit(0);
       }
-      ::usleep(next());
-      ::kill(child, SIGKILL);
       int status = 0;
-      ::waitpid(child, &status, 0);
+      ::pid_t ended = 0;
+      for (const std::uintmax_t size = next(size_of(here / "run")); ended == 0 && size_of(here / "run") < size;) {
+        ::usleep(10);
+        ended = ::waitpid(child, &status, WNOHANG);
+      }
+      if (ended == 0) {
+        ::kill(child, SIGKILL);
+        ::waitpid(child, &status, 0);
+      }
       killed += WIFSIGNALED(status);
       done = WIFEXITED(status);
       CHECK(journal_test::bytes_in(here / "error").empty());
-      with_steps += journal_test::bytes_in(here / "run").size() > 1000;
+      with_steps += size_of(here / "run") > 1000;
     }
     CHECK((bits(run(here / "run")) == truth));
   }
