@@ -79,6 +79,7 @@ refused "per-example goes with adapters" --adapter full --method per-example
 refused "per-example-lozo goes with --weights f32" --adapter full --method per-example-lozo --weights bf16
 refused "observed goes with --weights f32" --adapter full --method observed --weights bf16
 refused "observed goes with --adapter lora_fa, lora or full" --adapter prefix --method observed
+refused "zo-act goes with --adapter lora_fa" --adapter lora --method zo-act
 refused "calibrated goes with --adapter lora" --adapter full --calibrated
 refused "spare goes with --adapter lora" --adapter full --spare no.txt
 refused "calibrated and --spare both" --calibrated --spare no.txt
