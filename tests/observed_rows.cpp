@@ -3,6 +3,7 @@
 #include <zoft/adapter/lora.hpp>
 #include <zoft/adapter/lora_fa.hpp>
 #include <zoft/concepts.hpp>
+#include <zoft/engine/directions/at.hpp>
 #include <zoft/random/chosen.hpp>
 #include <zoft/random/orthonormal.hpp>
 #include <zoft/sampler/low_rank_gaussian.hpp>
@@ -250,6 +251,10 @@ TEMPLATE_TEST_CASE("observed_rows: a direction in pieces is the whole, bit for b
     for (std::size_t first = 0; first < pieces.size(); first += length)
       s.axpy(std::span(pieces).subspan(first, std::min(length, pieces.size() - first)), a, {8, 3, 1}, first);
     CHECK(bits(pieces) == bits(whole));
+    std::vector<zoft::arithmetic_t<T>> drawn(shape.size(), 7);
+    for (std::size_t first = 0; first < drawn.size(); first += length)
+      zoft::draw(s.at({8, 3, 1}), std::span(drawn).subspan(first, std::min(length, drawn.size() - first)), first);
+    CHECK(bits(drawn) == bits(z));
   }
 
   // Nothing moves by 0, nor along what was not observed, and −0 stays −0.

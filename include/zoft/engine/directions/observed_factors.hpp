@@ -74,17 +74,16 @@ class observed_factors {
   /// x[i] += a · z(query)[first + i]
   template <number T>
   void axpy(std::span<T> x, arithmetic_t<T> a, std::size_t query, std::uint64_t first) const {
-    const std::uint64_t end = first + x.size();
-    for (const matrix& m : matrices_) {
-      const std::uint64_t from = std::max<std::uint64_t>(first, m.offset);
-      const std::uint64_t to = std::min<std::uint64_t>(end, m.offset + m.rows * m.columns);
-      for (std::uint64_t at = from; at < to;) {
-        const std::size_t row = (at - m.offset) / m.columns, column = (at - m.offset) % m.columns;
-        const std::size_t n = std::min<std::size_t>({chunk, m.columns - column, static_cast<std::size_t>(to - at)});
-        add_row(m, query, row, column, a, x.subspan(static_cast<std::size_t>(at - first), n));
-        at += n;
-      }
-    }
+    each_row(x, first, [&](const matrix& m, std::size_t row, std::size_t column, std::span<T> part) {
+      add_row(m, query, row, column, a, part);
+    });
+  }
+  /// x[i] = z(query)[first + i]
+  void draw(std::span<float> x, std::size_t query, std::uint64_t first) const {
+    std::fill(x.begin(), x.end(), 0.0f);
+    each_row(x, first, [&](const matrix& m, std::size_t row, std::size_t column, std::span<float> part) {
+      sum_rows(left_of(m, query, row), right_of(m, query, column), m.columns, part);
+    });
   }
 
  private:
@@ -103,13 +102,35 @@ class observed_factors {
     return found != matrices_.end() && found->index == static_cast<std::ptrdiff_t>(index) ? &*found : nullptr;
   }
 
+  /// Calls f(matrix, row, column, part) for each part of x that lies in a row of a matrix, at most `chunk` long.
+  template <class T, class F>
+  void each_row(std::span<T> x, std::uint64_t first, F f) const {
+    const std::uint64_t end = first + x.size();
+    for (const matrix& m : matrices_) {
+      const std::uint64_t from = std::max<std::uint64_t>(first, m.offset);
+      const std::uint64_t to = std::min<std::uint64_t>(end, m.offset + m.rows * m.columns);
+      for (std::uint64_t at = from; at < to;) {
+        const std::size_t row = (at - m.offset) / m.columns, column = (at - m.offset) % m.columns;
+        const std::size_t n = std::min<std::size_t>({chunk, m.columns - column, static_cast<std::size_t>(to - at)});
+        f(m, row, column, x.subspan(static_cast<std::size_t>(at - first), n));
+        at += n;
+      }
+    }
+  }
+
+  const float* left_of(const matrix& m, std::size_t query, std::size_t row) const {
+    return m.left.data() + (query * m.rows + row) * rank();
+  }
+  const float* right_of(const matrix& m, std::size_t query, std::size_t column) const {
+    return m.right + query * rank() * m.columns + column;
+  }
+
   template <number T>
   void add_row(const matrix& m, std::size_t query, std::size_t row, std::size_t column, arithmetic_t<T> a,
                std::span<T> x) const {
     using A = arithmetic_t<T>;
     A z[chunk];
-    const float* const left = m.left.data() + (query * m.rows + row) * rank();
-    const float* const right = m.right + query * rank() * m.columns + column;
+    const float *const left = left_of(m, query, row), *const right = right_of(m, query, column);
     if constexpr (std::is_same_v<A, float>) {
       sum_rows(left, right, m.columns, std::span(z, x.size()));
     } else {
@@ -251,6 +272,15 @@ class observed_direction {
   void axpy(std::span<T> x, arithmetic_t<T> a, std::uint64_t first = 0) const {
     random::check_axpy(x.size(), a, first, elements_);
     if (a != 0 && of_ != nullptr) of_->axpy(x, a, query_, first);
+  }
+
+  /// x[i] = z[first + i], the bits that axpy of a = 1 makes of zeros.
+  void draw(std::span<float> x, std::uint64_t first = 0) const {
+    random::check_axpy(x.size(), 1, first, elements_);
+    if (of_ != nullptr)
+      of_->draw(x, query_, first);
+    else
+      std::fill(x.begin(), x.end(), 0.0f);
   }
 
  private:
