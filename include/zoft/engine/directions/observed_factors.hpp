@@ -143,6 +143,7 @@ class observed_factors {
 
   /// z[i] = Σⱼ left[j]·right[j·k + i], summed in the order of j. A sum stays in its register, and what is left over is
   /// summed in shorter vectors: the rows of LoRA's B are no longer than its rank.
+  template <std::size_t Lanes = simd::lanes>  // so that vectors the processor lacks are not compiled
   void sum_rows(const float* left, const float* right, std::size_t k, std::span<float> z) const {
     using f32x8 [[gnu::vector_size(32)]] = float;
     using f32x4 [[gnu::vector_size(16)]] = float;
@@ -153,10 +154,10 @@ class observed_factors {
       simd::store(z.data() + i, sum);
       i += sizeof(V) / sizeof(float);
     };
-    while (i + simd::lanes <= z.size()) next(simd::f32{});
-    if constexpr (simd::lanes > 8)
+    while (i + Lanes <= z.size()) next(simd::f32{});
+    if constexpr (Lanes > 8)
       if (i + 8 <= z.size()) next(f32x8{});
-    if constexpr (simd::lanes > 4)
+    if constexpr (Lanes > 4)
       if (i + 4 <= z.size()) next(f32x4{});
     while (i < z.size()) next(0.0f);
   }
