@@ -327,8 +327,10 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
         descend(x, parts, optimizer_, sampler_, directions_, past, now, c, report.learning_rate, rounding_).share();
     if constexpr (replaying_optimizer<Optimizer>)
       past_.remember(step_, report.learning_rate, {c.begin(), c.end()}, optimizer_.replays());
-    if constexpr (makes_residuals_again)
+    if constexpr (makes_residuals_again) {
       if (!is_idle(c)) past_.remember(step_, report.learning_rate, {c.begin(), c.end()}, remembered(past));
+      coded_.medium().make_again({});  // what it was told refers to `past`
+    }
     if constexpr (learning_sampler<Sampler, T>) sampler_.template learn<T>(x.values, parts, now, k);
   }
 

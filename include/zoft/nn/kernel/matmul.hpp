@@ -88,15 +88,11 @@ struct gathered {
 template <class Unit, class F>
 void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F f) {
   [[maybe_unused]] const typename Unit::session use;
-  if constexpr (std::is_same_v<typename Unit::element, float>) {
+  constexpr bool floats = std::is_same_v<typename Unit::element, float>;
+  if constexpr (floats)
     if (rows < tile_rows) return f(gathered<Unit>{x, 0, rows, 0, in, true});
-    // Floats are read where they are, unless too many rows of a tile would share a set of the nearest cache.
-    if (in <= Unit::part && x.stride / 16 % 16 != 0) {
-      for (std::size_t row = 0; row < rows; row += Unit::block_rows)
-        f(gathered<Unit>{x.at(row), row, std::min(Unit::block_rows, rows - row), 0, in, true});
-      return;
-    }
-  }
+  // Floats are read where they are, unless too many rows of a tile would share a set of the nearest cache.
+  const bool in_place = floats && in <= Unit::part && x.stride / 16 % 16 != 0;
   using scratch_type = matmul_scratch<Unit>;
   scratch_type& scratch = scratch_type::of_this_thread();
   // Rows lie close, so that few inputs touch little memory, but no power of two apart.
@@ -109,8 +105,11 @@ void for_each_block(rows_of<const float> x, std::size_t rows, std::size_t in, F 
   for (std::size_t row = 0; row < rows; row += Unit::block_rows)
     for (std::size_t first = 0; first < in; first += part) {
       const std::size_t n = std::min(Unit::block_rows, rows - row), count = std::min(part, in - first);
-      Unit::gather({x.data + row * x.stride + first, x.stride}, n, count, {scratch.x, stride});
-      f(gathered<Unit>{{scratch.x, stride}, row, n, first, count, first + count == in});
+      rows_of<const typename Unit::element> block{scratch.x, stride};
+      if (!in_place) Unit::gather(x.at(row, first), n, count, {scratch.x, stride});
+      if constexpr (floats)
+        if (in_place) block = x.at(row, first);
+      f(gathered<Unit>{block, row, n, first, count, first + count == in});
     }
 }
 
