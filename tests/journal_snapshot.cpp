@@ -1,8 +1,13 @@
 // Snapshots: a run that goes on from one is the run that was not stopped, and no other file is taken for one.
+#include <deque>
+#include <map>
+#include <optional>
+#include <zoft/core/state.hpp>
 #include <zoft/journal.hpp>
 #include <zoft/lozo.hpp>
 #include <zoft/method/mezo_adam.hpp>
 #include <zoft/mezo.hpp>
+#include <zoft/optimizer/adam.hpp>
 #include <zoft/optimizer/momentum.hpp>
 
 #include "journal_support.hpp"
@@ -57,9 +62,9 @@ TEMPLATE_TEST_CASE("journal: from a snapshot to the bits of a run that was not s
     auto tuner = make();
     while (tuner.steps() < 47) tuner.step(std::span(truth), trough<T>);
     go_on<T>(make, here / "run", 25);
-    CHECK(bytes_in(here / "run.snapshot").starts_with("zoft snapshot 1 20 " + zoft::text(700 * sizeof(T)) + "\n"));
+    CHECK(bytes_in(here / "run.snapshot").starts_with("zoft snapshot 2 20 " + zoft::text(700 * sizeof(T)) + " 0\n"));
     CHECK((bits(go_on<T>(make, here / "run", 47)) == bits(truth)));
-    CHECK(bytes_in(here / "run.snapshot").starts_with("zoft snapshot 1 40 "));
+    CHECK(bytes_in(here / "run.snapshot").starts_with("zoft snapshot 2 40 "));
     // It was used: steps before it are not made again, so that an engine of another rate goes on from there.
     auto x = snapshot_start<T>();
     auto other = make();
@@ -104,11 +109,13 @@ TEST_CASE("journal: what is no snapshot of the run is left aside", "[journal]") 
     CHECK((bits(go_on<float>(plain, here / "run", 47)) == bits(truth)));
   };
   check("");
-  check("zoft snapshot 1");
-  check("zoft snapshot 1 20\n");
-  check("zoft snapshot 1 20 x\n");
-  check("zoft snapshot 1 20 18446744073709551615\n");
+  check("zoft snapshot 2");
+  check("zoft snapshot 2 20\n");
   check("zoft snapshot 2 20 0\n");
+  check("zoft snapshot 2 20 x 0\n");
+  check("zoft snapshot 2 20 0 18446744073709551615\n");
+  check("zoft snapshot 2 20 18446744073709551615 18446744073709551609\n");
+  check("zoft snapshot 1 20 0\n");
   check(bytes_in(here / "whole.snapshot"));
   for (const std::size_t cut : {1u, 4u, 2799u}) check(good.substr(0, good.size() - cut));
   check(good + "x");
@@ -134,14 +141,121 @@ TEST_CASE("journal: steps are undone behind a snapshot, and before it", "[journa
   }
 }
 
-TEST_CASE("journal: engines that keep a state have no snapshots", "[journal]") {
+namespace {
+
+/// Remembers one number, and does not show it.
+struct secretive {
+  double learning_rate = 1e-3;
+  float last = 0;
+
+  void check() const {}
+  double rate(std::uint32_t) const { return learning_rate; }
+  template <class T>
+  void apply(std::span<T> x, std::span<T> g, const zoft::update::piece& p) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] -= static_cast<T>(p.rate) * (g[i] + T(last));
+    last = static_cast<float>(g[0]);
+  }
+};
+
+/// A part of each kind.
+struct parts {
+  std::vector<float> numbers{1, 2, 3};
+  std::vector<double> empty;
+  std::optional<double> some = 3.5, none;
+  std::map<std::uint64_t, std::uint32_t> counts{{7, 1}, {9, 2}};
+  std::deque<std::vector<double>> lists{{1}, {}, {2, 3}};
+  std::uint8_t last = 9;
+
+  template <class F>
+  void each_state(F f) {
+    f(numbers), f(empty), f(some), f(none), f(counts), f(lists), f(last);
+  }
+};
+
+auto with_adam() {
+  return zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, zoft::adam{.learning_rate = 1e-3},
+                      zoft::seed{1}};
+}
+
+}  // namespace
+
+TEST_CASE("journal: an engine that hides what it keeps has no snapshots", "[journal]") {
   const folder here;
   auto x = snapshot_start<float>();
-  auto tuner = zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, zoft::momentum{}, zoft::seed{1}};
-  static_assert(decltype(tuner)::keeps_state && !decltype(plain())::keeps_state);
+  auto tuner = zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, secretive{}, zoft::seed{1}};
+  static_assert(!decltype(tuner)::shows_state && decltype(with_adam())::shows_state);
   zoft::journal log(here / "run", {.snapshot_every = 10});
   CHECK(message([&] { log.resume(tuner, std::span(x)); }) ==
-        "zoft: journal: snapshot_every is 10, and must be 0 for an engine that keeps more between steps than its "
-        "parameters");
+        "zoft: journal: snapshot_every is 10, and must be 0 for an engine with a policy that keeps something and has "
+        "no each_state");
   CHECK(bytes_in(here / "run").empty());
+}
+
+TEST_CASE("journal: a damaged state is left aside, and nothing of it is taken", "[journal]") {
+  const folder here;
+  auto truth = snapshot_start<float>();
+  auto tuner = with_adam();
+  while (tuner.steps() < 47) tuner.step(std::span(truth), trough<float>);
+  go_on<float>(with_adam, here / "run", 25);
+  const std::string run = bytes_in(here / "run"), good = bytes_in(here / "run.snapshot");
+  const auto check = [&](const std::string& snapshot) {
+    put(here / "run", run);
+    put(here / "run.snapshot", snapshot);
+    CHECK((bits(go_on<float>(with_adam, here / "run", 47)) == bits(truth)));
+  };
+  check(good);
+  const std::size_t begins = good.find('\n') + 1 + 700 * sizeof(float);
+  for (std::size_t place = begins; place < good.size(); place += 97) {
+    CAPTURE(place - begins);
+    std::string flipped = good;
+    flipped[place] ^= 4;
+    check(flipped);
+  }
+  // Another method's state, which is whole.
+  go_on<float>(
+      [] {
+        return zoft::engine{zoft::gaussian{}, zoft::two_point{}, zoft::full{}, zoft::momentum{.learning_rate = 1e-3},
+                            zoft::seed{1}};
+      },
+      here / "other", 25);
+  const std::string other = bytes_in(here / "other.snapshot");
+  const auto state_of = [](const std::string& all) { return all.substr(all.find('\n') + 1 + 700 * sizeof(float)); };
+  check("zoft snapshot 2 20 2800 " + zoft::text(state_of(other).size() - 8) + "\n" + good.substr(begins - 2800, 2800) +
+        state_of(other));
+}
+
+TEST_CASE("state: what is read is what was written", "[journal]") {
+  parts before;
+  std::vector<std::byte> bytes;
+  zoft::state::writer write(
+      [&](std::span<const std::byte> part) { bytes.insert(bytes.end(), part.begin(), part.end()); });
+  write(before);
+  const auto read = [](parts& into, const std::vector<std::byte>& from, bool try_only) {
+    std::size_t at = 0;
+    zoft::state::reader reader(
+        [&](std::byte* to, std::uint64_t n) {
+          if (to != nullptr) std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(at), n, to);
+          at += n;
+        },
+        from.size(), try_only);
+    reader(into);
+    return reader.fits();
+  };
+  parts other{{0, 0, 0}, {}, std::nullopt, 1.0, {{1, 1}}, {}, 0};
+  CHECK(read(other, bytes, true));
+  CHECK(other.numbers == std::vector<float>{0, 0, 0});
+  CHECK(read(other, bytes, false));
+  CHECK(other.numbers == before.numbers);
+  CHECK(other.empty.empty());
+  CHECK(other.some == before.some);
+  CHECK(!other.none);
+  CHECK(other.counts == before.counts);
+  CHECK(other.lists == before.lists);
+  CHECK(other.last == 9);
+  parts shorter{{0, 0}, {}, {}, {}, {}, {}, 0};
+  CHECK(!read(shorter, bytes, true));
+  for (std::size_t n = 0; n < bytes.size(); ++n)
+    CHECK(!read(other, {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}, true));
+  bytes.push_back({});
+  CHECK(!read(other, bytes, true));
 }

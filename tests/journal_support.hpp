@@ -42,9 +42,8 @@ inline void put(const std::string& path, std::string_view bytes) {
 }
 
 /// A run of `before` steps is stopped, made again by another engine, and goes on for `behind` steps. All that it has
-/// come to must be what it is where nothing was stopped, bit for bit. make() -> engine; step(engine, x) makes a step
-/// and returns its report,
-/// and again(engine, x, act) calls act with what resume wants behind x.
+/// come to must be what it is where nothing was stopped, bit for bit, with snapshots and without. make() -> engine;
+/// step(engine, x) makes a step and returns its report.
 template <class Make, class T, class Step>
 void check_run(Make make, const std::vector<T>& start, Step step, std::uint32_t before = 7, std::uint32_t behind = 5) {
   const folder here;
@@ -71,6 +70,22 @@ void check_run(Make make, const std::vector<T>& start, Step step, std::uint32_t 
   second = start;
   CHECK(zoft::replay(here / "run", third, std::span(second)) == before + behind);
   CHECK((core_test::bits(second) == core_test::bits(whole)));
+
+  if constexpr (decltype(make())::shows_state) {
+    first = second = start;
+    {
+      auto saved = make();
+      zoft::journal snapshots(here / "saved", {.snapshot_every = 3});
+      snapshots.resume(saved, std::span(first));
+      for (std::uint32_t i = 0; i < before; ++i) snapshots.append(step(saved, std::span(first)));
+    }
+    auto again = make();
+    std::span<T> x(second);
+    CHECK(zoft::journals::skip_to_snapshot(zoft::journals::read_file(here / "saved"), here / "saved", again, x) > 0);
+    CHECK(again.steps() == before / 3 * 3);
+    while (again.steps() < before + behind) step(again, x);
+    CHECK((core_test::bits(second) == core_test::bits(whole)));
+  }
 }
 
 }  // namespace journal_test

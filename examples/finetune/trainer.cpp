@@ -222,7 +222,7 @@ class owning_trainer : public trainer {
     else
       log.resume(engine_);
   }
-  bool has_snapshots() const override { return !Engine::keeps_state; }
+  bool has_snapshots() const override { return Engine::shows_state; }
   std::uint32_t steps() const override { return engine_.steps(); }
   std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }
   bool keep() override {
@@ -313,7 +313,7 @@ class full_trainer : public trainer {
       }
     if constexpr (!observes<Engine>) log.resume(engine_, std::span(weights_));
   }
-  bool has_snapshots() const override { return !Engine::keeps_state && observes<Engine>; }
+  bool has_snapshots() const override { return Engine::shows_state && observes<Engine>; }
   std::uint32_t steps() const override { return engine_.steps(); }
   std::size_t forwards() const override { return zoft::estimation::forwards(engine_.estimator()); }
   bool keep() override { return false; }

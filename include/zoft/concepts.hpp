@@ -11,6 +11,9 @@
 /// change nothing. If a loss or a coefficient is not finite, the step ends before adapt, but it counts: its number is
 /// not used again. zoft::autotune also needs the estimator's epsilon and the optimizer's learning_rate, as data.
 ///
+/// A policy that keeps anything between steps, beside what its start makes of the first parameters, should have
+/// each_state(f), which calls f(part) for each part of it (core/state.hpp): snapshots of a journal need it.
+///
 /// The engine finds an optional member by whether the call shown here compiles. A start, learn, ready, trains, adapt or
 /// finish with other parameters, which would never be called, is refused by the compiler (engine/composition.hpp).
 #pragma once
@@ -27,6 +30,7 @@
 #include "core/number.hpp"
 #include "core/observations.hpp"
 #include "core/piece.hpp"
+#include "core/state.hpp"
 #include "core/step_view.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -153,9 +157,8 @@ concept observing_sampler = sampler<S, float> &&
 ///     ready(view)           if later points depend on earlier losses: how many points view.losses determines. With no
 ///                           losses, that is the first round; at(i, view) has at least the losses of earlier rounds
 ///     forwards()            what a step costs, if that is not evaluations()
-///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example i
-///     mod
-///                           batch_size() alone, and the functor takes zoft::example_losses, or a zoft::example
+///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example
+///                           i mod batch_size() alone, and the functor takes zoft::example_losses, or a zoft::example
 ///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)
 ///     check(optimizer)      refuses options of the optimizer that it does not go with
 template <class E>
@@ -232,6 +235,10 @@ template <class O>
 concept elementwise_optimizer = dense_optimizer<O> && requires {
   requires O::elementwise;
 };
+
+/// One of which all that it keeps can be seen.
+template <class O>
+concept shown_optimizer = elementwise_optimizer<O> || stateful<O>;
 
 /// One whose state is of a factored sampler's core: apply(x, parts, sampler, step, c, rate), called once a step, with x
 /// as update::rounded. See zoft::factored.

@@ -173,23 +173,29 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
     return base::replay(all, r);
   }
 
-  using base::keeps_state;  ///< whether anything but parameters and steps() goes from one step to the next
+  using base::shows_state;  ///< whether each_state has all that goes from one step to the next
 
-  /// Goes to step `step` without the steps before it: x must be what it was there.
-  template <class X>
-  requires requires { typename parameters_of<X>; }
-  void skip_to(X&& x, std::uint32_t step) requires(!base::keeps_state) {
-    const auto all = trained(x);
-    begin(all);
-    step_ = step;
+  /// Calls f(part) for all that the policies keep from one step to the next (core/state.hpp). `start` comes first.
+  template <class F>
+  void each_state(F f) requires(base::shows_state) {
+    base::each_state(f);
   }
 
+  /// Starts the policies on the parameters that the run begins with, as the first step does.
+  template <class X>
+  requires requires { typename parameters_of<X>; }
+  void start(X&& x) { begin(trained(x)); }
+  void start() requires owning { begin(trained(own{})); }
+
+  /// Goes to step `step` without the steps before it. The policies must be started, and x and each_state be what they
+  /// were there.
+  void skip_to(std::uint32_t step) requires(base::shows_state) { step_ = step; }
   /// The same for adapters that own their parameters: x has their values.
-  void skip_to(std::span<const float> x, std::uint32_t step) requires(owning && !base::keeps_state) {
+  void skip_to(std::span<const float> x, std::uint32_t step) requires(owning&& base::shows_state) {
     const std::span<float> own_values = trained(own{}).values;
     checks::size(x.size(), base::shape(), own_values.size());
     std::copy(x.begin(), x.end(), own_values.begin());
-    skip_to(own{}, step);
+    skip_to(step);
   }
 
   /// The same for adapters that own their parameters.

@@ -18,7 +18,7 @@ struct journal_options {
   std::string about = {};          ///< the run's options and data, in any words: who goes on must say the same
   std::size_t sync_every = 1;      ///< steps, after which what was written is put on the disk; 0: when the system likes
   std::size_t check_every = 100;   ///< steps, after which a fingerprint of the parameters is written; 0: never
-  std::size_t snapshot_every = 0;  ///< steps, after which the parameters are written beside the journal; 0: never
+  std::size_t snapshot_every = 0;  ///< steps, after which a snapshot is written beside the journal; 0: never
 };
 
 /// The steps of one run, in a file that grows by 16 + 8·values bytes a step: q values, or as many as losses where the
@@ -39,9 +39,10 @@ struct journal_options {
 /// arithmetic is the same there; fingerprints on the way prove it. What the tuner was given while it ran is not in the
 /// file, but for its rate: a change of ε or of another option must be made again at its step.
 ///
-/// A snapshot spares the steps before it: it is the parameters at one step, in the file PATH.snapshot, where the next
-/// replaces it. It goes with engines whose steps need nothing else: plain descent, whatever the directions. One that is
-/// damaged, or of a step that was undone, is left aside.
+/// A snapshot spares the steps before it: it is the parameters at one step, and what the engine's policies keep beside
+/// them (Adam's moments, say), in the file PATH.snapshot, where the next replaces it. One that is damaged, or of a step
+/// that was undone, is left aside. A policy of one's own that keeps something must show it: see
+/// zoft::engine::each_state.
 ///
 /// Only one program at a time can write a journal. An adapter whose `restore` is drifting is refused. POSIX systems
 /// only.
@@ -120,9 +121,9 @@ class journal {
   template <class Engine, class X>
   void begin(const Engine& engine, X& x, std::size_t size) {
     require(!running_, "journal: the run is resumed already");
-    require(options_.snapshot_every == 0 || !Engine::keeps_state,
+    require(options_.snapshot_every == 0 || Engine::shows_state,
             "journal: snapshot_every is " + text(options_.snapshot_every) +
-                ", and must be 0 for an engine that keeps more between steps than its parameters");
+                ", and must be 0 for an engine with a policy that keeps something and has no each_state");
     const journals::header now = journals::header_of(engine, x, size, options_.about);
     if (held_.header_size == 0) {
       const std::string bytes = journals::encoded(now);
@@ -138,25 +139,25 @@ class journal {
     end_ = held_.size();
     checksum_ = held_.checksum();
   }
-  /// What is asked of x at later steps: trained() returns it.
-  template <class Trained>
-  void remember(Trained trained) {
+  /// What is asked of x and the engine at later steps: trained() returns x.
+  template <class Engine, class Trained>
+  void remember(Engine& engine, Trained trained) {
     fingerprint_ = [trained] {
       auto&& x = trained();
       return journals::fingerprint_of(x);
     };
-    write_snapshot_ = [this, trained](std::size_t step) {
+    write_snapshot_ = [this, trained, &engine](std::size_t step) {
       auto&& x = trained();
-      journals::snapshot::write(file_.path(), step, x);
+      if constexpr (Engine::shows_state) journals::snapshot::write(file_.path(), step, x, engine);
     };
   }
   template <class Engine, class X>
-  void end_of_resume(const Engine& engine, X& x, std::size_t steps) {
+  void end_of_resume(Engine& engine, X& x, std::size_t steps) {
     record_ = [&engine]() -> const step_record& { return engine.record(); };
     if constexpr (requires { x.weights_layout(); })
-      remember([&x]() -> X& { return x; });
+      remember(engine, [&x]() -> X& { return x; });
     else
-      remember([x] { return x; });
+      remember(engine, [x] { return x; });
     steps_ = steps;
     held_.entries.clear();
     held_.ends.clear();

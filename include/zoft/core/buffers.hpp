@@ -19,6 +19,11 @@ struct buffers {
     return std::get<std::vector<T>>(all);
   }
 
+  template <class F>
+  void each_state(F f) {
+    std::apply([&](auto&... each) { (f(each), ...); }, all);
+  }
+
   /// to[i] ← element first + i of the vector in use, whose arithmetic must be A
   template <class A>
   void widen(std::uint64_t first, std::span<A> to) const {

@@ -71,9 +71,20 @@ class stepper : protected trained_by<Sampler, Adapter, Optimizer> {
   /// Whether a step is made again from its losses: coefficients do where nothing else is made of these.
   static constexpr bool records_losses = learning_sampler<Sampler, float> || !keeps_nothing<Estimator>;
 
-  /// Whether anything but the parameters and the number of steps goes from one step to the next.
-  static constexpr bool keeps_state = !elementwise_optimizer<Optimizer> || !keeps_nothing<Estimator> ||
-                                      starts_with_parameters<Sampler> || !std::is_empty_v<code_buffer<Adapter>>;
+  /// Whether all that goes from one step to the next can be written down: policies that keep something have each_state.
+  static constexpr bool shows_state =
+      shown_optimizer<Optimizer> &&
+      (keeps_nothing<Estimator> || stateful<Estimator>)&&(!learning_sampler<Sampler, float> || stateful<Sampler>);
+
+  /// Shows what goes from one step to the next, beside the parameters and the number of steps.
+  template <class F>
+  void each_state(F f) {
+    state::each(sampler_, f);
+    state::each(estimator_, f);
+    state::each(optimizer_, f);
+    if constexpr (!std::is_empty_v<code_buffer<Adapter>>) coded_.medium().each_state(f);
+    if constexpr (keeps_past) past_.each_state(f);
+  }
 
   /// Whether codes can make their residuals again: their changes keep nothing.
   static constexpr bool makes_residuals_again =

@@ -24,6 +24,11 @@ struct residual {
 
   void check() const { estimation::check("residual", epsilon, radius); }
 
+  template <class F>
+  void each_state(F f) {
+    f(before);
+  }
+
   std::size_t evaluations() const { return 1; }
 
   /// θ + εz

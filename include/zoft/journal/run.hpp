@@ -142,7 +142,7 @@ inline void check_same(const header& held, const header& now, const std::string&
 /// Goes to the snapshot beside the journal, if there is one of this run. Returns how many of the entries are before it.
 template <class Engine, class X>
 std::size_t skip_to_snapshot(const contents& from, const std::string& path, Engine& engine, X& x) {
-  if constexpr (!Engine::keeps_state) {
+  if constexpr (Engine::shows_state) {
     snapshot held(path);
     if (held.step() == 0) return 0;
     const auto there = std::find_if(from.entries.begin(), from.entries.end(), [&](const entry& e) {
@@ -153,11 +153,13 @@ std::size_t skip_to_snapshot(const contents& from, const std::string& path, Engi
     if constexpr (owns<Engine>) {
       std::vector<float> values(x.size());
       std::span<float> to(values);
-      if (!held.take(there->fingerprint, to)) return 0;
+      engine.start();
+      if (!held.take(there->fingerprint, to, engine)) return 0;
       engine.skip_to(std::span<const float>(values), step);
     } else {
-      if (!held.take(there->fingerprint, x)) return 0;
-      engine.skip_to(x, step);
+      engine.start(x);
+      if (!held.take(there->fingerprint, x, engine)) return 0;
+      engine.skip_to(step);
     }
     return static_cast<std::size_t>(there - from.entries.begin());
   } else {

@@ -41,6 +41,11 @@ struct adam {
     second.of<A>().resize(n);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(first), f(second), f(updates);
+  }
+
   /// ĝ (n) -> m̂/(√v̂ + stability), in place.
   template <class A>
   void turn(std::span<A> g, const update::piece& p) {

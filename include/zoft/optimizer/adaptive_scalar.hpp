@@ -27,6 +27,11 @@ struct adaptive_scalar {
   }
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
 
+  template <class F>
+  void each_state(F f) {
+    f(second), f(updates);
+  }
+
   /// cᵢ ← cᵢ/(√v̂ + stability)
   void adapt(std::span<double> c) {
     const auto q = static_cast<double>(c.size());

@@ -42,6 +42,11 @@ struct amsgrad {
     for (update::buffers* state : {&first, &second, &greatest}) state->of<A>().resize(n);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(first), f(second), f(greatest);
+  }
+
   /// ĝ (n) -> m/(√v̂ + stability), in place.
   template <class A>
   void turn(std::span<A> g, const update::piece& p) {

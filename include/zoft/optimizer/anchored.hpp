@@ -52,6 +52,12 @@ struct anchored {
     origin.of<T>().assign(x.begin(), x.end());
   }
 
+  /// `start` has θ₀.
+  template <class F>
+  void each_state(F f) requires shown_optimizer<Optimizer> {
+    state::each(optimizer, f);
+  }
+
   void adapt(std::span<double> c) requires requires(Optimizer o) { o.adapt(c); }
   { optimizer.adapt(c); }
 

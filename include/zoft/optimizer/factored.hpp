@@ -61,6 +61,12 @@ struct factored {
   void check() const { optimizer.check(); }
   double rate(std::uint32_t step) const { return optimizer.rate(step); }
 
+  template <class F>
+  void each_state(F f) requires shown_optimizer<Optimizer> {
+    state::each(optimizer, f);
+    f(last_applied);
+  }
+
   template <class Sampler, class, class, class>
   static constexpr void compose() {
     static_assert(factored_sampler<Sampler>,

@@ -45,6 +45,11 @@ struct momentum {
     std::copy(g.begin(), g.end(), m);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(velocity);
+  }
+
   /// Calls f(std::span<A>) for the state that is linear in past estimates: m.
   template <class A, class F>
   void carry(F f) {

@@ -48,6 +48,11 @@ struct muon {
     for (A& v : g) v = static_cast<A>(static_cast<double>(v) / gain);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(velocity);
+  }
+
   /// Calls f(std::span<A>) for the state that is linear in past estimates: M.
   template <class A, class F>
   void carry(F f) {

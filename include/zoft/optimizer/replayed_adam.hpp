@@ -39,6 +39,10 @@ struct replayed_adam {
   double rate(std::uint32_t step) const { return learning_rate * schedule(step); }
   std::size_t replays() const { return history; }
 
+  /// The engine keeps the earlier steps.
+  template <class F>
+  void each_state(F) {}
+
   template <class Sampler, class, class, class>
   static constexpr void compose() {
     static_assert(!learning_sampler<Sampler, float>,

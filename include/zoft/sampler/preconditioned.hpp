@@ -44,6 +44,11 @@ struct preconditioned {
     hessian.assign(x.size(), 1.0f);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(hessian);
+  }
+
   /// Called after each update, with the extents that it moved. Curvatures that are not finite are left out.
   template <number T>
   void learn(std::span<const T>, std::span<const extent> moved, direction step, std::span<const double> curvatures) {

@@ -74,6 +74,12 @@ struct small_weights {
     cover(x);
   }
 
+  /// `start` has the thresholds.
+  template <class F>
+  void each_state(F f) {
+    f(mask);
+  }
+
   /// Called after each update.
   template <number T>
   void learn(std::span<const T> x, std::span<const extent>, direction, std::span<const double>) {

@@ -49,6 +49,11 @@ class quantised_codes {
     if (keep_residuals) residuals_.assign((shape.size() + 1) / 2, 0x88);
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(residuals_);
+  }
+
   /// Called before an update if residuals are made again.
   void make_again(earlier_steps from) { earlier_ = std::move(from); }
 

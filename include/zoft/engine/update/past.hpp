@@ -23,6 +23,11 @@ class past_steps {
     std::uint32_t step;
     double rate;
     std::vector<double> c;
+
+    template <class F>
+    void each_state(F f) {
+      f(step), f(rate), f(c);
+    }
   };
 
  public:
@@ -76,6 +81,11 @@ class past_steps {
   void remember(std::uint32_t step, double rate, const std::vector<double>& c, std::size_t most) {
     steps_.push_front({step, rate, c});
     while (steps_.size() > most) steps_.pop_back();
+  }
+
+  template <class F>
+  void each_state(F f) {
+    f(steps_);
   }
 
  private:

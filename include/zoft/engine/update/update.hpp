@@ -33,6 +33,11 @@ class counts {
     return e.updates;
   }
 
+  template <class F>
+  void each_state(F f) {
+    f(tensors_);
+  }
+
  private:
   std::map<std::uint64_t, entry> tensors_;  // by offset
 };
