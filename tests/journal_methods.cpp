@@ -177,7 +177,7 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
   const auto make = [&] {
     return zoft::engine{zoft::gaussian{}, zoft::two_point{.epsilon = 0.3, .queries = 2},
                         zoft::quantised{shape, std::vector<float>(23, 0.25f), history},
-                        zoft::sgd{.learning_rate = 1e-3}, zoft::seed{5}};
+                        zoft::sgd{.learning_rate = 1e-2}, zoft::seed{5}};
   };
   const auto step = [](auto& tuner, std::span<std::int8_t> x) {
     return tuner.step(x, [](std::span<const std::int8_t> at) {

@@ -106,6 +106,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
     autotune
     autotune_batches
     autotune_epsilon
+    autotune_examples
     dense_methods
     dual
     eggroll

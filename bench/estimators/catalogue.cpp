@@ -30,7 +30,7 @@ class tuner_of : public tuner {
     if constexpr (exact_slopes)
       throw std::logic_error("a model gives no exact slopes");
     else
-      return stepped(x, of_examples ? f.of_examples : f.of_all);
+      return engine_.step(x, form_of(f));
   }
 
   static constexpr bool observes =
@@ -40,27 +40,29 @@ class tuner_of : public tuner {
   static constexpr bool of_examples = zoft::estimator_of_examples<estimator>;
 
  protected:
-  Engine engine_;
-
- private:
-  zoft::step_report stepped(std::span<float> x, const batch_losses::function& f) {
+  /// The model's losses in the form that the engine takes.
+  static auto form_of(const batch_losses& all) {
+    const batch_losses::function& f = of_examples ? all.of_examples : all.of_all;
     if constexpr (observes && of_examples)
-      return engine_.step(x, [&](zoft::candidates<float> c, zoft::example_losses losses, zoft::observations& seen) {
+      return [&f](zoft::candidates<float> c, zoft::example_losses losses, zoft::observations& seen) {
         f(c, losses.values(), seen);
-      });
+      };
     else if constexpr (observes)
-      return engine_.step(x, f);
+      return
+          [&f](zoft::candidates<float> c, std::span<double> losses, zoft::observations& seen) { f(c, losses, seen); };
     else if constexpr (of_examples)
-      return engine_.step(x, [&](zoft::candidates<float> c, zoft::example_losses losses) {
+      return [&f](zoft::candidates<float> c, zoft::example_losses losses) {
         zoft::observations none;
         f(c, losses.values(), none);
-      });
+      };
     else
-      return engine_.step(x, [&](zoft::candidates<float> c, std::span<double> losses) {
+      return [&f](zoft::candidates<float> c, std::span<double> losses) {
         zoft::observations none;
         f(c, losses, none);
-      });
+      };
   }
+
+  Engine engine_;
 };
 
 /// One whose first step chooses its radius and rate, and moves nothing.
@@ -68,19 +70,20 @@ template <class Engine>
 class tuner_of_itself : public tuner_of<Engine> {
  public:
   tuner_of_itself(Engine engine, std::size_t forwards)
-      : tuner_of<Engine>(std::move(engine)), planned_(forwards / this->engine_.evaluations()) {}
+      : tuner_of<Engine>(std::move(engine)),
+        planned_(forwards / zoft::estimation::forwards(this->engine_.estimator())) {}
 
   zoft::step_report step(std::span<double> x, const objective& f) override {
     if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    return tuning(zoft::autotune(this->engine_, x, [&](std::span<const double> at) { return f.value(at); }));
+    if constexpr (tuner_of<Engine>::of_examples)
+      return tuner_of<Engine>::step(x, f);
+    else
+      return tuning(zoft::autotune(this->engine_, x, [&](std::span<const double> at) { return f.value(at); }));
   }
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
     if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    const auto losses_of = [&](zoft::candidates<float> c, std::span<double> losses) {
-      zoft::observations none;
-      f.of_all(c, losses, none);
-    };
-    return tuning(zoft::autotune(this->engine_, x, losses_of, {.batch = f.take_batch, .steps = planned_}));
+    const zoft::autotune_options o{.batch = f.take_batch, .steps = planned_};
+    return tuning(zoft::autotune(this->engine_, x, tuner_of<Engine>::form_of(f), o));
   }
 
  private:
@@ -104,7 +107,7 @@ method line(const char* name, Make make) {
 template <class Make>
 method autotuned(const char* name, Make make) {
   using engine = decltype(make(settings{}));
-  return {name, false, false, true,
+  return {name, false, tuner_of<engine>::of_examples, true,
           [make](const settings& s) { return std::make_unique<tuner_of_itself<engine>>(make(s), s.forwards); }};
 }
 
@@ -196,6 +199,13 @@ const std::vector<method>& catalogue() {
              o.schedule = linear(static_cast<std::uint32_t>(s.forwards / (o.queries + 1) + 1));
              return per_example_lozo(o, whole(s));
            }),
+      autotuned("per_example_lozo_autotuned",
+                [](const S& s) {
+                  per_example_lozo_options o{.examples = std::max<std::size_t>(s.examples, 1), .seed = s.seed};
+                  const std::size_t left = s.forwards - std::min(s.forwards, autotune_options{}.evaluations);
+                  o.schedule = linear(static_cast<std::uint32_t>(left / (o.queries + 1) + 1));
+                  return per_example_lozo(o, whole(s));
+                }),
       line("observed",
            [](const S& s) {
              auto o = given<observed_options>(s, {.examples = s.examples, .rank = s.rows});

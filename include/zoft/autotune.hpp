@@ -13,6 +13,7 @@
 
 #include "engine.hpp"
 #include "tuning/brief.hpp"
+#include "tuning/chosen.hpp"
 #include "tuning/noise_level.hpp"
 #include "tuning/radius.hpp"
 #include "tuning/rate.hpp"
@@ -59,10 +60,11 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   using T = typename Subject::number_type;
   autotune_report r;
   const auto& tuner = subject.engine();
-  r.epsilon = tuner.estimator().epsilon;
+  r.epsilon = radiused(tuner.estimator()).epsilon;
   r.learning_rate = rated(tuner.optimizer()).learning_rate;
   r.status = status::no_improvement;
-  r.loss = subject.loss(0, 1);
+  std::vector<double> losses = subject.losses();
+  r.loss = estimation::mean(losses);
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
 
   // At a spacing of the root of the rounding error, a smooth loss's second differences are as small as its rounding.
@@ -75,10 +77,14 @@ autotune_report run(Subject& subject, const autotune_options& o) {
   const double sigma = std::max(r.noise.value, 0x1p-53 * r.noise.magnitude);
   const bool sampled = sigma > 1e-6 * r.noise.magnitude;  // as opposed to rounding
   const int looks = subject.has_batches() ? 8 : sampled ? 4 : 1;
-  for (int n = 2; sampled && n <= 4; ++n) r.loss += (subject.loss(0, 1) - r.loss) / n;
+  for (int n = 2; sampled && n <= 4; ++n) {
+    const std::vector<double> again = subject.losses();
+    for (std::size_t i = 0; i < losses.size(); ++i) losses[i] += (again[i] - losses[i]) / n;
+  }
+  r.loss = estimation::mean(losses);
   const stencil points = stencil_of(tuner);
   r.central = points.central;
-  const radius found = radius_search(subject, r.loss, sigma, points.central).run();
+  const radius found = radius_search(subject, losses, sigma, points.central).run();
   r.limited_by = found.limited_by;
   r.slope = found.slope;
   r.curvature = found.curvature;
@@ -107,7 +113,7 @@ template <class Engine, number T, class F>
 autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options& o) {
   subject<Engine, T, F> measured(tuner, x, f, o.batch);
   const autotune_report r = run(measured, o);
-  tuner.estimator().epsilon = r.epsilon;
+  radiused(tuner.estimator()).epsilon = r.epsilon;
   rated(tuner.optimizer()).learning_rate = r.learning_rate;
   return r;
 }
@@ -116,27 +122,38 @@ autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options
 template <class Estimator, class Optimizer>
 constexpr composition::fault fault_of_tuned() {
   using composition::fault;
-  if constexpr (!requires(Estimator & e) { e.epsilon = 1.0; })
+  if constexpr (!requires(Estimator & e) { radiused(e).epsilon = 1.0; })
     return fault::no_epsilon;
-  else if constexpr (!requires(Optimizer & o) { rated(o).learning_rate = 1.0; })
-    return fault::no_rate;
   else
-    return estimator_of_examples<Estimator> ? fault::example : fault::none;
+    return requires(Optimizer & o) { rated(o).learning_rate = 1.0; }
+  ? fault::none : fault::no_rate;
 }
+/// Whether f's losses are of the examples that the estimator wants.
+template <class Estimator, class F, class Shown, class One>
+constexpr bool fits_examples = functors::takes_all<Estimator, F, Shown>() || functors::takes_one<Estimator, F, One>();
 template <class Estimator, class Adapter, class Optimizer, class X, class F>
 constexpr composition::fault fault_of_autotune() {
   if (owning_adapter<Adapter>) return composition::fault::owned;
   constexpr composition::fault of_tuned = fault_of_tuned<Estimator, Optimizer>();
-  if constexpr (of_tuned == composition::fault::none)
-    return composition::fault_of_loss_at<X, F>();
-  else
+  if constexpr (of_tuned != composition::fault::none) {
     return of_tuned;
+  } else if constexpr (!estimator_of_examples<Estimator>) {
+    return composition::fault_of_loss_at<X, F>();
+  } else if constexpr (composition::fault_of_buffer<X>() == composition::fault::none) {
+    using T = typename std::remove_cvref_t<X>::value_type;
+    return fits_examples<Estimator, F, candidates<T>, std::span<const T>> ? composition::fault::none
+                                                                          : composition::fault::example;
+  } else {
+    return composition::fault_of_buffer<X>();
+  }
 }
 template <class Engine, class Estimator, class Optimizer, class F>
 constexpr composition::fault fault_of_owning_autotune() {
   constexpr composition::fault of_tuned = fault_of_tuned<Estimator, Optimizer>();
   if constexpr (of_tuned == composition::fault::none) {
     using shown = decltype(std::declval<Engine&>().ask());
+    if (estimator_of_examples<Estimator>)
+      return fits_examples<Estimator, F, shown, shown> ? composition::fault::none : composition::fault::example;
     return objective<F, shown> || batch_objective<F, shown> ? composition::fault::none : composition::fault::shown;
   } else {
     return of_tuned;
@@ -157,6 +174,9 @@ constexpr composition::fault fault_of_owning_autotune() {
 /// batches that no step used. Noise and derivatives are measured on batch 0, so the noise is its rounding, as it is
 /// between the points of one step. Afterwards f may be left at any batch. If f draws another batch or random number in
 /// each call, that counts as noise: it is measured, and makes ε larger.
+///
+/// If the estimator's losses are of one example each, so are those that ε is chosen by, and an evaluation is one of the
+/// whole batch. A functor of candidates is then shown one point as often as the batch has examples.
 ///
 /// ε and η fit the loss around x and over the trials. If the curvature grows many times over on the way (from
 /// Rosenbrock's plateau at 0 into the valley), η becomes too large. Tune again at that point, or let η fall.
@@ -191,8 +211,9 @@ autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F
   return {};
 }
 template <class Sampler, class Estimator, class Adapter, class Optimizer, class X, class F>
-requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::example)
-    ZOFT_REFUSED("the estimator's losses must be of the batch: those of one example each are not tuned")
+requires(tuning::fault_of_autotune<Estimator, Adapter, Optimizer, X, F>() == composition::fault::example) ZOFT_REFUSED(
+    "the functor's losses must each be of one example: take zoft::example_losses in place of a span, or a "
+    "zoft::example beside one point")
 autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, X&&, F&&, const autotune_options& = {}) {
   return {};
 }
@@ -241,7 +262,9 @@ autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, c
 template <class Sampler, class Estimator, owning_adapter Adapter, class Optimizer, class F>
 requires(tuning::fault_of_owning_autotune<engine<Sampler, Estimator, Adapter, Optimizer>, Estimator, Optimizer, F>() ==
          composition::fault::example)
-    ZOFT_REFUSED("the estimator's losses must be of the batch: those of one example each are not tuned")
+    ZOFT_REFUSED(
+        "the functor's losses must each be of one example: take zoft::example_losses in place of a span, or a "
+        "zoft::example beside one point")
 autotune_report autotune(engine<Sampler, Estimator, Adapter, Optimizer>&, F&&, const autotune_options& = {}) {
   return {};
 }

@@ -9,9 +9,11 @@
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../engine.hpp"
+#include "chosen.hpp"
 #include "noise_level.hpp"
 
 namespace zoft::inline ZOFT_ISA {
@@ -79,7 +81,7 @@ stencil stencil_of(const Engine& tuner) {
     for (const point& p : points) {
       const auto mirrors = [&](const point& o) { return o.query == p.query && o.scale == -p.scale; };
       result.central = result.central && (p.scale == 0 || std::any_of(points.begin(), points.end(), mirrors));
-      result.reach = std::max(result.reach, std::abs(p.scale) / e.epsilon);
+      result.reach = std::max(result.reach, std::abs(p.scale) / radiused(e).epsilon);
     }
   }
   return result;
@@ -117,8 +119,9 @@ class radius_search {
   static constexpr double ratio = 4;  // between neighbouring radii; a power of 2 keeps them exact
 
  public:
-  radius_search(Subject& subject, double loss, double sigma, bool central)
-      : subject_(subject), loss_(loss), sigma_(sigma), central_(central) {}
+  /// `losses`: those that directions begin at, in turn.
+  radius_search(Subject& subject, std::vector<double> losses, double sigma, bool central)
+      : subject_(subject), losses_(std::move(losses)), sigma_(sigma), central_(central) {}
 
   radius run() {
     const double size = size_of<T>(subject_.start());
@@ -157,7 +160,8 @@ class radius_search {
     for (std::uint32_t i = 0; i < directions; ++i) {
       const double up = subject_.along(i, t), down = subject_.along(i, -t);
       l.slope.push_back((up - down) / (2 * t));
-      l.curvature.push_back(((up - loss_) + (down - loss_)) / (t * t));
+      const double loss = losses_[i % losses_.size()];
+      l.curvature.push_back(((up - loss) + (down - loss)) / (t * t));
     }
     levels_.push_back(std::move(l));
   }
@@ -215,7 +219,8 @@ class radius_search {
   }
 
   Subject& subject_;
-  double loss_, sigma_;
+  std::vector<double> losses_;
+  double sigma_;
   bool central_;
   double scale_ = 1;
   std::vector<level> levels_;

@@ -64,7 +64,7 @@ class rate_search {
 
   /// The rate, if one lowered the loss. Evaluates about `losses` losses.
   std::optional<double> run(std::size_t losses) {
-    const std::size_t of_a_step = subject_.engine().evaluations(), steps = losses / of_a_step;
+    const std::size_t of_a_step = subject_.evaluations_of_a_step(), steps = losses / of_a_step;
     const std::size_t most = subject_.evaluations() + losses;
     longer_ = std::max<std::size_t>(8, steps / 6);
     if (subject_.has_batches()) {

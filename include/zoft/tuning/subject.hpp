@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../engine.hpp"
+#include "chosen.hpp"
 
 namespace zoft::inline ZOFT_ISA::tuning {
 
@@ -34,18 +35,21 @@ struct counted {
     evaluations += losses.size();
     f(shown, losses);
   }
-};
 
-/// The part of an optimizer that has the rate: itself, or the optimizer that it wraps.
-template <class Optimizer>
-auto& rated(Optimizer& o) {
-  if constexpr (requires { o.learning_rate; })
-    return o;
-  else if constexpr (requires { o.optimizer; })
-    return rated(o.optimizer);
-  else
-    return o;
-}
+  template <class Shown>
+  requires std::invocable<F&, const Shown&, example>
+  double operator()(const Shown& shown, example of) {
+    ++evaluations;
+    return static_cast<double>(f(shown, of));
+  }
+
+  template <class Shown>
+  requires(std::invocable<F&, const Shown&, example_losses> && !batch_objective<F, Shown>) void operator()(
+      const Shown& shown, example_losses losses) {
+    evaluations += losses.size();
+    f(shown, losses);
+  }
+};
 
 template <class Engine>
 concept owning_engine = requires(Engine& e) {
@@ -68,9 +72,9 @@ class subject {
     take_batch(0);
     // Checks the sizes, and starts samplers that keep a state.
     if constexpr (owning)
-      engine_.ask(0, 1);
+      engine_.start();
     else
-      engine_.ask(std::span<const T>(x), 0, 1);
+      engine_.start(x);
     kept_.assign(parameters().begin(), parameters().end());
     if constexpr (owning || stacked) moved_ = kept_;
   }
@@ -80,7 +84,10 @@ class subject {
 
   Engine& engine() { return engine_; }
   std::span<const T> start() const { return kept_; }
-  std::size_t evaluations() const { return f_.evaluations; }
+  /// So far; of a whole batch each, if losses are of examples.
+  std::size_t evaluations() const { return (f_.evaluations + examples() - 1) / examples(); }
+  /// That a step takes.
+  std::size_t evaluations_of_a_step() const { return estimation::forwards(engine_.estimator()); }
 
   /// The parameters that the trial has reached.
   std::span<const T> parameters() const {
@@ -95,16 +102,22 @@ class subject {
     double sum = 0;
     for (int i = 0; i < n; ++i) {
       take_batch(first + static_cast<std::uint32_t>(i));
-      sum += loss_of(parameters());
+      sum += estimation::mean(losses_of(parameters()));
     }
     return sum / n;
+  }
+  /// The losses at θ that `along` begins at: of the step's direction i, element i modulo their number.
+  std::vector<double> losses() {
+    take_batch(0);
+    return losses_of(parameters());
   }
   bool has_batches() const { return static_cast<bool>(batch_); }
   void take_batch(std::uint32_t i) const {
     if (batch_) batch_(i);
   }
 
-  /// φ(t) = L(θ + t·z), with z of step `step`, counted from the coming step.
+  /// φ(t) = L(θ + t·z), with z of step `step`, counted from the coming step. If losses are of examples, L is that of
+  /// one example, as in the differences that a step is made of.
   double along(std::uint32_t step, double t) {
     using A = arithmetic_t<T>;
     const std::span<T> to = owning || stacked ? std::span<T>(moved_) : x_;
@@ -112,9 +125,9 @@ class subject {
     for_each_piece_of_z(step, [&](std::size_t first, std::span<const A> z) {
       random::axpy<T>(to.subspan(first, z.size()), static_cast<A>(t), z.data());
     });
-    const double loss = loss_of(to);
+    const std::vector<double> losses = losses_of(to, step % examples());
     restore();
-    return loss;
+    return losses[step % losses.size()];
   }
 
   /// rms of z's elements in the coming step. Elements that do not move count as 0.
@@ -130,7 +143,7 @@ class subject {
   void begin(double epsilon, double rate) {
     engine_ = tuner_;
     restore();
-    engine_.estimator().epsilon = epsilon;
+    radiused(engine_.estimator()).epsilon = epsilon;
     auto& optimizer = rated(engine_.optimizer());
     optimizer.learning_rate = rate;
     if constexpr (requires { optimizer.schedule = zoft::schedule{}; }) optimizer.schedule = zoft::schedule{};
@@ -162,13 +175,25 @@ class subject {
  private:
   static constexpr bool owning = owning_engine<Engine>;
 
+  using estimator_type = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
+  static constexpr bool of_examples = estimator_of_examples<estimator_type>;
+
   static constexpr bool takes_candidates() {
     if constexpr (owning)
-      return batch_objective<F, decltype(std::declval<const Engine&>().adapter().show(std::declval<candidates<T>>()))>;
+      return functors::takes_all<
+          estimator_type, F, decltype(std::declval<const Engine&>().adapter().show(std::declval<candidates<T>>()))>();
     else
-      return batch_objective<F, candidates<T>>;
+      return functors::takes_all<estimator_type, F, candidates<T>>();
   }
   static constexpr bool stacked = takes_candidates();
+
+  /// Examples of a batch, if losses are of these; otherwise 1.
+  std::size_t examples() const {
+    if constexpr (of_examples)
+      return engine_.estimator().batch_size();
+    else
+      return 1;
+  }
 
   const layout& shape() const {
     if constexpr (owning)
@@ -195,31 +220,41 @@ class subject {
     if constexpr (!owning) std::copy(kept_.begin(), kept_.end(), x_.begin());
   }
 
-  /// One candidate per call, however many a step hands out: if a step fits in memory, this does too.
-  double loss_of(std::span<const T> x) {
-    const auto ask = [this](const auto& shown) {
-      double loss = std::numeric_limits<double>::quiet_NaN();
-      if constexpr (stacked)
-        f_(shown, std::span(&loss, 1));
-      else
-        loss = f_(shown);
-      return loss;
+  /// The loss at x, or those of all examples; if these are asked for one at a time, at least that of example `wanted`
+  /// unless it is `all`. One candidate per call, however many a step hands out: if a step fits in memory, this does
+  /// too. A functor that takes many is shown the point once for each example.
+  std::vector<double> losses_of(std::span<const T> x, std::size_t wanted = all) {
+    std::vector<double> losses(examples(), std::numeric_limits<double>::quiet_NaN());
+    const auto ask = [&](const auto& shown) {
+      if constexpr (stacked) {
+        functors::call_all(engine_.estimator(), f_, shown, losses, 0);
+      } else {
+        for (std::size_t i = 0; i < losses.size(); ++i)
+          if (wanted == all || wanted == i) losses[i] = functors::call_one(engine_.estimator(), f_, shown, i);
+      }
     };
-    const candidates<T> one(x.data(), 1, x.size());
+    if constexpr (stacked && of_examples) {
+      copies_.clear();
+      for (std::size_t i = 0; i < losses.size(); ++i) copies_.insert(copies_.end(), x.begin(), x.end());
+    }
+    const candidates<T> points = stacked && of_examples ? candidates<T>(copies_.data(), losses.size(), x.size())
+                                                        : candidates<T>(x.data(), 1, x.size());
     if constexpr (owning)
-      return ask(engine_.adapter().show(one));
+      ask(engine_.adapter().show(points));
     else if constexpr (stacked)
-      return ask(one);
+      ask(points);
     else
-      return ask(x);
+      ask(x);
+    return losses;
   }
+  static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
 
   const Engine& tuner_;
   Engine engine_;
   std::span<T> x_;
   counted<F> f_;
   const batches& batch_;
-  std::vector<T> kept_, moved_;
+  std::vector<T> kept_, moved_, copies_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA::tuning
