@@ -55,6 +55,23 @@ double loss(const zoft::layout& linears, const zoft::low_rank_stack& adapters, s
 static_assert(zoft::borrowing_adapter<zoft::full> && zoft::owning_adapter<zoft::lora> &&
               zoft::owning_adapter<zoft::lora_fa>);
 
+TEST_CASE("lora_fa: what ask returned stays as it is for as long as it is held", "[adapter]") {
+  const small_model model;
+  auto tuner = zoft::prge({.queries = 1, .epsilon = 0.5, .seed = 3}, zoft::lora_fa{.rank = 2});
+  tuner.attach(model);
+  const auto of = [&](const zoft::low_rank_stack& s) { return loss(model.layout(), s, 0); };
+  const double up = of(tuner.ask(0, 1)), down = of(tuner.ask(1, 1));
+  CHECK(up != down);
+  const auto one = tuner.ask(0, 1), two = tuner.ask(1, 1);
+  const auto every = tuner.ask().every(2, 1);
+  tuner.step([&](const auto& s, std::span<double> losses) {
+    for (std::size_t i = 0; i < losses.size(); ++i) losses[i] = loss(model.layout(), s, i);
+  });
+  CHECK(of(one) == up);
+  CHECK(of(two) == down);
+  CHECK(of(every) == down);
+}
+
 TEST_CASE("lora: A and B are trained, of each linear", "[adapter]") {
   const small_model model;
   const auto a = zoft::lora{.rank = 2, .alpha = 6}.attach(model.layout(), zoft::seed{42});

@@ -1,5 +1,6 @@
 // The engine's promises. A known fault of this field would break each of them.
 #include <limits>
+#include <optional>
 #include <zoft/engine.hpp>
 #include <zoft/estimator/one_sided.hpp>
 #include <zoft/mezo.hpp>
@@ -173,6 +174,28 @@ TEST_CASE("engine: wrong sizes and options are said", "[engine]") {
         "zoft: two_point: epsilon is nan, and must be above 0");
   CHECK(message([] { zoft::mezo({.learning_rate = -1}); }) == "zoft: sgd: learning_rate is -1, and must be at least 0");
   CHECK(message([] { zoft::prge({.queries = 0}); }) == "zoft: two_point: queries is 0, and must be at least 1");
+}
+
+TEST_CASE("engine: what ask returned stays as it is for as long as it is held", "[engine]") {
+  const std::vector<float> x(33, 1.0f), other(33, 2.0f);
+  auto tuner = zoft::prge({.queries = 2, .epsilon = 0.5, .seed = 3});
+  const auto values = [](const zoft::candidates<float>& c) {
+    return std::vector<float>(c.stack().begin(), c.stack().end());
+  };
+  const std::vector<float> first = values(tuner.ask(std::span(x), 0, 2)), last = values(tuner.ask(std::span(x), 2, 2));
+  const auto one = tuner.ask(std::span(x), 0, 2), two = tuner.ask(std::span(x), 2, 2);
+  std::optional copy = one;
+  auto moved = x;
+  tuner.step(std::span(moved), [&](zoft::candidates<float> c, std::span<double> losses) {
+    for (std::size_t i = 0; i < c.size(); ++i) losses[i] = static_cast<double>(c[i][0]);
+  });
+  CHECK((values(one) == first));
+  CHECK((values(two) == last));
+  CHECK((values(*copy) == first));
+  // A buffer that nobody holds any more is used again.
+  copy.reset();
+  const float* const place = tuner.ask(std::span(other)).stack().data();
+  CHECK(tuner.ask(std::span(other)).stack().data() == place);
 }
 
 TEST_CASE("engine: ask in ranges gives the candidates of the whole", "[engine]") {

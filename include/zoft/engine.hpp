@@ -75,12 +75,13 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   /// The name of the direction of any step and query: sampler().axpy(x, a, direction(step, query)) makes it again.
   using base::direction;
 
-  /// Candidates first … first + count − 1 of the coming step; all from `first` on without a count. They are valid until
-  /// the next ask. Several callers can share a step by asking for different ranges. If points depend on earlier losses,
-  /// only those of the first round are available here.
+  /// Candidates first … first + count − 1 of the coming step; all from `first` on without a count. Several callers can
+  /// share a step by asking for different ranges. If points depend on earlier losses, only those of the first round are
+  /// available here.
   ///
-  /// For a span, candidates are copies, so read access is enough. For a model, they are what is added beside its
-  /// weights: an adapter_stack if directions are of low rank, otherwise weight_points. For an adapter that owns its
+  /// For a span, candidates are copies, so read access is enough. They stay as they are for as long as they are held.
+  /// For a model, they are what is added beside its weights, and valid until the next ask: an adapter_stack if
+  /// directions are of low rank, otherwise weight_points. For an adapter that owns its
   /// parameters, they are what the adapter shows: a low_rank_stack for lora and lora_fa, an adapter_stack for the
   /// others.
   template <class X>

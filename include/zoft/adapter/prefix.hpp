@@ -50,9 +50,10 @@ class prefix_adapter {
   /// The current prefix, as one group.
   adapter_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
 
-  /// Each candidate's prefix, as one group per candidate. The candidates must stay alive.
+  /// Each candidate's prefix, as one group per candidate. Candidates that have no owner must stay alive.
   adapter_stack show(const candidates<float>& c) const {
     adapter_stack result(c.size());
+    result.linears.keep(c.owner());
     for (const attention& a : attentions_) {
       const float* const keys = c.stack().data() + a.keys;
       result.prefixes[a.name] = {keys, keys + length_ * a.width, c.dimension(), length_, a.width};

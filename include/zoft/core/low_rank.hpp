@@ -1,9 +1,12 @@
-/// Low-rank additions to linear layers, as seen by the code that evaluates them: pointers and sizes only, no ownership.
+/// Low-rank additions to linear layers, as seen by the code that evaluates them: pointers, sizes, and what keeps the
+/// numbers alive.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "candidates.hpp"
@@ -57,6 +60,8 @@ class low_rank_stack {
 
   /// The addition to the linear of that name.
   void add(std::string_view linear, const low_rank& addition) { entries_.push_back({std::string(linear), addition}); }
+  /// Keeps what the entries refer to alive as long as this stack and its copies.
+  void keep(std::shared_ptr<const void> owner) { owner_ = std::move(owner); }
   std::size_t size() const { return groups_; }             ///< groups
   std::size_t linears() const { return entries_.size(); }  ///< linears with an entry
 
@@ -95,6 +100,7 @@ class low_rank_stack {
   };
   std::vector<entry> entries_;
   std::size_t groups_;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../concepts.hpp"
-#include "../core/buffers.hpp"
+#include "../core/number.hpp"
 #include "../random/drawn.hpp"
 #include "composition.hpp"
 #include "directions/at.hpp"
@@ -183,7 +185,7 @@ class step_points : protected trained_by<Sampler, Adapter, Optimizer> {
                   "codes are moved to one point at a time: use step with a functor of one span");
     if constexpr (parameters::is_buffer<X>) {
       const candidates<T> all = copies(std::span<const T>(x.values), joined(moving(x.size(), direction(step_, 0))),
-                                       points, directions(), stacks_.template of<T>());
+                                       points, directions(), std::get<held<T>>(stacks_));
       if constexpr (owning)
         return adapter_->show(all);
       else
@@ -200,7 +202,9 @@ class step_points : protected trained_by<Sampler, Adapter, Optimizer> {
   std::size_t limit_;
   std::uint32_t step_ = 0;
   std::size_t size_ = 0;
-  update::buffers stacks_;
+  template <class T>
+  using held = std::shared_ptr<std::vector<T>>;
+  std::tuple<held<float>, held<double>, held<bfloat16>, held<half>> stacks_;  // of the candidates that are shown
   [[no_unique_address]] code_buffer<Adapter> coded_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;

@@ -29,8 +29,8 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
  protected:
   using base = step_points<Sampler, Estimator, Adapter, Optimizer>;
   using base::all_points, base::observes, base::owning;
-  using base::begin, base::directions, base::forget, base::look, base::moving, base::places, base::points_at_theta,
-      base::ready, base::shown, base::shape, base::take_seen, base::view;
+  using base::begin, base::direction, base::directions, base::forget, base::look, base::moving, base::places,
+      base::points_at_theta, base::ready, base::shown, base::shape, base::take_seen, base::view;
   using base::coded_, base::directions_, base::estimator_, base::limit_, base::optimizer_, base::policy_,
       base::sampler_, base::seed_, base::seen_, base::step_;
 

@@ -70,9 +70,11 @@ class low_rank_adapter {
   low_rank_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
   operator low_rank_stack() const { return stack(); }
 
-  /// Each candidate's additions, as one group per candidate. The candidates must stay alive.
+  /// Each candidate's additions, as one group per candidate. This adapter must stay alive, and so must candidates that
+  /// have no owner.
   low_rank_stack show(const candidates<float>& c) const {
     low_rank_stack result(c.size());
+    result.keep(c.owner());
     for (const linear& l : linears_) {
       const float* trained = c.stack().data();
       result.add(l.name, {.a = train_a_ ? trained + l.a : frozen_.data() + l.a,

@@ -33,9 +33,10 @@ class vector_adapter {
   /// The current vectors, as one group.
   adapter_stack stack() const { return show(candidates<float>(parameters_.data(), 1, parameters_.size())); }
 
-  /// Each candidate's vectors, as one group per candidate. The candidates must stay alive.
+  /// Each candidate's vectors, as one group per candidate. Candidates that have no owner must stay alive.
   adapter_stack show(const candidates<float>& c) const {
     adapter_stack result(c.size());
+    result.linears.keep(c.owner());
     for (std::size_t i = 0; i < to_.size(); ++i)
       (result.*where_)[to_[i].name] = {c.stack().data() + trained_.tensors()[i].offset, c.dimension(), to_[i].rows};
     return result;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,12 +14,15 @@
 
 namespace zoft::inline ZOFT_ISA {
 
-/// Fills `stack` with x + scale·z(query) for each point. Works a piece at a time, so that each direction's noise is
-/// made once for all its points. z(query) is that query's direction; only `parts` move.
+/// Fills `held` with x + scale·z(query) for each point, or a new buffer while others still hold that. Works a piece at
+/// a time, so that each direction's noise is made once for all its points. z(query) is that query's direction; only
+/// `parts` move.
 template <number T, class F>
 candidates<T> copies(std::span<const T> x, std::span<const extent> parts, const std::vector<point>& points, F z,
-                     std::vector<T>& stack) {
+                     std::shared_ptr<std::vector<T>>& held) {
   using A = arithmetic_t<T>;
+  if (held.use_count() != 1) held = std::make_shared<std::vector<T>>();
+  std::vector<T>& stack = *held;
   stack.resize(points.size() * x.size());
   for (std::size_t i = 0; i < points.size(); ++i) std::copy(x.begin(), x.end(), stack.data() + i * x.size());
   std::vector<bool> made(points.size(), false);
@@ -35,7 +39,7 @@ candidates<T> copies(std::span<const T> x, std::span<const extent> parts, const 
           random::axpy<T>(std::span<T>(stack.data() + i * x.size() + first, n), static_cast<A>(points[i].scale), piece);
     });
   }
-  return {stack.data(), points.size(), x.size()};
+  return {stack.data(), points.size(), x.size(), held};
 }
 
 }  // namespace zoft::inline ZOFT_ISA
