@@ -72,8 +72,7 @@ recipe recipe::complete() const {
   if (r.queries == 0) r.queries = observed ? 1 : 4;
   if (r.epsilon == 0) r.epsilon = observed ? 0.1 : 1e-2;
   // A longer run of observed directions wants a lower rate: see finetune/recipe.cpp.
-  if (r.learning_rate == 0)
-    r.learning_rate = observed ? 0.3 * std::pow(300.0 / std::max(75u, r.steps), 0.75) : 5e-2;
+  if (r.learning_rate == 0) r.learning_rate = observed ? 0.3 * std::pow(300.0 / std::max(75u, r.steps), 0.75) : 5e-2;
   return r;
 }
 
@@ -163,8 +162,8 @@ figures demo::look(std::size_t first, std::size_t count) const {
 
 std::string demo::answer(const std::string& prompt, bool tuned) const {
   const auto given = tokenizer_.encode(prompt + "\n");
-  const auto all = model_.generate(given, 80, zoft::io::llama2c_tokenizer::eos,
-                                   tuned ? tuner_->adapter() : zoft::adapter_stack(1));
+  const auto all =
+      model_.generate(given, 80, zoft::io::llama2c_tokenizer::eos, tuned ? tuner_->adapter() : zoft::adapter_stack(1));
   return tokenizer_.decode(std::span(all).subspan(given.size()));
 }
 

@@ -28,9 +28,9 @@ struct recipe {
 
 /// What a look at held-out items came to.
 struct figures {
-  double loss = 0;         ///< nats a token of the answers
-  std::size_t right = 0;   ///< answers that greedy decoding gives exactly
-  std::size_t items = 0;   ///< that were looked at
+  double loss = 0;        ///< nats a token of the answers
+  std::size_t right = 0;  ///< answers that greedy decoding gives exactly
+  std::size_t items = 0;  ///< that were looked at
 };
 
 /// A method at work on the model.
@@ -38,9 +38,9 @@ class tuner {
  public:
   virtual ~tuner() = default;
   virtual zoft::step_report step(const zoft::nn::batch& batch) = 0;
-  virtual zoft::adapter_stack adapter() const = 0;   ///< as it is now
-  virtual std::size_t forwards() const = 0;          ///< of a batch, that a step takes
-  virtual std::size_t parameters() const = 0;        ///< that are trained
+  virtual zoft::adapter_stack adapter() const = 0;  ///< as it is now
+  virtual std::size_t forwards() const = 0;         ///< of a batch, that a step takes
+  virtual std::size_t parameters() const = 0;       ///< that are trained
 };
 
 class demo {
@@ -51,12 +51,12 @@ class demo {
   /// Begins a run. Throws std::invalid_argument if an option is out of range.
   void begin(const recipe& r);
 
-  zoft::step_report step();                 ///< one step on the next batch
+  zoft::step_report step();  ///< one step on the next batch
   std::uint32_t steps() const { return steps_; }
   const recipe& how() const { return how_; }
   const tuner& run() const { return *tuner_; }
 
-  std::size_t heldout() const { return heldout_.size(); }   ///< items
+  std::size_t heldout() const { return heldout_.size(); }  ///< items
   /// Looks at held-out items first … first + count − 1.
   figures look(std::size_t first, std::size_t count) const;
 
@@ -65,7 +65,7 @@ class demo {
   /// What the model writes after the prompt: as it was pretrained, or with what is trained so far.
   std::string answer(const std::string& prompt, bool tuned) const;
 
-  std::size_t parameters() const { return model_.weights_layout().size(); }   ///< of the model
+  std::size_t parameters() const { return model_.weights_layout().size(); }  ///< of the model
 
  private:
   struct item {

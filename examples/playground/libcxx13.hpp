@@ -1,5 +1,5 @@
-// What zoft takes from the standard library, and libc++ 13 lacks: emscripten 3.1.6, of Debian 12, comes with that. Given
-// to the compiler by -include. With a later library it adds nothing.
+// What zoft takes from the standard library, and libc++ 13 lacks: emscripten 3.1.6, of Debian 12, comes with that.
+// Given to the compiler by -include. With a later library it adds nothing.
 #pragma once
 
 #include <version>
