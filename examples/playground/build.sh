@@ -1,14 +1,14 @@
 #!/bin/sh
-# Builds the playground, a folder that opens from a disk: sh examples/playground/build.sh [FOLDER]
+# Builds the playground, a folder that opens from a disk: sh examples/playground/build.sh [--tests]
 #
-# The folder is build/playground/page unless given. index.html in it needs no server and no network. What is missing
-# is installed with apt, as by cmake/demo.sh: emscripten takes some 700 MB.
+# The folder is build/playground/page. index.html in it needs no server and no network. --tests also makes the programs
+# in build/playground that node runs in the tests. What is missing is installed with apt, as by cmake/demo.sh.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/cmake/setup.sh"
 here=$root/examples/playground
 work=$root/build/playground
-page=${1:-$work/page}
+page=$work/page
 
 need_to_build
 need emscripten has_command em++
@@ -29,14 +29,15 @@ flags="-std=c++20 -O3 -msimd128 -fwasm-exceptions -include $here/libcxx13.hpp -I
 flags="$flags -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast"
 # xsimd 8.1 knows SSE, which emscripten has, and not WebAssembly's own vectors.
 model_flags="-msse2 -DEIGEN_DONT_VECTORIZE -isystem $work/include"
-linked="-fwasm-exceptions -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sMODULARIZE=1"
-exported="-sEXPORTED_RUNTIME_METHODS=cwrap -sENVIRONMENT=web,worker"
+linked_for_node="-fwasm-exceptions -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sENVIRONMENT=node"
+linked="-fwasm-exceptions -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sENVIRONMENT=web,worker"
+linked="$linked -sMODULARIZE=1 -sEXPORTED_RUNTIME_METHODS=cwrap"
 
 # compiled OBJECT SOURCE FLAG...: unless it is newer than all that it may be made of.
 compiled() {
   object=$work/$1 source=$2
   shift 2
-  if [ ! -e "$object" ] || [ -n "$(find "$root/include" "$here" "$source" -newer "$object" -name '*pp' | head -n 1)" ]; then
+  if [ ! -e "$object" ] || [ -n "$(find "$root/include" "$here"/*.hpp "$source" -type f -newer "$object" | head -n 1)" ]; then
     # shellcheck disable=SC2086
     em++ $flags "$@" -c "$source" -o "$object"
   fi
@@ -49,14 +50,25 @@ compiled demo.o "$here/demo.cpp" $model_flags
 compiled demo_exports.o "$here/demo_exports.cpp" $model_flags
 
 # shellcheck disable=SC2086
-em++ -O3 $linked $exported -sEXPORT_NAME=createFunctions "$work/functions.o" "$work/functions_exports.o" \
+em++ -O3 $linked -sEXPORT_NAME=createFunctions "$work/functions.o" "$work/functions_exports.o" \
   -o "$work/functions_core.js"
-task=$root/examples/finetune/default
+embedded=
+for file in config.json model.safetensors tokenizer.bin train.pairs heldout.pairs; do
+  embedded="$embedded --embed-file $root/examples/finetune/default/$file@/default/$file"
+done
 # shellcheck disable=SC2086
-em++ -O3 $linked $exported -sEXPORT_NAME=createDemo "$work/demo.o" "$work/demo_exports.o" \
-  --embed-file "$task/config.json@/default/config.json" --embed-file "$task/model.safetensors@/default/model.safetensors" \
-  --embed-file "$task/tokenizer.bin@/default/tokenizer.bin" --embed-file "$task/train.pairs@/default/train.pairs" \
-  --embed-file "$task/heldout.pairs@/default/heldout.pairs" -o "$work/demo_core.js"
+em++ -O3 $linked -sEXPORT_NAME=createDemo "$work/demo.o" "$work/demo_exports.o" \
+  $embedded -o "$work/demo_core.js"
+
+if [ "${1-}" = --tests ]; then
+  # shellcheck disable=SC2086
+  compiled record.o "$here/record.cpp" $model_flags
+  compiled bits.o "$root/tests/bits/main.cpp"
+  # shellcheck disable=SC2086
+  em++ -O2 $linked_for_node "$work/record.o" "$work/functions.o" "$work/demo.o" $embedded -o "$work/record.js"
+  # shellcheck disable=SC2086
+  em++ -O2 $linked_for_node "$work/bits.o" -o "$work/bits.js"
+fi
 
 # A page from a disk may not load a worker from there, but may make one of a text: that of this function.
 {

@@ -9,7 +9,7 @@ const help = {
 (() => {
   const worker = new Worker(URL.createObjectURL(new Blob(["(", workerProgram.toString(), ")()"], {type: "text/javascript"})));
   const fields = {steps: "steps", queries: "queries", epsilon: "epsilon", rate: "rate"};
-  let looks = [], running = false, fresh = true;
+  let looks = [], running = false;
 
   function draw() {
     const points = (of) => looks.map((l) => [l.forwards, of(l)]);
@@ -26,9 +26,9 @@ const help = {
 
   function begin(numbers) {
     const of = (id) => numbers ? Number(find("demo-" + id).value) : 0;
-    fresh = true;
     running = false;
     looks = [];
+    delete document.body.dataset.trained;
     find("demo-run").disabled = find("demo-reset").disabled = true;
     find("demo-step").textContent = find("demo-forwards").textContent = "0";
     find("demo-right").textContent = find("demo-speed").textContent = "–";
@@ -52,7 +52,6 @@ const help = {
     began: (how) => {
       for (const [id, name] of Object.entries(fields)) find("demo-" + id).value = Number(how[name].toPrecision(3));
       find("demo-help").textContent = help[find("demo-method").value];
-      find("demo-heldout").textContent = grouped(how.heldout);
       find("model-lead").textContent = `A Llama of ${grouped(how.parameters)} parameters writes dates, times and sums the ` +
           `American way. From 400 examples it learns the British way, by training ${grouped(how.trained)} numbers of a ` +
           "LoRA-FA adapter: the task of sh cmake/demo.sh.";
@@ -60,9 +59,11 @@ const help = {
     looked: (l) => {
       looks.push(l);
       find("demo-right").textContent = grouped(l.right);
+      find("demo-items").textContent = grouped(l.items);
+      find("progress").dataset.loss = l.loss;
       find("samples").tBodies[0].replaceChildren(...l.answers.map((a) => cells(document.createElement("tr"), [
         [a.prompt, ""], [a.wanted, ""], [a.before, "pretrained"], [a.now, a.now === a.wanted ? "right" : ""]])));
-      find("demo-run").disabled = find("demo-reset").disabled = find("ask").lastElementChild.previousElementSibling.disabled = false;
+      for (const id of ["demo-run", "demo-reset", "answer-it"]) find(id).disabled = false;
       find("demo-run").textContent = running ? "Pause" : "Train";
       draw();
     },
@@ -88,7 +89,6 @@ const help = {
 
   find("demo-run").addEventListener("click", () => {
     running = !running;
-    fresh = false;
     find("demo-run").textContent = running ? "Pause" : "Train";
     worker.postMessage(running ? {run: true} : {pause: true});
   });
@@ -99,7 +99,7 @@ const help = {
     event.preventDefault();
     worker.postMessage({ask: find("prompt").value});
   });
-  window.addEventListener("resize", draw);
+  new ResizeObserver(draw).observe(find("progress"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
 })();

@@ -158,12 +158,14 @@ const functionsReady = (async () => {
     find("forwards").textContent = grouped(run.losses[run.losses.length - 1][0]);
     find("loss").textContent = shown(run.losses[run.losses.length - 1][1]);
     find("refused").textContent = grouped(run.refused);
+    find("map").dataset.at = run.path[run.path.length - 1].join(" ");
     drawMap();
     drawCurve();
   }
 
   function drawMap() {
     const {context, width} = prepared(find("map")), ratio = window.devicePixelRatio || 1;
+    if (width === 0) return;  // before the page is laid out
     if (!painted || painted.width !== Math.floor(width * ratio)) painted = ground(pictures[landscape.name], width, ratio);
     context.drawImage(painted, 0, 0, width, width);
     const [x0, y0] = landscape.lower, [x1, y1] = landscape.upper;
@@ -195,7 +197,7 @@ const functionsReady = (async () => {
     context.globalAlpha = 1;
     if (run.last && run.last.probes.length <= 40)
       for (const p of run.last.probes) {
-        context.lineWidth = 1;
+        context.lineWidth = 1.2;
         line([run.last.from, p]);
         dot(p, 3);
       }
@@ -291,9 +293,10 @@ const functionsReady = (async () => {
     painted = null;
     draw();
   };
-  window.addEventListener("resize", again);
+  new ResizeObserver(again).observe(find("map"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 
+  place("noise", 0);
   for (const p of ["sampler", "estimator", "optimizer", "queries", "seed"]) if (asked.has(p)) find(p).value = asked.get(p);
   if (!asked.has("queries")) find("queries").value = 4;
   choose(asked.get("function") || "valley");

@@ -107,7 +107,7 @@ function ticks(most, wanted) {
 // to `top` on the left, or from bottomRight to topRight; `left` and `right` are [value, text] of its axes.
 function curves(canvas, all, axes) {
   const {context, width, height} = prepared(canvas);
-  const box = {left: 46, right: width - (axes.right ? 52 : 8), top: 18, bottom: height - 34};
+  const box = {left: 46, right: width - (axes.right ? 52 : 8), top: 26, bottom: height - 34};
   const most = Math.max(axes.least, ...all.flatMap((c) => c.points.map((p) => p[0])));
   const x = (value) => box.left + (box.right - box.left) * value / most;
   const y = (value, right) => {

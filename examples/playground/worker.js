@@ -15,17 +15,23 @@
   const number = "number";
   const begin = call("begin", "string", number, number, number, number, number), step = call("step");
   const look = call("look", number, number), item = call("item", number), answer = call("answer", "string", number);
-  const spread = 8, looks = 15;
+  const spread = 8, some = 200;
   let how, done, running = false, seconds = 0;
 
-  // All held-out items, and what the model writes for a few of them.
+  // Most happens early: a look after each 30th of the run at first, and after each 10th later.
+  const isLook = () => {
+    const each = Math.max(1, Math.ceil(how.steps / (done * 5 <= how.steps ? 30 : 10)));
+    return done === how.steps || done % each === 0;
+  };
+
+  // Held-out items, and what the model writes for a few of them: all at both ends of the run, and some on the way.
   function lookAround() {
-    const answers = [];
+    const answers = [], items = done === 0 || done === how.steps ? how.heldout : some;
     for (let i = 0; i < spread; ++i) {
       const [prompt, wanted] = item(Math.floor(i * how.heldout / spread)).split("\t");
       answers.push({prompt, wanted, before: answer(prompt, 0), now: answer(prompt, 1)});
     }
-    postMessage({looked: {...JSON.parse(look(0, how.heldout)), step: done, forwards: done * how.forwards, seconds, answers}});
+    postMessage({looked: {...JSON.parse(look(0, items)), step: done, forwards: done * how.forwards, seconds, answers}});
   }
 
   function slice() {
@@ -35,10 +41,10 @@
     do {
       last = JSON.parse(step());
       done += 1;
-    } while (performance.now() - from < 100 && done < how.steps && done % Math.ceil(how.steps / looks) !== 0);
+    } while (performance.now() - from < 100 && !isLook());
     seconds += (performance.now() - from) / 1000;
     postMessage({stepped: {...last, step: done, forwards: done * how.forwards, seconds}});
-    if (done % Math.ceil(how.steps / looks) === 0 || done === how.steps) lookAround();
+    if (isLook()) lookAround();
     if (done === how.steps) {
       running = false;
       postMessage({ended: true});

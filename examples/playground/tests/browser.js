@@ -20,19 +20,20 @@ async function open(program, url, {width = 1180, height = 900} = {}) {
     const messages = (left + bytes).split("\0");
     left = messages.pop();
     for (const message of messages.map((m) => JSON.parse(m))) {
-      const call = waiting.get(message.id);
+      const waits = waiting.get(message.id);
       waiting.delete(message.id);
-      if (call) call[message.error ? "reject" : "resolve"](message.error ? new Error(message.error.message) : message.result);
+      if (waits) waits[message.error ? "reject" : "resolve"](message.error ? new Error(message.error.message) : message.result);
       const {method, params} = message;
       if (method === "Runtime.exceptionThrown") complaints.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
       if (method === "Log.entryAdded" && params.entry.level === "error") complaints.push(params.entry.text);
       if (method === "Network.requestWillBeSent") asked.push(params.request.url);
     }
   });
-  const send = (method, params = {}) => new Promise((resolve, reject) => {
+  const call = (sessionId, method, params) => new Promise((resolve, reject) => {
     waiting.set(++last, {resolve, reject});
-    to.write(JSON.stringify({id: last, method, params, sessionId: session}) + "\0");
+    to.write(JSON.stringify({id: last, method, params, sessionId}) + "\0");
   });
+  const send = (method, params = {}) => call(session, method, params);
 
   const {targetId} = await send("Target.createTarget", {url: "about:blank"});
   session = (await send("Target.attachToTarget", {targetId, flatten: true})).sessionId;
@@ -43,6 +44,7 @@ async function open(program, url, {width = 1180, height = 900} = {}) {
     complaints,  // what the page threw, or Chromium logged as an error
     asked,       // the addresses that the page asked for
     send,
+    whole: (method) => call(undefined, method, {}),  // of the browser, not of the page
     async go(address) {
       await send("Page.navigate", {url: address});
       await page.until("document.readyState === 'complete'");
