@@ -63,9 +63,9 @@ class packed_matrix {
     type_ = type;
     width_ = lanes * (out > lanes ? 2 : 1);
     constexpr int most = sizeof(std::size_t) > 4 ? 40 : 28;
-    require(out > 0 && in > 0 && out <= (std::size_t{1} << most) / in,
-            "pack: a matrix of " + text(out) + " by " + text(in) + ", and must have from 1 to 2^" + text(most) +
-                " weights");
+    require(out > 0 && in > 0 && out <= (std::size_t{1} << most) / in, "pack: a matrix of " + text(out) + " by " +
+                                                                           text(in) + ", and must have from 1 to 2^" +
+                                                                           text(most) + " weights");
     require(type != dtype::f16, "pack: dtype is F16, and must be F32, BF16, I8, I4 or NF4");
     bytes_.resize(panels() * panel_bytes());
     scales_.resize(panels() * groups() * width_);
