@@ -10,7 +10,8 @@
 #   haswell, neon  the tests of the core and of the transformer's kernels with AVX2, and for aarch64 in an emulator
 #   engines        training through other engines, which are fetched if they can be: those in ZOFT_ENGINES, or else all but
 #                  llama_cpp, whose build takes minutes. What is already there is tested too
-#   all            all of these but engines
+#   playground     the library as WebAssembly, in node and in a browser: by emscripten and chromium, which are large
+#   all            all of these but engines and playground
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/cmake/setup.sh"
@@ -44,8 +45,12 @@ for leg; do
     asan | tsan)
       need clang has_command clang++
       need libclang-rt-dev has_sanitizers ;;
+    playground)
+      like emscripten has_command em++
+      like nodejs has_command node
+      like chromium has_command chromium ;;
     baseline | haswell | engines) ;;
-    *) die "$leg is no leg; there are: all test package clang baseline haswell asan tsan neon engines" ;;
+    *) die "$leg is no leg; there are: all test package clang baseline haswell asan tsan neon engines playground" ;;
   esac
 done
 install_missing
@@ -74,6 +79,10 @@ can_run() {
       done
       [ -n "$fetched" ] || return 1
       rm -f "$root/build/engines/configured" ;; # so that what is there now is looked for
+    playground)
+      for program in em++ node chromium; do
+        has_command $program || { echo "SKIPPED playground: there is no $program"; return 1; }
+      done ;;
     haswell)
       { grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; } 2>/dev/null ||
         { echo "SKIPPED haswell: this processor has no AVX2 with FMA"; return 1; } ;;

@@ -31,6 +31,10 @@
 #define ZOFT_HAS_BF16_DOT
 #endif
 #endif
+// Emscripten has intrinsics of SSE for WebAssembly, and then defines these names. There are no such registers.
+#if defined(__SSE2__) && !defined(__wasm__)
+#define ZOFT_HAS_SSE2
+#endif
 #if defined(ZOFT_HAS_AMX)
 #define ZOFT_ISA amx
 #elif defined(ZOFT_HAS_BF16_DOT)
@@ -39,11 +43,14 @@
 #define ZOFT_ISA avx512
 #elif defined(ZOFT_HAS_AVX2)
 #define ZOFT_ISA avx2
+#elif defined(__wasm_simd128__)
+#define ZOFT_HAS_WASM
+#define ZOFT_ISA wasm
 #elif defined(__AVX__)
 #define ZOFT_ISA avx
 #elif defined(__SSE4_2__)
 #define ZOFT_ISA sse4
-#elif defined(__SSE2__)
+#elif defined(ZOFT_HAS_SSE2)
 #define ZOFT_ISA sse2
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #define ZOFT_HAS_NEON

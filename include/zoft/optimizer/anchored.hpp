@@ -73,7 +73,8 @@ struct anchored {
       random::axpy<A>(g, static_cast<A>(decay), away);
     }
     random::axpy<T>(x, static_cast<A>(-p.rate), g.data());
-    if (moved.empty() || moved.back().first + moved.back().size != p.first) moved.push_back({p.first, 0});
+    const auto first = static_cast<std::size_t>(p.first);
+    if (moved.empty() || moved.back().first + moved.back().size != first) moved.push_back({first, 0});
     moved.back().size += x.size();
   }
 

@@ -14,7 +14,7 @@
 
 #include "../core/config.hpp"
 
-#if defined(__SSE2__)
+#if defined(ZOFT_HAS_SSE2)
 // GCC 12 mistakes the undefined pass-through of unmasked AVX-512 intrinsics, which xsimd uses, for an uninitialised
 // variable.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -28,6 +28,8 @@
 #endif
 #elif defined(ZOFT_HAS_NEON)
 #include <arm_neon.h>
+#elif defined(ZOFT_HAS_WASM)
+#include <wasm_simd128.h>
 #endif
 
 namespace zoft::inline ZOFT_ISA::simd {
@@ -78,10 +80,12 @@ template <class V>
 [[gnu::always_inline]] inline V rounded(V value) {
 #if defined(ZOFT_HAS_AVX512)
   asm("" : "+v"(value));
-#elif defined(__SSE2__)
+#elif defined(ZOFT_HAS_SSE2)
   asm("" : "+x"(value));
 #elif defined(ZOFT_HAS_NEON)
   asm("" : "+w"(value));
+#elif defined(ZOFT_HAS_WASM)
+  asm("" : "+r"(value));
 #else
   asm("" : "+m"(value));
 #endif
@@ -104,7 +108,7 @@ template <class V>
       _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif defined(ZOFT_HAS_AVX2)
   return reinterpret_cast<u64>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
-#elif defined(__SSE2__)
+#elif defined(ZOFT_HAS_SSE2)
   return reinterpret_cast<u64>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
 #elif defined(ZOFT_HAS_NEON)
   return reinterpret_cast<u64>(
@@ -147,10 +151,12 @@ template <class V>
   asm("vsqrtps %1, %0" : "=v"(root) : "v"(x));
 #elif defined(__AVX__)
   asm("vsqrtps %1, %0" : "=x"(root) : "x"(x));
-#elif defined(__SSE2__)
+#elif defined(ZOFT_HAS_SSE2)
   asm("sqrtps %1, %0" : "=x"(root) : "x"(x));
 #elif defined(ZOFT_HAS_NEON)
   asm("fsqrt %0.4s, %1.4s" : "=w"(root) : "w"(x));
+#elif defined(ZOFT_HAS_WASM)
+  root = reinterpret_cast<f32>(wasm_f32x4_sqrt(reinterpret_cast<v128_t>(x)));
 #else
   for (std::size_t i = 0; i < lanes; ++i) root[i] = __builtin_sqrtf(x[i]);
 #endif
@@ -162,10 +168,12 @@ template <class V>
   asm("vsqrtpd %1, %0" : "=v"(root) : "v"(x));
 #elif defined(__AVX__)
   asm("vsqrtpd %1, %0" : "=x"(root) : "x"(x));
-#elif defined(__SSE2__)
+#elif defined(ZOFT_HAS_SSE2)
   asm("sqrtpd %1, %0" : "=x"(root) : "x"(x));
 #elif defined(ZOFT_HAS_NEON)
   asm("fsqrt %0.2d, %1.2d" : "=w"(root) : "w"(x));
+#elif defined(ZOFT_HAS_WASM)
+  root = reinterpret_cast<f64>(wasm_f64x2_sqrt(reinterpret_cast<v128_t>(x)));
 #else
   for (std::size_t i = 0; i < lanes / 2; ++i) root[i] = __builtin_sqrt(x[i]);
 #endif

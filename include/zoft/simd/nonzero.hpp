@@ -72,7 +72,7 @@ template <integer_lane I>
   return {word, any_large(bytes)};
 #else
   packed result{0, false};
-#if defined(__SSE2__)
+#if defined(ZOFT_HAS_SSE2)
   if constexpr (sizeof(I) <= 4) {
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < word_bits; i += 16) {

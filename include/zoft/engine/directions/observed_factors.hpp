@@ -110,7 +110,8 @@ class observed_factors {
       const std::uint64_t from = std::max<std::uint64_t>(first, m.offset);
       const std::uint64_t to = std::min<std::uint64_t>(end, m.offset + m.rows * m.columns);
       for (std::uint64_t at = from; at < to;) {
-        const std::size_t row = (at - m.offset) / m.columns, column = (at - m.offset) % m.columns;
+        const auto element = static_cast<std::size_t>(at - m.offset);
+        const std::size_t row = element / m.columns, column = element % m.columns;
         const std::size_t n = std::min<std::size_t>({chunk, m.columns - column, static_cast<std::size_t>(to - at)});
         f(m, row, column, x.subspan(static_cast<std::size_t>(at - first), n));
         at += n;

@@ -95,7 +95,7 @@ inline json parse_json(std::string_view text_of_file, const std::string& name) {
   else if (!json::sax_parse(text_of_file, &builder))
     error = builder.error;
   if (!error.empty()) {
-    expect_kind(name, std::as_bytes(std::span(text_of_file)), file_kinds::json);
+    expect_kind(name, std::as_bytes(std::span(text_of_file.data(), text_of_file.size())), file_kinds::json);
     fail(name + ": " + error);
   }
   return std::move(builder.root);

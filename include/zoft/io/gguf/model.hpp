@@ -196,7 +196,8 @@ inline void fit_to_gguf(const gguf& file, const gguf_architecture& architecture,
 
 /// The shape without extents of 1 in front, which GGUF may leave out.
 inline std::span<const std::size_t> without_ones(const std::vector<std::size_t>& shape) {
-  return {std::ranges::find_if(shape, [](std::size_t extent) { return extent != 1; }), shape.end()};
+  const auto first = std::ranges::find_if(shape, [](std::size_t extent) { return extent != 1; });
+  return std::span(shape).subspan(static_cast<std::size_t>(first - shape.begin()));
 }
 
 /// The tensor of that name in the family's files. Gains that each head has of its own are rows of one tensor here.

@@ -62,9 +62,10 @@ class packed_matrix {
     in_ = in;
     type_ = type;
     width_ = lanes * (out > lanes ? 2 : 1);
-    constexpr std::size_t most = std::size_t{1} << 40;
-    require(out > 0 && in > 0 && out <= most / in,
-            "pack: a matrix of " + text(out) + " by " + text(in) + ", and must have from 1 to 2^40 weights");
+    constexpr int most = sizeof(std::size_t) > 4 ? 40 : 28;
+    require(out > 0 && in > 0 && out <= (std::size_t{1} << most) / in, "pack: a matrix of " + text(out) + " by " +
+                                                                           text(in) + ", and must have from 1 to 2^" +
+                                                                           text(most) + " weights");
     require(type != dtype::f16, "pack: dtype is F16, and must be F32, BF16, I8, I4 or NF4");
     bytes_.resize(panels() * panel_bytes());
     scales_.resize(panels() * groups() * width_);
