@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include <zoft/nn/transformer.hpp>
 
 #include "core_support.hpp"
+#include "io_support.hpp"
 
 using core_test::message;
 using zoft::io::text_stage::protobuf;
@@ -129,4 +131,49 @@ TEST_CASE("onnx: what cannot be written is refused by name", "[io]") {
   const std::vector<float> elsewhere(adapter.parameters().size());
   CHECK(message([&] { zoft::io::onnx_loss(model, adapter.stack(), elsewhere); }) ==
         "zoft: onnx: none of the adapter's factors lies in theta");
+}
+
+TEST_CASE("onnx: in a file, large constants lie in another beside it, at pages, and are the same", "[io]") {
+  const io_test::scratch folder;
+  const auto model = zoft::io::open_checkpoint(ZOFT_FIXTURES "/llama_untied_f32");
+  const auto adapter = zoft::lora_fa{.rank = 12, .alpha = 4}.attach(zoft::io::linears_of(model), zoft::seed{3});
+  const std::string path = folder.path("loss.onnx");
+  zoft::io::write_onnx_loss(path, model, adapter.stack(), adapter.parameters(), {.best = true});
+  const std::string written = io_test::read_file(path), data = io_test::read_file(path + ".data");
+  const std::string bytes = graph_of("llama_untied_f32", zoft::lora_fa{.rank = 12, .alpha = 4}, {.best = true});
+  const std::string_view graph = fields_of(bytes, 7).at(0), other = fields_of(written, 7).at(0);
+  for (const std::uint32_t field : {1u, 11u, 12u}) CHECK(fields_of(graph, field) == fields_of(other, field));
+
+  const auto whole = fields_of(graph, 5), parted = fields_of(other, 5);
+  REQUIRE(whole.size() == parted.size());
+  std::size_t outside = 0, end = 0;
+  bool same = true;
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const std::uint32_t field : {1u, 2u, 8u})
+      same = same && fields_of(whole[i], field) == fields_of(parted[i], field);
+    const std::string_view numbers = fields_of(whole[i], 9).at(0);
+    if (numbers.size() < 4096) {
+      same = same && fields_of(parted[i], 9).at(0) == numbers;
+      continue;
+    }
+    std::map<std::string, std::string, std::less<>> place;
+    for (const auto entry : fields_of(parted[i], 13))
+      place.emplace(fields_of(entry, 1).at(0), fields_of(entry, 2).at(0));
+    CHECK(place.size() == 3);
+    CHECK(place["location"] == "loss.onnx.data");
+    CHECK(place["length"] == zoft::text(numbers.size()));
+    const std::size_t offset = std::stoul(place["offset"]);
+    CHECK(offset % 4096 == 0);
+    CHECK(offset >= end);
+    end = offset + numbers.size();
+    same = same && whole_of(parted[i], 14) == 1 && fields_of(parted[i], 9).empty() &&
+           data.substr(offset, numbers.size()) == numbers;
+    ++outside;
+  }
+  CHECK(same);
+  CHECK(outside > 2);
+  CHECK(end == data.size());
+  CHECK(message([&] {
+          zoft::io::write_onnx_loss(folder.path("none/loss.onnx"), model, adapter.stack(), adapter.parameters());
+        }).starts_with("zoft: " + folder.path("none/loss.onnx") + ": cannot be written: "));
 }

@@ -44,6 +44,13 @@ class evaluator {
 /// Runs P-RGE with its update in the graph, for zoft::engines::in_graph_prge.
 using updater = std::function<void(const padded_batch&, const zoft::engines::prge_run&)>;
 
+/// What an engine may differ from zoft::nn by. These are for engines that compute in float.
+struct differences {
+  double loss = 1e-4;         ///< of the losses at θ
+  double correlation = 1e-4;  ///< 1 less that of the slopes
+  double words = 0;           ///< the share of most probable words that are others
+};
+
 struct engine {
   std::string name;
   /// Makes what evaluates candidates of an adapter of the model, and if `best`, also gives the most probable tokens.
@@ -54,11 +61,17 @@ struct engine {
                         double epsilon)>
       in_graph = {};
   std::size_t sequences = 16;  ///< that updaters take at once
+  differences most = {};       ///< of the program smollm2
+  /// The loss of a batch with the adapter that `save` wrote to the folder, as the engine loads it, if it can.
+  std::function<double(const zoft::io::checkpoint& model, const zoft::low_rank_adapter& adapter,
+                       const std::string& folder, const padded_batch& batch)>
+      loss_of_saved = {};
 };
 
-/// The programs tune.cpp, compare.cpp and in_graph.cpp, which end with the status that these return.
+/// The programs tune.cpp, compare.cpp, in_graph.cpp and smollm2.cpp, which end with the status that these return.
 int tune(int argc, char** argv, const engine& with);
 int compare(int argc, char** argv, const engine& with);
 int in_graph(int argc, char** argv, const engine& with);
+int smollm2(int argc, char** argv, const engine& with);
 
 }  // namespace engines

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -29,6 +30,7 @@ namespace onnxruntime {
 enum class slot {
   message = 2,
   create_env = 3,
+  create_session_of_file = 7,
   create_session = 8,
   run = 9,
   create_options = 10,
@@ -95,14 +97,11 @@ struct tensor {
 class session {
  public:
   session(const std::string& graph, int threads) {
-    object options(slot::free_options);
-    try_call(slot::create_env, 3 /* errors only */, "zoft", env_.made());
-    try_call(slot::create_options, options.made());
-    try_call(slot::threads, options.get(), threads);
-    try_call(slot::optimisation, options.get(), 99 /* all of it */);
-    try_call(slot::create_session, static_cast<const void*>(env_.get()), static_cast<const void*>(graph.data()),
-             graph.size(), static_cast<const void*>(options.get()), session_.made());
-    try_call(slot::memory_of_cpu, 0, 0, memory_.made());
+    create(slot::create_session, threads, static_cast<const void*>(graph.data()), graph.size());
+  }
+  /// Constants that lie in a file beside the graph's are mapped into memory.
+  session(const std::filesystem::path& graph, int threads) {
+    create(slot::create_session_of_file, threads, graph.c_str());
   }
 
   void run(std::span<const tensor> inputs, std::span<const tensor> outputs) {
@@ -128,6 +127,18 @@ class session {
   }
 
  private:
+  template <class... Graph>
+  void create(slot from, int threads, Graph... graph) {
+    object options(slot::free_options);
+    try_call(slot::create_env, 3 /* errors only */, "zoft", env_.made());
+    try_call(slot::create_options, options.made());
+    try_call(slot::threads, options.get(), threads);
+    try_call(slot::optimisation, options.get(), 99 /* all of it */);
+    try_call(from, static_cast<const void*>(env_.get()), graph..., static_cast<const void*>(options.get()),
+             session_.made());
+    try_call(slot::memory_of_cpu, 0, 0, memory_.made());
+  }
+
   object env_{slot::free_env}, memory_{slot::free_memory}, session_{slot::free_session};
 };
 
@@ -136,7 +147,9 @@ inline std::int64_t whole(std::size_t v) { return static_cast<std::int64_t>(v); 
 /// Runs a graph of zoft::io::onnx_loss for zoft::engines::graph_loss.
 class loss_graph {
  public:
-  loss_graph(const std::string& graph, int threads) : session_(graph, threads) {}
+  /// `graph` is its bytes, or the path of its file.
+  template <class Graph>
+  loss_graph(const Graph& graph, int threads) : session_(graph, threads) {}
 
   void operator()(const zoft::engines::padded_batch& b, zoft::candidates<float> theta, std::span<float> loss) {
     const auto inputs = inputs_of(b, theta);

@@ -13,7 +13,8 @@ namespace {
 
 class narrow_graph : public openvino::loss_graph {
  public:
-  narrow_graph(const std::string& graph, int threads) : loss_graph(graph, threads, ov::element::bf16) {
+  template <class Graph>
+  narrow_graph(const Graph& graph, int threads) : loss_graph(graph, threads, ov::element::bf16) {
     if (precision() != ov::element::bf16) {
       std::puts("SKIPPED: OpenVINO in bfloat16, as it computes in float on this processor");
       std::exit(77);

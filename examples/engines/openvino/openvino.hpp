@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <openvino/openvino.hpp>
 #include <span>
 #include <string>
@@ -15,9 +16,10 @@ namespace openvino {
 class loss_graph {
  public:
   loss_graph(const std::string& graph, int threads, ov::element::Type precision = ov::element::f32)
-      : compiled_(core_.compile_model(core_.read_model(graph, ov::Tensor()), "CPU", ov::inference_num_threads(threads),
-                                      ov::hint::inference_precision(precision))),
-        request_(compiled_.create_infer_request()) {}
+      : loss_graph(threads, precision, graph, ov::Tensor()) {}
+  /// The same from a file. Constants that lie in another beside it are mapped into memory.
+  loss_graph(const std::filesystem::path& graph, int threads, ov::element::Type precision = ov::element::f32)
+      : loss_graph(threads, precision, graph.string()) {}
 
   void operator()(const zoft::engines::padded_batch& b, zoft::candidates<float> theta, std::span<float> loss) {
     const ov::Shape matrix{b.size(), b.length()};
@@ -39,6 +41,12 @@ class loss_graph {
   ov::element::Type precision() const { return compiled_.get_property(ov::hint::inference_precision); }
 
  private:
+  template <class... Graph>
+  loss_graph(int threads, ov::element::Type precision, const Graph&... graph)
+      : compiled_(core_.compile_model(core_.read_model(graph...), "CPU", ov::inference_num_threads(threads),
+                                      ov::hint::inference_precision(precision))),
+        request_(compiled_.create_infer_request()) {}
+
   /// A tensor that OpenVINO reads where it is.
   template <class T>
   static ov::Tensor view(std::span<const T> values, const ov::Shape& shape) {

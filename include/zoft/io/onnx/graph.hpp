@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "../../core/config.hpp"
+#include "../file/output_file.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
@@ -47,6 +49,31 @@ class protobuf_message {
 
 enum class onnx_type { float32 = 1, int64 = 7, boolean = 9 };
 
+/// A file beside the graph's that holds the numbers of large constants: the format's external data.
+class onnx_data {
+ public:
+  /// Engines look for it by its name, in the folder of the graph's file.
+  explicit onnx_data(const std::string& path) : file_(path), name_(std::filesystem::path(path).filename().string()) {}
+
+  const std::string& name() const { return name_; }
+  /// Writes the bytes, and returns where they begin: at a page, as engines map them into memory.
+  std::size_t add(std::string_view bytes) {
+    constexpr std::size_t page = 4096;
+    file_.write(std::string((page - size_ % page) % page, '\0'));
+    const std::size_t place = (size_ + page - 1) / page * page;
+    file_.write(bytes);
+    size_ = place + bytes.size();
+    return place;
+  }
+  void finish() { file_.finish(); }
+  void commit() { file_.commit(); }
+
+ private:
+  output_file file_;
+  std::string name_;
+  std::size_t size_ = 0;
+};
+
 /// Nodes of one graph, added in the order in which they are computed. Values go by their names; add() makes one up for
 /// what the node gives. Extents that vary are named too: {"P", "24000"} is a matrix of P rows.
 class onnx_graph {
@@ -58,6 +85,10 @@ class onnx_graph {
     std::variant<std::int64_t, float, std::vector<std::int64_t>> is;
   };
   using attributes = std::initializer_list<attribute>;
+
+  onnx_graph() = default;
+  /// Constants of a page or more go to `data`, which must outlive the graph.
+  explicit onnx_graph(onnx_data& data) : data_(&data) {}
 
   value input(const std::string& name, onnx_type type, const std::vector<std::string>& extents) {
     graph_.message(11, described(name, type, extents));
@@ -135,9 +166,24 @@ class onnx_graph {
     for (const std::size_t e : extents) tensor.number(1, static_cast<std::int64_t>(e));
     tensor.number(2, static_cast<std::int64_t>(type));
     tensor.text(8, name);
-    tensor.text(9, raw);
+    if (data_ != nullptr && raw.size() >= 4096) {
+      const std::size_t place = data_->add(raw);
+      tensor.message(13, entry("location", data_->name()));
+      tensor.message(13, entry("offset", zoft::text(place)));
+      tensor.message(13, entry("length", zoft::text(raw.size())));
+      tensor.number(14, 1);
+    } else {
+      tensor.text(9, raw);
+    }
     graph_.message(5, tensor);
     return name;
+  }
+
+  static protobuf_message entry(std::string_view key, std::string_view value) {
+    protobuf_message result;
+    result.text(1, key);
+    result.text(2, value);
+    return result;
   }
 
   void node(std::string_view op, const std::vector<value>& inputs, const std::vector<value>& outputs, attributes with) {
@@ -163,6 +209,7 @@ class onnx_graph {
     graph_.message(1, n);
   }
 
+  onnx_data* data_ = nullptr;
   protobuf_message graph_;
   std::size_t values_ = 0;
 };
