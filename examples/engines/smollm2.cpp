@@ -4,8 +4,8 @@
 //   smollm2 MODEL SST-2 OUTPUT [STEPS [RATE]]     the folder of the task's files, and one for the adapter
 //   smollm2 MODEL SST-2 --audit                   what zoft::audit says of the engine
 //   smollm2 MODEL SST-2 --alone WHICH [STEPS]     time and memory of one of both: engine, or zoft::nn
-//   smollm2 --test MODEL SST-2 ...                both are in the folders that tests look at, ZOFT_MODELS and ZOFT_DATA;
-//                                                 ends with status 77 if one is not there. Fewer reviews and directions
+//   smollm2 --test MODEL SST-2 ...                in the folders that tests look at, ZOFT_MODELS and ZOFT_DATA; it
+//                                                 takes less of both, and ends with 77 if one is not there
 //
 // Ends with status 1 if the engine differs from zoft::nn by more than it may (engine::most).
 #include <sys/resource.h>
