@@ -23,7 +23,7 @@ function meaning(line) {
 FNR == 1 {
   policy = FILENAME ~ /\/(sampler|estimator|optimizer|adapter)\/[a-z_0-9]+\.hpp$/
   members = "(^| )(check|batch_size|evaluations|forwards|ready|at|rate|replays|adapt|resize|compose|core|core_axpy|basis|renewed" \
-    "|applied|trains|attach|elements)\\(|^  using (attached|buffer|of_core) =|^  static constexpr bool elementwise"
+    "|applied|trains|attach|elements|each_state)\\(|^  using (attached|buffer|of_core) =|^  static constexpr bool elementwise"
 }
 
 { lines[FNR] = $0 }

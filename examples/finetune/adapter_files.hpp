@@ -6,7 +6,7 @@
 #include <vector>
 #include <zoft/core/adapter_stack.hpp>
 #include <zoft/core/low_rank.hpp>
-#include <zoft/io/low_rank_tensor.hpp>
+#include <zoft/io/file/low_rank_tensor.hpp>
 #include <zoft/nn/transformer.hpp>
 
 namespace finetune {

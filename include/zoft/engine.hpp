@@ -183,10 +183,12 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   }
 
   /// Starts the policies on the parameters that the run begins with, as the first step does.
+  /// @{
   template <class X>
   requires requires { typename parameters_of<X>; }
   void start(X&& x) { begin(trained(x)); }
   void start() requires owning { begin(trained(own{})); }
+  /// @}
 
   /// Goes to step `step` without the steps before it. The policies must be started, and x and each_state be what they
   /// were there.

@@ -11,9 +11,9 @@
 
 #include "../core/config.hpp"
 #include "../core/model_config.hpp"
+#include "file/low_rank_tensor.hpp"
 #include "file/printable.hpp"
 #include "file/tensor.hpp"
-#include "low_rank_tensor.hpp"
 #include "rotary_rows.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

@@ -23,10 +23,10 @@
 
 #include "../core/config.hpp"
 #include "file/gguf.hpp"
+#include "file/low_rank_tensor.hpp"
 #include "file/output_file.hpp"
 #include "file/printable.hpp"
 #include "file/tensor.hpp"
-#include "low_rank_tensor.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 

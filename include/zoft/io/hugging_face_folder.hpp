@@ -20,6 +20,7 @@
 #include "../core/number.hpp"
 #include "adapter_rows.hpp"
 #include "file/json.hpp"
+#include "file/low_rank_tensor.hpp"
 #include "file/output_file.hpp"
 #include "file/safetensors.hpp"
 #include "file/storage.hpp"
@@ -27,7 +28,6 @@
 #include "file/weights.hpp"
 #include "hugging_face.hpp"
 #include "hugging_face_config.hpp"
-#include "low_rank_tensor.hpp"
 #include "rotary_rows.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

@@ -27,13 +27,13 @@
 
 #include "../core/config.hpp"
 #include "file/json.hpp"
+#include "file/low_rank_tensor.hpp"
 #include "file/output_file.hpp"
 #include "file/printable.hpp"
 #include "file/safetensors.hpp"
 #include "file/tensor.hpp"
 #include "file/utf8.hpp"
 #include "file/weights.hpp"
-#include "low_rank_tensor.hpp"
 #include "peft/name_pattern.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {

@@ -15,8 +15,8 @@
 #include "../../core/config.hpp"
 #include "../../core/low_rank.hpp"
 #include "../../core/model_config.hpp"
+#include "../file/low_rank_tensor.hpp"
 #include "../file/weights.hpp"
-#include "../low_rank_tensor.hpp"
 #include "graph.hpp"
 
 namespace zoft::inline ZOFT_ISA::io::detail {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "../core/config.hpp"
-#include "../core/low_rank.hpp"
-#include "file/printable.hpp"
-#include "file/tensor.hpp"
+#include "../../core/config.hpp"
+#include "../../core/low_rank.hpp"
+#include "printable.hpp"
+#include "tensor.hpp"
 
 namespace zoft::inline ZOFT_ISA::io {
 
