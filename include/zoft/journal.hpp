@@ -141,15 +141,16 @@ class journal {
   }
   /// What is asked of x and the engine at later steps: trained() returns x.
   template <class Engine, class Trained>
-  void remember(Engine& engine, Trained trained) {
+  void remember([[maybe_unused]] Engine& engine, Trained trained) {
     fingerprint_ = [trained] {
       auto&& x = trained();
       return journals::fingerprint_of(x);
     };
-    write_snapshot_ = [this, trained, &engine](std::size_t step) {
-      auto&& x = trained();
-      if constexpr (Engine::shows_state) journals::snapshot::write(file_.path(), step, x, engine);
-    };
+    if constexpr (Engine::shows_state)
+      write_snapshot_ = [this, trained, &engine](std::size_t step) {
+        auto&& x = trained();
+        journals::snapshot::write(file_.path(), step, x, engine);
+      };
   }
   template <class Engine, class X>
   void end_of_resume(Engine& engine, X& x, std::size_t steps) {
