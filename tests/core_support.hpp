@@ -31,8 +31,9 @@ std::string message(F&& f) {
 }
 
 template <class T>
-using pattern =
-    std::conditional_t<sizeof(T) == 8, std::uint64_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
+using pattern = std::conditional_t<
+    sizeof(T) == 8, std::uint64_t,
+    std::conditional_t<sizeof(T) == 4, std::uint32_t, std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint8_t>>>;
 
 /// The bit patterns, by which NaN equals itself and −0 differs from 0.
 template <class T>

@@ -186,28 +186,5 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
       return sum;
     });
   };
-  const journal_test::folder here;
-  auto whole = start, stopped = start, again = start;
-  auto never = make(), first = make(), second = make();
-  for (int i = 0; i < 12; ++i) step(never, whole);
-  {
-    zoft::journal log(here / "run");
-    log.resume(first, std::span(stopped));
-    for (int i = 0; i < 7; ++i) log.append(step(first, stopped));
-  }
-  zoft::journal log(here / "run");
-  log.resume(second, std::span(again));
-  CHECK((again == stopped));
-  for (int i = 0; i < 5; ++i) step(second, again);
-  CHECK((again == whole));
-  CHECK((whole != start));
-  again = stopped = start;
-  auto third = make(), fourth = make();
-  zoft::journal saved(here / "saved", {.snapshot_every = 3});
-  saved.resume(third, std::span(stopped));
-  for (int i = 0; i < 7; ++i) saved.append(step(third, stopped));
-  std::span<std::int8_t> x(again);
-  CHECK(zoft::journals::skip_to_snapshot(zoft::journals::read_file(here / "saved"), here / "saved", fourth, x) > 0);
-  for (int i = 6; i < 12; ++i) step(fourth, again);
-  CHECK((again == whole));
+  check_run(make, start, step);
 }

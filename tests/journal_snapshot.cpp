@@ -48,6 +48,16 @@ std::vector<T> go_on(Make make, const std::string& path, std::uint32_t steps, st
   return x;
 }
 
+/// Goes on from step 25 of a run to step 47 beside any file in place of its snapshot: this must come to `truth`.
+template <class Make>
+auto going_on(Make make, const folder& here, const std::vector<float>& truth) {
+  return [make, &here, &truth, run = bytes_in(here / "run")](const std::string& snapshot) {
+    put(here / "run", run);
+    put(here / "run.snapshot", snapshot);
+    CHECK((bits(go_on<float>(make, here / "run", 47)) == bits(truth)));
+  };
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("journal: from a snapshot to the bits of a run that was not stopped", "[journal]", float, double,
@@ -102,12 +112,8 @@ TEST_CASE("journal: what is no snapshot of the run is left aside", "[journal]") 
   const folder here;
   const auto truth = go_on<float>(plain, here / "whole", 47);
   go_on<float>(plain, here / "run", 25);
-  const std::string run = bytes_in(here / "run"), good = bytes_in(here / "run.snapshot");
-  const auto check = [&](const std::string& snapshot) {
-    put(here / "run", run);
-    put(here / "run.snapshot", snapshot);
-    CHECK((bits(go_on<float>(plain, here / "run", 47)) == bits(truth)));
-  };
+  const std::string good = bytes_in(here / "run.snapshot");
+  const auto check = going_on(plain, here, truth);
   check("");
   check("zoft snapshot 2");
   check("zoft snapshot 2 20\n");
@@ -197,12 +203,8 @@ TEST_CASE("journal: a damaged state is left aside, and nothing of it is taken", 
   auto tuner = with_adam();
   while (tuner.steps() < 47) tuner.step(std::span(truth), trough<float>);
   go_on<float>(with_adam, here / "run", 25);
-  const std::string run = bytes_in(here / "run"), good = bytes_in(here / "run.snapshot");
-  const auto check = [&](const std::string& snapshot) {
-    put(here / "run", run);
-    put(here / "run.snapshot", snapshot);
-    CHECK((bits(go_on<float>(with_adam, here / "run", 47)) == bits(truth)));
-  };
+  const std::string good = bytes_in(here / "run.snapshot");
+  const auto check = going_on(with_adam, here, truth);
   check(good);
   const std::size_t begins = good.find('\n') + 1 + 700 * sizeof(float);
   for (std::size_t place = begins; place < good.size(); place += 97) {

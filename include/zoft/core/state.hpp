@@ -1,7 +1,7 @@
 /// What policies keep from one step to the next, as bytes.
 ///
 /// A policy shows it by each_state(f), which calls f(part) for each of its parts, in an order of its own. A part is a
-/// number, an optional one, a vector, deque or map of parts, or anything that has each_state itself.
+/// number, an optional one, a vector of numbers, a deque or map of parts, or anything that has each_state itself.
 #pragma once
 
 #include <cstddef>
@@ -70,13 +70,10 @@ class writer {
     count(part.has_value());
     if (part) (*this)(*part);
   }
-  template <class T>
+  template <plain T>
   void operator()(std::vector<T>& part) {
     count(part.size());
-    if constexpr (plain<T>)
-      to_(std::as_bytes(std::span<const T>(part)));
-    else
-      for (T& each : part) (*this)(each);
+    to_(std::as_bytes(std::span<const T>(part)));
   }
   template <class T>
   void operator()(std::deque<T>& part) {
@@ -125,20 +122,13 @@ class reader {
     if (there > 0) (*this)(value);
     if (!try_only_) part = there > 0 ? std::optional<T>(value) : std::nullopt;
   }
-  template <class T>
+  template <plain T>
   void operator()(std::vector<T>& part) {
     const std::uint64_t n = count(part.empty() ? left_ : part.size());
-    if (!part.empty() && n != part.size()) failed_ = true;
-    if constexpr (plain<T>) {
-      if (n > left_ / sizeof(T)) failed_ = true;
-      if (failed_) return;
-      if (!try_only_) part.resize(n);
-      take({try_only_ ? nullptr : reinterpret_cast<std::byte*>(part.data()), n * sizeof(T)}, try_only_);
-    } else {
-      std::vector<T> fresh;
-      for (std::uint64_t i = 0; i < n && !failed_; ++i) (*this)(fresh.emplace_back());
-      if (!try_only_) part.swap(fresh);
-    }
+    if ((!part.empty() && n != part.size()) || n > left_ / sizeof(T)) failed_ = true;
+    if (failed_) return;
+    if (!try_only_) part.resize(n);
+    take({try_only_ ? nullptr : reinterpret_cast<std::byte*>(part.data()), n * sizeof(T)}, try_only_);
   }
   template <class T>
   void operator()(std::deque<T>& part) {
