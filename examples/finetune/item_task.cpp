@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <numeric>
-#include <zoft/random/stream.hpp>
 
+#include "epoch_order.hpp"
 #include "items.hpp"
 #include "task.hpp"
 
@@ -16,20 +15,20 @@ using zoft::nn::transformer;
 class item_task : public task {
  public:
   item_task(const options& o, const zoft::io::tokenizer& tokens, const zoft::nn::config& shape)
-      : o_(o), make_(o, tokens, shape, sequence_length(o, shape)), data_(read_items(o, make_, shape)) {
+      : o_(o),
+        make_(o, tokens, shape, sequence_length(o, shape)),
+        data_(read_items(o, make_, shape)),
+        order_(data_.train.size(), o.seed) {
     all_heldout_ = data_.heldout.size();
     if (o.heldout_items > 0) data_.heldout = spread(std::move(data_.heldout), o.heldout_items);
     if (!o.prompt.empty()) prompt_ = prompt_of(o.prompt);
   }
 
-  /// Each epoch goes through all items in an order of its own.
   zoft::nn::batch batch(std::uint32_t step) const override {
     zoft::nn::batch result;
     result.among(data_.among);
     for (std::size_t i = 0; i < o_.batch; ++i) {
-      const std::uint64_t at = std::uint64_t{step} * o_.batch + i;
-      shuffle(at / data_.train.size());
-      const item& one = data_.train[order_[at % data_.train.size()]];
+      const item& one = data_.train[order_(std::uint64_t{step} * o_.batch + i)];
       result.add(one.tokens, one.labels);
     }
     return result;
@@ -116,19 +115,6 @@ class item_task : public task {
                         true);
   }
 
-  /// The order of an epoch, by Fisher and Yates, kept until another epoch is asked.
-  void shuffle(std::uint64_t epoch) const {
-    if (!order_.empty() && epoch == epoch_) return;
-    epoch_ = epoch;
-    order_.resize(data_.train.size());
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    const zoft::direction d{o_.seed, static_cast<std::uint32_t>(epoch), 0};
-    for (std::size_t left = order_.size(); left > 1; --left) {
-      const std::uint64_t word = zoft::random::word(d, zoft::random::stream::data, left);
-      std::swap(order_[left - 1], order_[static_cast<std::size_t>(word * left >> 32)]);
-    }
-  }
-
   /// Loss of the right choices a token, and the share of questions that are answered right. An answer is right where
   /// greedy decoding gives exactly it and ends: that is so if and only if at each of its places, given all of the right
   /// answer before it, the likeliest token is the answer's; so one forward tells. A choice is right where it is
@@ -158,8 +144,7 @@ class item_task : public task {
   item_data data_;
   std::vector<std::int32_t> prompt_;
   std::size_t all_heldout_ = 0;
-  mutable std::vector<std::size_t> order_;
-  mutable std::uint64_t epoch_ = 0;
+  mutable epoch_order order_;
 };
 
 }  // namespace

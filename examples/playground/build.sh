@@ -37,7 +37,7 @@ linked="$linked -sMODULARIZE=1 -sEXPORTED_RUNTIME_METHODS=cwrap"
 compiled() {
   object=$work/$1 source=$2
   shift 2
-  if [ ! -e "$object" ] || [ -n "$(find "$root/include" "$here"/*.hpp "$source" -type f -newer "$object" | head -n 1)" ]; then
+  if [ ! -e "$object" ] || [ -n "$(find "$root/include" "$root/examples/finetune/epoch_order.hpp" "$here"/*.hpp "$source" -type f -newer "$object" | head -n 1)" ]; then
     # shellcheck disable=SC2086
     em++ $flags "$@" -c "$source" -o "$object"
   fi

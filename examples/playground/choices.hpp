@@ -33,6 +33,7 @@
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/sampler/sphere.hpp>
 #include <zoft/sampler/uniform.hpp>
+#include <zoft/tuning/chosen.hpp>
 
 namespace playground {
 
@@ -230,7 +231,7 @@ struct any_estimator {
         queries(std::visit([](const auto& e) { return std::size_t{e.queries}; }, of)) {}
 
   void check() const {
-    std::visit([&](auto one) { (set(one, epsilon), one.check()); }, of);
+    std::visit([&](auto one) { (zoft::tuning::radiused(one).epsilon = epsilon, one.check()); }, of);
   }
   void check(const any_optimizer& o) const {
     zoft::require(!std::holds_alternative<zoft::greedy>(of) || o.is_plain(),
@@ -243,19 +244,16 @@ struct any_estimator {
     return std::visit([&](const auto& one) { return zoft::estimation::ready(one, view); }, of);
   }
   zoft::point at(std::size_t i, const zoft::step_view& view) const {
-    return std::visit([&](auto one) { return (set(one, epsilon), zoft::estimation::at(one, i, view)); }, of);
+    return std::visit(
+        [&](auto one) { return (zoft::tuning::radiused(one).epsilon = epsilon, zoft::estimation::at(one, i, view)); },
+        of);
   }
   void coefficients(const zoft::step_view& view, std::span<double> c) {
-    std::visit([&](auto& one) { (set(one, epsilon), zoft::estimation::coefficients(one, view, c)); }, of);
-  }
-
- private:
-  template <class E>
-  static void set(E& e, double radius) {
-    if constexpr (requires { e.of.epsilon; })
-      e.of.epsilon = radius;
-    else
-      e.epsilon = radius;
+    std::visit(
+        [&](auto& one) {
+          (zoft::tuning::radiused(one).epsilon = epsilon, zoft::estimation::coefficients(one, view, c));
+        },
+        of);
   }
 };
 

@@ -2,11 +2,9 @@
 
 #include <cmath>
 #include <fstream>
-#include <numeric>
 #include <utility>
 #include <zoft/method/observed.hpp>
 #include <zoft/prge.hpp>
-#include <zoft/random/stream.hpp>
 #include <zoft/schedule/linear.hpp>
 
 namespace playground {
@@ -104,25 +102,13 @@ void demo::begin(const recipe& r) {
   how_ = r.complete();
   tuner_ = make_tuner(how_, model_);
   steps_ = 0;
-  order_.clear();
+  order_ = {train_.size(), how_.seed};
 }
 
-/// Each epoch goes through all items in an order of its own, by Fisher and Yates.
 zoft::nn::batch demo::batch(std::uint32_t step) {
   zoft::nn::batch result;
   for (std::size_t i = 0; i < sequences; ++i) {
-    const std::uint64_t at = std::uint64_t{step} * sequences + i, epoch = at / train_.size();
-    if (order_.empty() || epoch != epoch_) {
-      epoch_ = epoch;
-      order_.resize(train_.size());
-      std::iota(order_.begin(), order_.end(), std::size_t{0});
-      const zoft::direction d{how_.seed, static_cast<std::uint32_t>(epoch), 0};
-      for (std::size_t left = order_.size(); left > 1; --left) {
-        const std::uint64_t word = zoft::random::word(d, zoft::random::stream::data, left);
-        std::swap(order_[left - 1], order_[static_cast<std::size_t>(word * left >> 32)]);
-      }
-    }
-    const item& one = train_[order_[static_cast<std::size_t>(at % train_.size())]];
+    const item& one = train_[order_(std::uint64_t{step} * sequences + i)];
     result.add(one.tokens, one.labels);
   }
   return result;

@@ -11,6 +11,8 @@
 #include <zoft/io/tokenizer/llama2c.hpp>
 #include <zoft/nn/transformer.hpp>
 
+#include "../finetune/epoch_order.hpp"
+
 namespace playground {
 
 /// How the demo is trained. What is 0 is as in `finetune`.
@@ -81,8 +83,7 @@ class demo {
   recipe how_;
   std::unique_ptr<tuner> tuner_;
   std::uint32_t steps_ = 0;
-  std::vector<std::size_t> order_;
-  std::uint64_t epoch_ = 0;
+  finetune::epoch_order order_{0, 0};  // of the run
 };
 
 }  // namespace playground

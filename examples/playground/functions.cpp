@@ -6,6 +6,8 @@
 #include <zoft/autotune.hpp>
 #include <zoft/minimize.hpp>
 
+#include "told.hpp"
+
 namespace playground {
 
 namespace {
@@ -156,15 +158,7 @@ std::string walk::minimize(std::size_t evaluations) {
 
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 std::string pair(const place& p) { return "[" + zoft::text(p[0]) + "," + zoft::text(p[1]) + "]"; }
-
-/// {"name": value, …}
-std::string object(std::initializer_list<std::pair<const char*, std::string>> fields) {
-  std::string s;
-  for (const auto& [name, value] : fields) s += (s.empty() ? "{" : ",") + quoted(name) + ":" + value;
-  return s + "}";
-}
 
 /// [f(one), …]
 template <class All, class F>

@@ -1,11 +1,11 @@
 // What the page calls of functions.hpp. Pointers that are returned are valid until the next call of the same name.
 #include <emscripten.h>
 
-#include <exception>
 #include <limits>
 #include <optional>
 
 #include "functions.hpp"
+#include "told.hpp"
 
 namespace {
 
@@ -13,22 +13,6 @@ using namespace playground;
 
 std::optional<walk> run;
 composition how;
-
-const char* kept(std::string text) {
-  static std::string result;
-  result = std::move(text);
-  return result.c_str();
-}
-
-/// What f returns, or "error: " and why there is nothing.
-template <class F>
-const char* told(F f) {
-  try {
-    return kept(f());
-  } catch (const std::exception& e) {
-    return kept(std::string("error: ") + e.what());
-  }
-}
 
 /// θ, the loss there, evaluations, ε, η, how many were probed now, and of each where and what: x, y, loss.
 const double* state() {
