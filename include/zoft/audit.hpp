@@ -44,8 +44,8 @@ constexpr composition::fault fault_of_audit() {
 template <class F, class T, std::size_t N>
 requires(tuning::fault_of_audit<std::span<T, N>, F>() == composition::fault::none) audit_report
     audit(F&& f, std::span<T, N> x, const audit_options& o = {}) {
-  tuning::no_reference none;
-  return tuning::audit_run<std::remove_const_t<T>, F, tuning::no_reference>(f, none, x, o).run();
+  using number_type = std::remove_const_t<T>;
+  return tuning::audit_run<number_type>({f, o}, {}, x, o).run();
 }
 
 /// The same, and compares f with a reference that computes what f should, such as zoft::nn with the same weights: the
@@ -53,7 +53,8 @@ requires(tuning::fault_of_audit<std::span<T, N>, F>() == composition::fault::non
 template <class F, class R, class T, std::size_t N>
 requires(tuning::fault_of_audit<std::span<T, N>, F, R>() == composition::fault::none) audit_report
     audit(F&& f, R&& reference, std::span<T, N> x, const audit_options& o = {}) {
-  return tuning::audit_run<std::remove_const_t<T>, F, R>(f, reference, x, o).run();
+  using number_type = std::remove_const_t<T>;
+  return tuning::audit_run<number_type>({f, o}, tuning::audited<number_type>(reference, o), x, o).run();
 }
 
 // For calls that are wrong.

@@ -18,6 +18,7 @@
 #include "tuning/radius.hpp"
 #include "tuning/rate.hpp"
 #include "tuning/subject.hpp"
+#include "tuning/subject_of.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -55,21 +56,18 @@ struct autotune_report {
 
 namespace tuning {
 
-template <class Subject>
-autotune_report run(Subject& subject, const autotune_options& o) {
-  using T = typename Subject::number_type;
+inline autotune_report run(subject& subject, const autotune_options& o) {
   autotune_report r;
-  const auto& tuner = subject.engine();
-  r.epsilon = radiused(tuner.estimator()).epsilon;
-  r.learning_rate = rated(tuner.optimizer()).learning_rate;
+  r.epsilon = subject.epsilon();
+  r.learning_rate = subject.learning_rate();
   r.status = status::no_improvement;
   std::vector<double> losses = subject.losses();
   r.loss = estimation::mean(losses);
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
 
   // At a spacing of the root of the rounding error, a smooth loss's second differences are as small as its rounding.
-  const double size = size_of<T>(subject.start());
-  const double spacing = std::sqrt(roundoff<T>) * (size > 0 ? size : 1);
+  const double size = subject.size();
+  const double spacing = std::sqrt(subject.roundoff()) * (size > 0 ? size : 1);
   r.noise = measure_noise([&](double t) { return subject.along(0, t); }, std::exp2(std::round(std::log2(spacing))));
   r.evaluations = subject.evaluations();
   if (r.noise.constant()) return r;
@@ -82,7 +80,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
     for (std::size_t i = 0; i < losses.size(); ++i) losses[i] += (again[i] - losses[i]) / n;
   }
   r.loss = estimation::mean(losses);
-  const stencil points = stencil_of(tuner);
+  const stencil points = subject.points();
   r.central = points.central;
   const radius found = radius_search(subject, losses, sigma, points.central).run();
   r.limited_by = found.limited_by;
@@ -111,7 +109,7 @@ autotune_report run(Subject& subject, const autotune_options& o) {
 
 template <class Engine, number T, class F>
 autotune_report tune(Engine& tuner, std::span<T> x, F& f, const autotune_options& o) {
-  subject<Engine, T, F> measured(tuner, x, f, o.batch);
+  subject_of measured(tuner, x, refer<Engine, T>(f), o.batch);
   const autotune_report r = run(measured, o);
   radiused(tuner.estimator()).epsilon = r.epsilon;
   rated(tuner.optimizer()).learning_rate = r.learning_rate;

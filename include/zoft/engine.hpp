@@ -30,8 +30,8 @@ template <class Sampler, estimator Estimator, adapter Adapter, optimizer Optimiz
 requires sampler<Sampler, float>
 class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimator, Adapter, Optimizer> {
   using base = refusing<Sampler, Estimator, Adapter, Optimizer>;
-  using base::all_points, base::begin, base::observe_again, base::owning, base::places, base::ready, base::shown,
-      base::stacked_step, base::tangent_step, base::trained, base::update, base::walk;
+  using base::all_points, base::begin, base::observe_again, base::owning, base::places, base::ready, base::refer,
+      base::shown, base::stacked_step, base::tangent_step, base::trained, base::update, base::walk;
   using base::estimator_, base::optimizer_, base::sampler_, base::step_;
   using typename base::fault;
   using typename base::own;
@@ -138,9 +138,9 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
     if constexpr (tangent_estimator<Estimator>)
       return tangent_step(all, functor);
     else if constexpr (base::template walks<decltype(all), F>)
-      return walk(all, functor);
+      return walk(all, refer(all, functor));
     else
-      return stacked_step(all, functor);
+      return stacked_step(all, refer(all, functor));
   }
 
   /// The same with losses that are evaluated elsewhere: by zoft::mpi::ranks, on many machines.
@@ -170,7 +170,7 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
     const auto all = trained(x);
     begin(all);
     checks::record(r.step, step_, r.values.size(), base::recorded());
-    if (r.status == status::ok) observe_again(all, functor);
+    if (r.status == status::ok) observe_again(all, refer(all, functor));
     return base::replay(all, r);
   }
 

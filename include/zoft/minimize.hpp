@@ -5,9 +5,9 @@
 #include <type_traits>
 
 #include "concepts.hpp"
+#include "core/functor_ref.hpp"
 #include "core/number.hpp"
 #include "engine/refused.hpp"
-#include "minimize/any_objective.hpp"
 #include "minimize/options.hpp"
 #include "minimize/run.hpp"
 
@@ -46,12 +46,7 @@ constexpr composition::fault fault_of() {
 template <number T, std::size_t N, class F>
 requires(minimizing::fault_of<std::span<T, N>, F>() == composition::fault::none) report
     minimize(std::span<T, N> x, F&& f, const minimize_options& o = {}) {
-  if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
-    auto* const pointer = &f;
-    return minimize(x, pointer, o);
-  } else {
-    return minimizing::run<T>(x, minimizing::any_objective<T>(f), o)();
-  }
+  return minimizing::run<T>(x, functor_ref<double(std::span<const T>)>(f), o)();
 }
 
 // For calls that are wrong.

@@ -1,12 +1,15 @@
 /// Which forms of functor go with an estimator, and how they are called: with losses of the batch, or of one example.
+/// A functor is behind one type for each form, so that a step is compiled once for all functors of the form.
 #pragma once
 
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 #include "../concepts.hpp"
 #include "../core/examples.hpp"
+#include "../core/functor_ref.hpp"
 
 namespace zoft::inline ZOFT_ISA::functors {
 
@@ -30,6 +33,26 @@ constexpr bool takes_all() {
     return false;
   else
     return std::invocable<F&, const Shown&, example_losses, Seen...>;
+}
+
+/// A functor that is shown one point.
+template <class Estimator, class Shown>
+using one = functor_ref<
+    std::conditional_t<estimator_of_examples<Estimator>, double(const Shown&, example), double(const Shown&)>>;
+
+/// A functor that is shown candidates.
+template <class Estimator, class Shown, class... Seen>
+using all =
+    functor_ref<std::conditional_t<estimator_of_examples<Estimator>, void(const Shown&, example_losses, Seen...),
+                                   void(const Shown&, std::span<double>, Seen...)>>;
+
+/// Refers to f in its form; in that of candidates, if it has both.
+template <class Estimator, class Shown, class... Seen, class F>
+auto refer(F& f) {
+  if constexpr (takes_all<Estimator, F, Shown, Seen...>())
+    return all<Estimator, Shown, Seen...>(f);
+  else
+    return one<Estimator, Shown>(f);
 }
 
 /// The loss of point i.

@@ -81,9 +81,24 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
       return false;
   }();
 
+  /// What x's elements are stored as.
+  template <class X>
+  using element_of = typename decltype(std::declval<const X&>().span())::value_type;
+
+  /// The functor, behind a type that is the same for all of its form.
+  template <class X, class F>
+  auto refer(const X& x, F& functor) {
+    if constexpr (walks<X, F>)
+      return functors::one<Estimator, std::span<const element_of<X>>>(functor);
+    else if constexpr (observes)
+      return functors::refer<Estimator, decltype(shown(x, {})), observations&>(functor);
+    else
+      return functors::refer<Estimator, decltype(shown(x, {}))>(functor);
+  }
+
   /// A step that moves x to each point in turn.
   template <parameters::trained X, class F>
-  step_report walk(const X& x, F& functor) {
+  step_report walk(const X& x, F functor) {
     using T = typename X::value_type;
     auto& buffer = [&]() -> auto& {
       if constexpr (parameters::is_codes<X>)
@@ -92,7 +107,7 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
         return moved_.template of<T>();
     }
     ();
-    using element = typename decltype(x.span())::value_type;
+    using element = element_of<X>;
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
     excursion moved(buffer, x.span(), moving(x.size(), direction(step_, 0)), sampler_);
     for (std::size_t i = 0; i < losses.size(); ++i) {
@@ -106,9 +121,8 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
 
   /// A step that shows candidates, as many at a time as the functor and per_call allow.
   template <parameters::trained X, class F>
-  step_report stacked_step(const X& x, F& functor) {
-    using shown_type = decltype(shown(x, {}));
-    constexpr bool batches = observes || functors::takes_all<Estimator, F, shown_type>();
+  step_report stacked_step(const X& x, F functor) {
+    constexpr bool batches = observes || functors::takes_all<Estimator, F, decltype(shown(x, {}))>();
     const std::size_t most = !batches ? 1 : limit_ == 0 ? all_points : limit_;
     if constexpr (observes) forget();  // what a functor that threw has left
     std::vector<double> losses(estimator_.evaluations(), std::numeric_limits<double>::quiet_NaN());
@@ -200,7 +214,7 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
   step_report replay(const X& x, const step_record& r) {
     if constexpr (parameters::is_codes<X>) {
       excursion moved(coded_, x.span(), moving(x.size(), direction(step_, 0)), sampler_);
-      using element = typename decltype(x.span())::value_type;
+      using element = element_of<X>;
       moved.to({}, direction(step_, 0));  // the update's rounding is that of the step
       return replay_at(parameters::returning<float, element, decltype(moved)>{x.span(), moved}, r);
     } else {
@@ -228,7 +242,7 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
 
   /// Shows an observing sampler the model at θ, as the step that is made again saw it.
   template <parameters::trained X, class F>
-  void observe_again(const X& x, F& functor) {
+  void observe_again(const X& x, F functor) {
     forget();
     std::vector<double> losses(points_at_theta());
     const auto at_theta = shown(x, places(x, 0, losses.size(), {}));

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "../core/functor_ref.hpp"
 #include "../engine/estimation/spread.hpp"
 #include "../mezo.hpp"
 #include "../tuning/brief.hpp"
-#include "any_objective.hpp"
 #include "options.hpp"
 #include "rate_control.hpp"
 #include "space.hpp"
@@ -33,7 +33,7 @@ namespace zoft::inline ZOFT_ISA::minimizing {
 template <number T>
 class run {
  public:
-  run(std::span<T> x, any_objective<T> f, const minimize_options& o)
+  run(std::span<T> x, functor_ref<double(std::span<const T>)> f, const minimize_options& o)
       : o_(o),
         x_(x),
         f_(f),
@@ -313,7 +313,7 @@ class run {
 
   const minimize_options& o_;
   std::span<T> x_;
-  any_objective<T> f_;
+  functor_ref<double(std::span<const T>)> f_;
   space<T> space_;
   decltype(mezo({})) tuner_;
   rate_control rate_;

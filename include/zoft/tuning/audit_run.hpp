@@ -19,16 +19,15 @@
 #include "../random/axpy.hpp"
 #include "../sampler/gaussian.hpp"
 #include "audit_report.hpp"
+#include "audited.hpp"
 #include "brief.hpp"
 #include "noise_level.hpp"
+#include "precision.hpp"
 #include "radius.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
 namespace tuning {
-
-/// What is asked for by an audit that has no reference.
-struct no_reference {};
 
 inline double correlation(std::span<const double> a, std::span<const double> b) {
   double ab = 0, aa = 0, bb = 0;
@@ -40,69 +39,11 @@ inline double correlation(std::span<const double> a, std::span<const double> b) 
   return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
 }
 
-/// A functor of either form, as losses of stacked points.
-template <class F, number T>
-class audited {
-  static constexpr bool stacked = batch_objective<F, zoft::candidates<T>>;
-
- public:
-  audited(std::remove_reference_t<F>& f, const audit_options& o)
-      : f_(f), most_(stacked ? o.candidates : 1), fixed_(stacked && o.fixed) {}
-
-  std::size_t candidates() const { return most_; }
-  std::size_t evaluations() const { return evaluations_; }
-
-  /// The losses of points (count, n), in calls of candidates().
-  std::vector<double> operator()(std::span<const T> points, std::size_t n) {
-    std::vector<double> losses(points.size() / n, std::numeric_limits<double>::quiet_NaN());
-    for (std::size_t i = 0; i < losses.size(); i += most_) {
-      const std::size_t count = std::min(most_, losses.size() - i);
-      call(points.subspan(i * n, count * n), n, std::span(losses).subspan(i, count));
-    }
-    return losses;
-  }
-
-  /// The loss of one point by itself.
-  double alone(std::span<const T> x) {
-    double loss = std::numeric_limits<double>::quiet_NaN();
-    call(x, x.size(), {&loss, 1});
-    return loss;
-  }
-
- private:
-  void call(std::span<const T> points, std::size_t n, std::span<double> losses) {
-    if constexpr (!stacked) {
-      ++evaluations_;
-      losses[0] = static_cast<double>(f_(points));
-    } else if (!fixed_ || losses.size() == most_) {
-      evaluations_ += losses.size();
-      f_(zoft::candidates<T>(points.data(), losses.size(), n), losses);
-    } else {
-      // The last of the points fills the places that are left.
-      std::vector<T> full(points.begin(), points.end());
-      for (std::size_t i = losses.size(); i < most_; ++i)
-        full.insert(full.end(), points.end() - std::ptrdiff_t(n), points.end());
-      std::vector<double> all(most_, std::numeric_limits<double>::quiet_NaN());
-      evaluations_ += most_;
-      f_(zoft::candidates<T>(full.data(), most_, n), std::span(all));
-      std::copy_n(all.begin(), losses.size(), losses.begin());
-    }
-  }
-
-  std::remove_reference_t<F>& f_;
-  std::size_t most_;
-  bool fixed_;
-  std::size_t evaluations_ = 0;
-};
-
-template <number T, class F, class R>
+template <number T>
 class audit_run {
-  static constexpr bool compared = !std::is_same_v<R, no_reference>;
-
  public:
-  audit_run(std::remove_reference_t<F>& f, std::remove_reference_t<R>& reference, std::span<const T> x,
-            const audit_options& o)
-      : x_(x), o_(o), f_(f, o), reference_(reference, o) {
+  audit_run(audited<T> f, std::optional<audited<T>> reference, std::span<const T> x, const audit_options& o)
+      : x_(x), o_(o), f_(std::move(f)), reference_(std::move(reference)) {
     require(!x.empty(), "audit: there are no parameters");
     require(o.epsilon > 0 && is_finite(o.epsilon), "audit", "epsilon", o.epsilon, "above 0");
     for (const double r : o.radii) require(r > 0 && is_finite(r), "audit", "a radius", r, "above 0");
@@ -118,7 +59,7 @@ class audit_run {
       compare_places();
       move_parts();
       compare_radii();
-      compare_slopes();
+      if (reference_) compare_slopes();
     }
     r_.evaluations = f_.evaluations();
     return std::move(r_);
@@ -267,17 +208,17 @@ class audit_run {
       find("the loss does not depend on " + ignored.front() +
            (more == 0 ? "" : " and " + text(more) + " more of the " + text(all.size()) + " parts of x") +
            ", and should depend on all parameters");
-    if constexpr (compared) compare_parts(all);
+    if (reference_) compare_parts(all);
   }
 
   void compare_parts(const std::vector<part>& all) {
-    const double expected_loss = reference_.alone(x_);
+    const double expected_loss = reference_->alone(x_);
     std::size_t different = 0;
     double worst = 0;
     std::string what;
     for (const part& p : all) {
       const std::vector<T> there = moved(x_, p, reach_);
-      const double change = f_.alone(there) - r_.loss, expected = reference_.alone(there) - expected_loss;
+      const double change = f_.alone(there) - r_.loss, expected = reference_->alone(there) - expected_loss;
       const double off = std::abs(change - expected);
       if (off <= 0.02 * std::abs(expected) + tolerance()) continue;
       ++different;
@@ -295,12 +236,11 @@ class audit_run {
   /// Whether losses differ where no layout of x can be why.
   bool differs_at_zero(double loss, double expected) const {
     return !(std::abs(loss - expected) <= most_difference(expected)) &&
-           std::all_of(x_.begin(), x_.end(), [](T v) { return static_cast<double>(v) == 0; });
+           std::all_of(x_.begin(), x_.end(), [](T v) { return static_cast<A>(v) == 0; });
   }
 
   /// Slopes of f at ±ε along all directions.
-  template <class G>
-  std::vector<double> slopes(G& f, double epsilon) {
+  std::vector<double> slopes(audited<T>& f, double epsilon) {
     const std::size_t n = x_.size(), pairs = std::max<std::size_t>(1, f.candidates() / 2);
     std::vector<double> result;
     std::vector<T> stack;
@@ -380,38 +320,36 @@ class audit_run {
   }
 
   void compare_slopes() {
-    if constexpr (compared) {
-      audit_reference a;
-      a.loss = reference_.alone(x_);
-      const double off = std::abs(r_.loss - a.loss), most = most_difference(a.loss);
-      if (!(off <= most))
-        find("the loss at x is " + precise(r_.loss) + ", and the reference's " + precise(a.loss) +
-             ": these differ by " + brief(off) + ", and should by at most " + brief(most) +
-             (differs_at_zero(r_.loss, a.loss)
-                  ? "; x is 0, so its layout is not why; other weights or less precision may be"
-                  : ""));
-      const std::vector<double> expected = slopes(reference_, o_.epsilon);
-      std::size_t at = 0;
-      while (r_.radii[at].epsilon != o_.epsilon) ++at;
-      a.correlation = correlation(slopes_[at], expected);
-      const double size = rms(expected);
-      a.ratio = size > 0 ? a.correlation * r_.radii[at].slope / size : 0;
-      // What noise explains, with a margin for the number of directions.
-      const double predicted = r_.radii[at].predicted, share = 1 - predicted * predicted;
-      const double margin = 0.01 + 4 * share / std::sqrt(static_cast<double>(o_.directions));
-      if (!(a.correlation >= predicted - margin))
-        find("slopes along " + text(o_.directions) + " directions are correlated " + brief(a.correlation) +
-             " with the reference's, and should be at least " + brief(predicted - margin) + " for this noise");
-      else if (!(std::abs(a.ratio - 1) <= 0.02 + 4 * std::sqrt(share / static_cast<double>(o_.directions))))
-        find("slopes are " + brief(a.ratio) + " times the reference's, and should be as large");
-      r_.reference = a;
-    }
+    audit_reference a;
+    a.loss = reference_->alone(x_);
+    const double off = std::abs(r_.loss - a.loss), most = most_difference(a.loss);
+    if (!(off <= most))
+      find("the loss at x is " + precise(r_.loss) + ", and the reference's " + precise(a.loss) + ": these differ by " +
+           brief(off) + ", and should by at most " + brief(most) +
+           (differs_at_zero(r_.loss, a.loss)
+                ? "; x is 0, so its layout is not why; other weights or less precision may be"
+                : ""));
+    const std::vector<double> expected = slopes(*reference_, o_.epsilon);
+    std::size_t at = 0;
+    while (r_.radii[at].epsilon != o_.epsilon) ++at;
+    a.correlation = correlation(slopes_[at], expected);
+    const double size = rms(expected);
+    a.ratio = size > 0 ? a.correlation * r_.radii[at].slope / size : 0;
+    // What noise explains, with a margin for the number of directions.
+    const double predicted = r_.radii[at].predicted, share = 1 - predicted * predicted;
+    const double margin = 0.01 + 4 * share / std::sqrt(static_cast<double>(o_.directions));
+    if (!(a.correlation >= predicted - margin))
+      find("slopes along " + text(o_.directions) + " directions are correlated " + brief(a.correlation) +
+           " with the reference's, and should be at least " + brief(predicted - margin) + " for this noise");
+    else if (!(std::abs(a.ratio - 1) <= 0.02 + 4 * std::sqrt(share / static_cast<double>(o_.directions))))
+      find("slopes are " + brief(a.ratio) + " times the reference's, and should be as large");
+    r_.reference = a;
   }
 
   std::span<const T> x_;
   const audit_options& o_;
-  audited<F, T> f_;
-  audited<R, T> reference_;
+  audited<T> f_;
+  std::optional<audited<T>> reference_;
   audit_report r_;
   double sigma_ = 0, reach_ = 0;
   std::vector<A> z_;

@@ -8,13 +8,13 @@
 #include <limits>
 #include <optional>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "../engine.hpp"
-#include "chosen.hpp"
+#include "../core/number.hpp"
 #include "noise_level.hpp"
+#include "precision.hpp"
+#include "subject.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -29,28 +29,6 @@ enum class epsilon_limit {
 
 namespace tuning {
 
-/// The largest relative rounding error of numbers stored as T, and the smallest normal number.
-template <number T>
-constexpr double roundoff = std::is_same_v<T, double>  ? 0x1p-53
-                            : std::is_same_v<T, float> ? 0x1p-24
-                            : std::is_same_v<T, half>  ? 0x1p-11
-                                                       : 0x1p-8;
-template <number T>
-constexpr double least_normal = std::is_same_v<T, double> ? 0x1p-1022
-                                : std::is_same_v<T, half> ? 0x1p-14
-                                                          : 0x1p-126;
-
-/// rms of the elements of x.
-template <number T>
-double size_of(std::span<const T> x) {
-  double squares = 0;
-  for (const T& v : x) {
-    const auto wide = static_cast<double>(static_cast<arithmetic_t<T>>(v));
-    squares += wide * wide / static_cast<double>(x.size());
-  }
-  return std::sqrt(squares);
-}
-
 inline double mean(std::span<const double> v) {
   double sum = 0;
   for (const double x : v) sum += x / static_cast<double>(v.size());
@@ -62,30 +40,6 @@ inline double rms_of_difference(std::span<const double> a, std::span<const doubl
   return std::sqrt(squares);
 }
 inline double rms(std::span<const double> v) { return size_of<double>(v); }
-
-/// Whether each of the estimator's points has a mirror image, and how far from θ the furthest is, in units of ε.
-struct stencil {
-  bool central = true;
-  double reach = 0;
-};
-
-/// Looks at 16 steps, since the radius may be random.
-template <class Engine>
-stencil stencil_of(const Engine& tuner) {
-  const auto& e = tuner.estimator();
-  stencil result;
-  for (std::uint32_t step = tuner.steps(); step < tuner.steps() + 16; ++step) {
-    const step_view view{tuner.direction(step, 0), tuner.optimizer().rate(step), {}};
-    std::vector<point> points;
-    for (std::size_t i = 0; i < estimation::ready(e, view); ++i) points.push_back(estimation::at(e, i, view));
-    for (const point& p : points) {
-      const auto mirrors = [&](const point& o) { return o.query == p.query && o.scale == -p.scale; };
-      result.central = result.central && (p.scale == 0 || std::any_of(points.begin(), points.end(), mirrors));
-      result.reach = std::max(result.reach, std::abs(p.scale) / radiused(e).epsilon);
-    }
-  }
-  return result;
-}
 
 /// Slopes and curvatures from differences over ±t, one of each per direction.
 struct level {
@@ -112,19 +66,17 @@ struct radius {
 ///
 /// φ‴ may vanish where the parameters start (at 0 in an odd-symmetric model) but not where they will be. So the search
 /// uses the larger of φ‴ and |φ⁗|·|φ′/φ″|, the change of φ‴ on the way to the minimum along a direction.
-template <class Subject>
 class radius_search {
-  using T = typename Subject::number_type;
   static constexpr std::uint32_t directions = 4;
   static constexpr double ratio = 4;  // between neighbouring radii; a power of 2 keeps them exact
 
  public:
   /// `losses`: those that directions begin at, in turn.
-  radius_search(Subject& subject, std::vector<double> losses, double sigma, bool central)
+  radius_search(tuning::subject& subject, std::vector<double> losses, double sigma, bool central)
       : subject_(subject), losses_(std::move(losses)), sigma_(sigma), central_(central) {}
 
   radius run() {
-    const double size = size_of<T>(subject_.start());
+    const double size = subject_.size();
     scale_ = size > 0 ? std::exp2(std::ceil(std::log2(size))) : 1;
     look(scale_);
     look(scale_ / ratio);
@@ -203,7 +155,7 @@ class radius_search {
         r.limited_by = epsilon_limit::balance;
       }
     }
-    const double least = 8 * roundoff<T> * std::max(size, least_normal<T>);
+    const double least = 8 * subject_.roundoff() * std::max(size, subject_.least_normal());
     if (r.epsilon < least) {
       r.epsilon = least;
       r.limited_by = epsilon_limit::resolution;
@@ -218,7 +170,7 @@ class radius_search {
     return r;
   }
 
-  Subject& subject_;
+  subject& subject_;
   std::vector<double> losses_;
   double sigma_;
   bool central_;

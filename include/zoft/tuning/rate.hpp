@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <span>
 #include <vector>
 
-#include "../engine.hpp"
+#include "../core/report.hpp"
 #include "radius.hpp"
+#include "subject.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -45,19 +45,16 @@ namespace tuning {
 ///
 /// With batches, their noise adds up and the curvature grows on the way. The constant rate for n steps goes as 1/√n
 /// (Ghadimi and Lan 2013, arXiv:1309.5549), so the rate found with n₀ steps is multiplied by √(n₀/n).
-template <class Subject>
 class rate_search {
-  using T = typename Subject::number_type;
-
  public:
   /// `looks`: how many losses are averaged at the end of a trial, for a noisy loss or a loss of batches. The batches
   /// are ones that no trial makes steps with. With batches, the loss at the start is measured on them too, and replaces
   /// `loss`.
-  rate_search(Subject& subject, const radius& from, double epsilon, double loss, int looks)
+  rate_search(tuning::subject& subject, const radius& from, double epsilon, double loss, int looks)
       : subject_(subject), from_(from), epsilon_(epsilon), start_(loss), looks_(looks) {
     // A mean of losses beside x is off by what the curvature makes of ε.
     beside_ = epsilon * epsilon * std::abs(from.curvature);
-    const double size = size_of<T>(subject_.start());
+    const double size = subject_.size();
     size_ = size > 0 ? size : 1;
     centre_ = natural();
   }
@@ -102,21 +99,13 @@ class rate_search {
   bool lowered(const entry& e) const { return is_finite(e.loss) && e.loss < start_; }
 
   double natural() {
-    const double q = static_cast<double>(subject_.engine().estimator().queries);
+    const double q = static_cast<double>(subject_.queries());
     const bool curved = from_.curvature > 0;
     const double reference = curved ? q / from_.curvature : 1;
     subject_.begin(epsilon_, reference);
-    const auto before = subject_.start();
     subject_.step_of(from_.slope, start_);
-    const auto after = subject_.parameters();
-    double squares = 0;
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      using A = arithmetic_t<T>;
-      const double d = static_cast<double>(static_cast<A>(after[i])) - static_cast<double>(static_cast<A>(before[i]));
-      squares += d * d / static_cast<double>(before.size());
-    }
     const double wanted = curved ? std::sqrt(q) * from_.slope / from_.curvature * from_.size_of_z : size_ / 8;
-    const double result = reference * wanted / std::sqrt(squares);
+    const double result = reference * wanted / subject_.moved_by();
     return is_finite(result) && result > 0 ? result : reference;
   }
 
@@ -196,7 +185,7 @@ class rate_search {
     return std::nullopt;
   }
 
-  Subject& subject_;
+  subject& subject_;
   const radius& from_;
   double epsilon_, start_;
   int looks_;

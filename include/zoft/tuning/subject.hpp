@@ -1,260 +1,59 @@
-/// What is tuned: the loss along directions from the current parameters, and trial steps from there, undone afterwards.
+/// What is tuned, whatever its engine and its functor are: so that the search is compiled once for all of them.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <limits>
-#include <span>
-#include <utility>
 #include <vector>
 
-#include "../engine.hpp"
-#include "chosen.hpp"
+#include "../core/report.hpp"
 
 namespace zoft::inline ZOFT_ISA::tuning {
 
-/// A functor of either form, with a count of the losses it evaluated.
-template <class F>
-struct counted {
-  F& f;
-  std::size_t evaluations = 0;
-
-  template <class Shown>
-  requires objective<F, Shown>
-  double operator()(const Shown& shown) {
-    ++evaluations;
-    return static_cast<double>(f(shown));
-  }
-
-  template <class Shown>
-  requires batch_objective<F, Shown>
-  void operator()(const Shown& shown, std::span<double> losses) {
-    evaluations += losses.size();
-    f(shown, losses);
-  }
-
-  template <class Shown>
-  requires std::invocable<F&, const Shown&, example>
-  double operator()(const Shown& shown, example of) {
-    ++evaluations;
-    return static_cast<double>(f(shown, of));
-  }
-
-  template <class Shown>
-  requires(std::invocable<F&, const Shown&, example_losses> && !batch_objective<F, Shown>) void operator()(
-      const Shown& shown, example_losses losses) {
-    evaluations += losses.size();
-    f(shown, losses);
-  }
+/// Whether each of the estimator's points has a mirror image, and how far from θ the furthest is, in units of ε.
+struct stencil {
+  bool central = true;
+  double reach = 0;
 };
 
-template <class Engine>
-concept owning_engine = requires(Engine& e) {
-  e.ask();
-};
-
-/// A copy of the tuner makes the steps. Parameters that the user owns are moved in place, as in any step, and come back
-/// bit for bit from a copy, even if f throws. An adapter's parameters are copied with the tuner.
-template <class Engine, number T, class F>
+/// The loss along directions from θ, the current parameters, and trial steps from there.
 class subject {
  public:
-  using number_type = T;
-
-  using batches = std::function<void(std::uint32_t)>;
-
-  /// x is empty if the adapter owns the parameters. batch(i) makes f the loss of batch i; an empty batch means that f
-  /// is one function.
-  subject(const Engine& tuner, std::span<T> x, F& f, const batches& batch)
-      : tuner_(tuner), engine_(tuner), x_(x), f_{f}, batch_(batch) {
-    take_batch(0);
-    // Checks the sizes, and starts samplers that keep a state.
-    if constexpr (owning)
-      engine_.start();
-    else
-      engine_.start(x);
-    kept_.assign(parameters().begin(), parameters().end());
-    if constexpr (owning || stacked) moved_ = kept_;
-  }
+  subject() = default;
   subject(const subject&) = delete;
   subject& operator=(const subject&) = delete;
-  ~subject() { restore(); }
+  virtual ~subject() = default;
 
-  Engine& engine() { return engine_; }
-  std::span<const T> start() const { return kept_; }
+  virtual double epsilon() const = 0;        ///< as it was given
+  virtual double learning_rate() const = 0;  ///< as it was given
+  virtual std::size_t queries() const = 0;
+  virtual stencil points() const = 0;
+  virtual bool has_batches() const = 0;
+  virtual double size() const = 0;          ///< rms of θ
+  virtual double roundoff() const = 0;      ///< of the parameters' type, as tuning::roundoff
+  virtual double least_normal() const = 0;  ///< the same, as tuning::least_normal
+
   /// So far; of a whole batch each, if losses are of examples.
-  std::size_t evaluations() const { return (f_.evaluations + examples() - 1) / examples(); }
+  virtual std::size_t evaluations() const = 0;
   /// That a step takes.
-  std::size_t evaluations_of_a_step() const { return estimation::forwards(engine_.estimator()); }
+  virtual std::size_t evaluations_of_a_step() const = 0;
 
-  /// The parameters that the trial has reached.
-  std::span<const T> parameters() const {
-    if constexpr (owning)
-      return engine_.adapter().parameters();
-    else
-      return x_;
-  }
-
-  /// The mean loss over `n` batches from `first` on; without batches, over n evaluations, which averages noise.
-  double loss(std::uint32_t first, int n) {
-    double sum = 0;
-    for (int i = 0; i < n; ++i) {
-      take_batch(first + static_cast<std::uint32_t>(i));
-      sum += estimation::mean(losses_of(parameters()));
-    }
-    return sum / n;
-  }
   /// The losses at θ that `along` begins at: of the step's direction i, element i modulo their number.
-  std::vector<double> losses() {
-    take_batch(0);
-    return losses_of(parameters());
-  }
-  bool has_batches() const { return static_cast<bool>(batch_); }
-  void take_batch(std::uint32_t i) const {
-    if (batch_) batch_(i);
-  }
-
+  virtual std::vector<double> losses() = 0;
   /// φ(t) = L(θ + t·z), with z of step `step`, counted from the coming step. If losses are of examples, L is that of
   /// one example, as in the differences that a step is made of.
-  double along(std::uint32_t step, double t) {
-    using A = arithmetic_t<T>;
-    const std::span<T> to = owning || stacked ? std::span<T>(moved_) : x_;
-    std::copy(kept_.begin(), kept_.end(), to.begin());
-    for_each_piece_of_z(step, [&](std::size_t first, std::span<const A> z) {
-      random::axpy<T>(to.subspan(first, z.size()), static_cast<A>(t), z.data());
-    });
-    const std::vector<double> losses = losses_of(to, step % examples());
-    restore();
-    return losses[step % losses.size()];
-  }
-
+  virtual double along(std::uint32_t step, double t) = 0;
   /// rms of z's elements in the coming step. Elements that do not move count as 0.
-  double size_of_z() const {
-    double squares = 0;
-    for_each_piece_of_z(0, [&](std::size_t, std::span<const arithmetic_t<T>> z) {
-      for (const auto v : z) squares += static_cast<double>(v) * static_cast<double>(v);
-    });
-    return std::sqrt(squares / static_cast<double>(kept_.size()));
-  }
+  virtual double size_of_z() const = 0;
 
   /// Starts a trial from θ with this ε and η, and no schedule.
-  void begin(double epsilon, double rate) {
-    engine_ = tuner_;
-    restore();
-    radiused(engine_.estimator()).epsilon = epsilon;
-    auto& optimizer = rated(engine_.optimizer());
-    optimizer.learning_rate = rate;
-    if constexpr (requires { optimizer.schedule = zoft::schedule{}; }) optimizer.schedule = zoft::schedule{};
-  }
-
-  step_report step() {
-    take_batch(engine_.steps() - tuner_.steps());
-    if constexpr (owning)
-      return engine_.step(f_);
-    else
-      return engine_.step(x_, f_);
-  }
-
-  /// Makes the step that losses of slope ±`slope` along each direction would give. f is not evaluated.
-  void step_of(double slope, double loss) {
-    const std::uint32_t step = engine_.steps();
-    const direction name = engine_.direction(step, 0);
-    std::vector<double> losses;
-    for (std::size_t i = 0; i < engine_.evaluations(); ++i) {
-      const point p = estimation::at(engine_.estimator(), i, {name, engine_.optimizer().rate(step), losses});
-      losses.push_back(loss + p.scale * (p.query % 2 == 0 ? slope : -slope));
-    }
-    if constexpr (owning)
-      engine_.tell(losses);
-    else
-      engine_.tell(x_, losses);
-  }
-
- private:
-  static constexpr bool owning = owning_engine<Engine>;
-
-  using estimator_type = std::remove_cvref_t<decltype(std::declval<Engine&>().estimator())>;
-  static constexpr bool of_examples = estimator_of_examples<estimator_type>;
-
-  static constexpr bool takes_candidates() {
-    if constexpr (owning)
-      return functors::takes_all<
-          estimator_type, F, decltype(std::declval<const Engine&>().adapter().show(std::declval<candidates<T>>()))>();
-    else
-      return functors::takes_all<estimator_type, F, candidates<T>>();
-  }
-  static constexpr bool stacked = takes_candidates();
-
-  /// Examples of a batch, if losses are of these; otherwise 1.
-  std::size_t examples() const {
-    if constexpr (of_examples)
-      return engine_.estimator().batch_size();
-    else
-      return 1;
-  }
-
-  const layout& shape() const {
-    if constexpr (owning)
-      return engine_.adapter().layout();
-    else
-      return engine_.adapter().layout;
-  }
-
-  template <class Each>
-  void for_each_piece_of_z(std::uint32_t step, Each each) const {
-    using A = arithmetic_t<T>;
-    constexpr std::size_t chunk = 2048;
-    const direction d = tuner_.direction(tuner_.steps() + step, 0);
-    const auto z = zoft::at(engine_.sampler(), d);
-    for_each_piece(joined(extents(tuner_.adapter(), shape(), kept_.size(), d)), chunk,
-                   [&](std::size_t first, std::size_t n, const tensor*) {
-                     A piece[chunk];
-                     draw(z, std::span<A>(piece, n), first);
-                     each(first, std::span<const A>(piece, n));
-                   });
-  }
-
-  void restore() {
-    if constexpr (!owning) std::copy(kept_.begin(), kept_.end(), x_.begin());
-  }
-
-  /// The loss at x, or those of all examples; if these are asked for one at a time, at least that of example `wanted`
-  /// unless it is `all`. One candidate per call, however many a step hands out: if a step fits in memory, this does
-  /// too. A functor that takes many is shown the point once for each example.
-  std::vector<double> losses_of(std::span<const T> x, std::size_t wanted = all) {
-    std::vector<double> losses(examples(), std::numeric_limits<double>::quiet_NaN());
-    const auto ask = [&](const auto& shown) {
-      if constexpr (stacked) {
-        functors::call_all(engine_.estimator(), f_, shown, losses, 0);
-      } else {
-        for (std::size_t i = 0; i < losses.size(); ++i)
-          if (wanted == all || wanted == i) losses[i] = functors::call_one(engine_.estimator(), f_, shown, i);
-      }
-    };
-    if constexpr (stacked && of_examples) {
-      copies_.clear();
-      for (std::size_t i = 0; i < losses.size(); ++i) copies_.insert(copies_.end(), x.begin(), x.end());
-    }
-    const candidates<T> points = stacked && of_examples ? candidates<T>(copies_.data(), losses.size(), x.size())
-                                                        : candidates<T>(x.data(), 1, x.size());
-    if constexpr (owning)
-      ask(engine_.adapter().show(points));
-    else if constexpr (stacked)
-      ask(points);
-    else
-      ask(x);
-    return losses;
-  }
-  static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
-
-  const Engine& tuner_;
-  Engine engine_;
-  std::span<T> x_;
-  counted<F> f_;
-  const batches& batch_;
-  std::vector<T> kept_, moved_, copies_;
+  virtual void begin(double epsilon, double rate) = 0;
+  virtual step_report step() = 0;
+  /// Makes the step that losses of slope ±`slope` along each direction would give. No loss is evaluated.
+  virtual void step_of(double slope, double loss) = 0;
+  /// rms of the distance that the trial has moved the parameters.
+  virtual double moved_by() const = 0;
+  /// The mean loss over `n` batches from `first` on; without batches, over n evaluations, which averages noise.
+  virtual double loss(std::uint32_t first, int n) = 0;
 };
 
 }  // namespace zoft::inline ZOFT_ISA::tuning
