@@ -3,6 +3,8 @@
 
 #include "core_support.hpp"
 
+namespace adapters_vectors_tests {
+
 using namespace core_test;
 using zoft::adapter_stack;
 
@@ -193,3 +195,5 @@ TEST_CASE("prefix, bias_only and norm_only: training in an engine", "[adapter]")
     return apart(s.prefixes.at("first").keys_of(g), 2, 1) + apart(s.prefixes.at("second").values_of(g), 4, 0);
   });
 }
+
+}  // namespace adapters_vectors_tests

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace calibrated_tests {
+
 namespace {
 
 constexpr std::size_t in = 9, rows = 200, rank = 3;
@@ -137,3 +139,5 @@ TEST_CASE("calibrated: bad input is named", "[observed]") {
                     "zoft: calibrated: rank is 0, and must be from 1 to the 200 rows that were shown");
   CHECK_THROWS_WITH(zoft::calibrated(seen, 5), "zoft: calibrated: rank is 5, and 'k' is 4 by 9");
 }
+
+}  // namespace calibrated_tests

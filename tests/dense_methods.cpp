@@ -11,6 +11,8 @@
 
 #include "core_support.hpp"
 
+namespace dense_methods_tests {
+
 using namespace core_test;
 
 namespace {
@@ -244,3 +246,5 @@ TEST_CASE("spsa: rate and radius follow Spall's gains", "[method]") {
     CHECK(report.learning_rate == Approx(0.5 / std::pow(10 + 1.0 + k, 0.602)).epsilon(1e-12));
   }
 }
+
+}  // namespace dense_methods_tests

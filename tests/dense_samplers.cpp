@@ -15,6 +15,8 @@
 #include "noise_hash.hpp"
 #include "statistics_support.hpp"
 
+namespace dense_samplers_tests {
+
 using namespace core_test;
 using namespace statistics;
 using zoft::direction;
@@ -312,3 +314,5 @@ TEST_CASE("dense samplers: options out of range name the value", "[noise]") {
   CHECK(said(zoft::orthogonal{.size = 3, .queries = 4}) ==
         "zoft: orthogonal: queries is 4, and must be 1 to the size, which is 3");
 }
+
+}  // namespace dense_samplers_tests

@@ -8,6 +8,8 @@
 
 #include "estimator_support.hpp"
 
+namespace dual_tests {
+
 using namespace core_test;
 using zoft::dual;
 
@@ -229,3 +231,5 @@ TEMPLATE_TEST_CASE("forward_gradient_descent: descends a valley", "[method]", fl
 TEST_CASE("forward_gradient: options out of range name the value", "[estimator]") {
   check_messages_of_queries<zoft::forward_gradient>("forward_gradient", 1);
 }
+
+}  // namespace dual_tests

@@ -3,6 +3,8 @@
 
 #include "core_support.hpp"
 
+namespace eggroll_tests {
+
 using namespace core_test;
 
 TEST_CASE("eggroll: z-scores of antithetic members along ABᵀ/√r", "[eggroll]") {
@@ -34,3 +36,5 @@ TEST_CASE("eggroll: z-scores of antithetic members along ABᵀ/√r", "[eggroll]
   CHECK(message([&] { zoft::eggroll({.population = 7}, s); }) ==
         "zoft: eggroll: population is 7, and must be an even number, at least 2");
 }
+
+}  // namespace eggroll_tests

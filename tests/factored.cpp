@@ -9,6 +9,8 @@
 
 #include "core_support.hpp"
 
+namespace factored_tests {
+
 using namespace core_test;
 using zoft::direction;
 using zoft::random::stream;
@@ -375,3 +377,5 @@ TEST_CASE("methods by name are those compositions", "[factored]") {
   CHECK(message([&] { zoft::lozo_m({.beta = 1}, s); }).find("momentum: beta is 1") == 6);
   CHECK(message([&] { zoft::zo_muon({.iterations = 0}, s); }).find("muon: iterations is 0") == 6);
 }
+
+}  // namespace factored_tests

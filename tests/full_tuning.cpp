@@ -16,6 +16,8 @@
 
 #include "core_support.hpp"
 
+namespace full_tuning_tests {
+
 using namespace core_test;
 
 namespace {
@@ -218,3 +220,5 @@ TEST_CASE("full tuning: dense directions are those of a buffer in place, bit for
                         zoft::sgd{.learning_rate = rate}};
   });
 }
+
+}  // namespace full_tuning_tests

@@ -27,6 +27,8 @@
 
 #include "journal_support.hpp"
 
+namespace journal_methods_tests {
+
 using core_test::value;
 using journal_test::check_run;
 
@@ -188,3 +190,5 @@ TEST_CASE("journal: 8-bit codes", "[journal]") {
   };
   check_run(make, start, step);
 }
+
+}  // namespace journal_methods_tests

@@ -16,6 +16,8 @@
 #include "core_support.hpp"
 #include "noise_hash.hpp"
 
+namespace learning_samplers_tests {
+
 using namespace core_test;
 using zoft::direction;
 
@@ -293,3 +295,5 @@ TEST_CASE("learning samplers: options out of range name the value", "[noise]") {
   CHECK(message([&] { curved{.lowest = 2, .highest = 1}.start<float>(x, {}); }) ==
         "zoft: preconditioned: lowest and highest are 2 and 1, and must be from 1e-30 to 1e30 in this order");
 }
+
+}  // namespace learning_samplers_tests

@@ -10,6 +10,8 @@
 #include "noise_hash.hpp"
 #include "statistics_support.hpp"
 
+namespace low_rank_samplers_tests {
+
 using namespace core_test;
 using statistics::check_mean_is_zero;
 using zoft::direction;
@@ -547,3 +549,5 @@ TEST_CASE("low-rank samplers: an empty layout is the parameters', and another is
           "zoft: " + std::string(name) + ": the layout is empty, and must name the parameters' matrices");
   });
 }
+
+}  // namespace low_rank_samplers_tests

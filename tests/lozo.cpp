@@ -4,6 +4,8 @@
 
 #include "core_support.hpp"
 
+namespace lozo_tests {
+
 using namespace core_test;
 using zoft::direction;
 using zoft::random::stream;
@@ -161,3 +163,5 @@ TEST_CASE("lozo: the paper's estimator is ours with ε·r and η·r, or unbiased
                        zoft::two_point{.epsilon = 0.1 * std::sqrt(r)}, zoft::full{}, zoft::sgd{.learning_rate = rate},
                        zoft::seed{42}});
 }
+
+}  // namespace lozo_tests

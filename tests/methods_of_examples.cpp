@@ -6,6 +6,8 @@
 
 #include "core_support.hpp"
 
+namespace methods_of_examples_tests {
+
 using namespace core_test;
 
 namespace {
@@ -194,3 +196,5 @@ TEST_CASE("example_losses: candidate i is evaluated on example i mod B, wherever
   CHECK_FALSE(std::is_convertible_v<zoft::example_losses, std::span<double>>);
   CHECK_FALSE(std::is_convertible_v<std::span<double>, zoft::example_losses>);
 }
+
+}  // namespace methods_of_examples_tests

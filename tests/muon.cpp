@@ -8,6 +8,8 @@
 
 #include "core_support.hpp"
 
+namespace muon_tests {
+
 using namespace core_test;
 using zoft::direction;
 
@@ -223,3 +225,5 @@ TEST_CASE("muon: options out of range name the value", "[muon]") {
   CHECK(message([] { zoft::muon{.beta = 1}.check(); }) == "zoft: muon: beta is 1, and must be at least 0 and below 1");
   CHECK(message([] { zoft::muon{.iterations = 0}.check(); }) == "zoft: muon: iterations is 0, and must be at least 1");
 }
+
+}  // namespace muon_tests

@@ -5,6 +5,8 @@
 
 #include "autotune_support.hpp"
 
+namespace noise_level_tests {
+
 using namespace core_test;
 using autotune_test::check_factor;
 
@@ -126,3 +128,5 @@ TEST_CASE("noise_of: functions without noise, and without finite values", "[auto
   CHECK(smooth.spacing < 0.25);
   CHECK(smooth.value < 1e-15);
 }
+
+}  // namespace noise_level_tests

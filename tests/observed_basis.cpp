@@ -6,6 +6,8 @@
 
 #include "observed_support.hpp"
 
+namespace observed_basis_tests {
+
 using namespace core_test;
 
 namespace {
@@ -171,3 +173,5 @@ TEST_CASE("observed_rows: with a basis, R has variance 1 however many linears ar
   // q and v read the same inputs, and so have one basis.
   CHECK(std::equal(z.right(0).begin(), z.right(0).end(), z.right(1).begin()));
 }
+
+}  // namespace observed_basis_tests

@@ -10,6 +10,8 @@
 
 #include "observed_support.hpp"
 
+namespace observed_rows_tests {
+
 using namespace core_test;
 
 static_assert(zoft::observing_sampler<zoft::observed_rows> && !zoft::observing_sampler<zoft::low_rank_gaussian>);
@@ -362,3 +364,5 @@ TEST_CASE("low_rank_adapter: what is seen of B is s·xAᵀ", "[observed]") {
   check(zoft::lora_fa{.rank = 3, .alpha = 6}.attach(linears, zoft::seed{5}));
   check(zoft::lora{.rank = 3, .alpha = 6}.attach(linears, zoft::seed{5}));
 }
+
+}  // namespace observed_rows_tests

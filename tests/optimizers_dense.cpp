@@ -9,6 +9,8 @@
 
 #include "optimizer_support.hpp"
 
+namespace optimizers_dense_tests {
+
 using namespace optimizer_test;
 
 static_assert(zoft::optimizer<zoft::adam> && zoft::optimizer<zoft::amsgrad> && zoft::optimizer<zoft::sign_of_slopes> &&
@@ -237,3 +239,5 @@ TEST_CASE("dense optimizers: what does not fit is said", "[optimizer]") {
   rates("sign_of_estimate", zoft::sign_of_estimate{});
   rates("adaptive_scalar", zoft::adaptive_scalar{});
 }
+
+}  // namespace optimizers_dense_tests

@@ -8,6 +8,8 @@
 
 #include "optimizer_support.hpp"
 
+namespace optimizers_replayed_tests {
+
 using namespace optimizer_test;
 
 static_assert(zoft::replaying_optimizer<zoft::replayed_momentum> && zoft::replaying_optimizer<zoft::replayed_adam>);
@@ -153,3 +155,5 @@ TEST_CASE("replayed optimizers: what does not fit is said", "[optimizer]") {
   CHECK(message([] { zoft::replayed_adam{.beta2 = 1}.check(); }).find("replayed_adam: beta2 is 1") == 6);
   CHECK(message([] { zoft::replayed_adam{.stability = 0}.check(); }).find("replayed_adam: stability is 0") == 6);
 }
+
+}  // namespace optimizers_replayed_tests

@@ -13,9 +13,11 @@
 
 #include "core_support.hpp"
 
+namespace quantised_tests {
+
 using namespace core_test;
 
-namespace quantised_test {
+namespace {
 
 using codes = std::vector<std::int8_t>;
 using shown = std::span<const std::int8_t>;
@@ -104,9 +106,7 @@ struct constant {
   }
 };
 
-}  // namespace quantised_test
-
-using namespace quantised_test;
+}  // namespace
 
 TEST_CASE("quantised: any sequence of points leaves no trace, also at the limits", "[quantised]") {
   const zoft::layout of = shape();
@@ -345,3 +345,5 @@ TEST_CASE("quantised: what is wrong is named", "[quantised]") {
   CHECK(message([&] { tuner({}).step(std::span(x), [](shown) { return 0.0; }); }) ==
         "zoft: engine: the parameters are 10 numbers, and the layout has 4260");
 }
+
+}  // namespace quantised_tests

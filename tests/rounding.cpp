@@ -13,11 +13,13 @@
 
 #include "core_support.hpp"
 
+namespace rounding_tests {
+
 using namespace core_test;
 using zoft::bfloat16;
 using zoft::half;
 
-namespace rounding_test {
+namespace {
 
 /// One float rounded by the kernel.
 template <class T>
@@ -76,9 +78,7 @@ std::vector<T> stored(const std::vector<float>& x) {
   return std::vector<T>(x.begin(), x.end());
 }
 
-}  // namespace rounding_test
-
-using namespace rounding_test;
+}  // namespace
 
 TEMPLATE_TEST_CASE("rounding: the kernel is the reference", "[rounding]", bfloat16, half) {
   using T = TestType;
@@ -279,3 +279,5 @@ TEMPLATE_TEST_CASE("rounding: a bound on the way gone holds in 16 bits", "[round
   // Rounding the way back adds at most a spacing's square times its share of moves.
   CHECK(furthest < 1.1 * radius);
 }
+
+}  // namespace rounding_tests

@@ -11,6 +11,8 @@
 
 #include "optimizer_support.hpp"
 
+namespace subset_adapters_tests {
+
 using namespace optimizer_test;
 using zoft::block_order;
 using zoft::blocks;
@@ -311,3 +313,5 @@ TEST_CASE("subset and blocks: what does not fit is said when the engine is made"
   CHECK(refused(blocks{}).find("blocks: active is 1, and must be at least 1 and at most 0") == 6);
   CHECK(refused(blocks{.layout = tensors, .interval = 0}) == "zoft: blocks: interval is 0, and must be at least 1");
 }
+
+}  // namespace subset_adapters_tests

@@ -10,6 +10,8 @@
 
 #include "core_support.hpp"
 
+namespace threads_tests {
+
 using namespace core_test;
 
 static_assert(zoft::executor<zoft::threads>);
@@ -85,3 +87,5 @@ TEST_CASE("concurrent: what a loss throws comes out of the step, and x is as it 
   CHECK(bits(x) == before);
   CHECK(tuner.steps() == 0);
 }
+
+}  // namespace threads_tests

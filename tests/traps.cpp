@@ -8,6 +8,8 @@
 
 #include "core_support.hpp"
 
+namespace traps_tests {
+
 using namespace core_test;
 using zoft::bfloat16;
 using zoft::half;
@@ -366,3 +368,5 @@ TEST_CASE("trap: one seed for every tensor gives equal shapes the same noise", "
   CHECK(is_independent(zoft::gaussian{}));
   CHECK(is_independent(zoft::rademacher{}));
 }
+
+}  // namespace traps_tests

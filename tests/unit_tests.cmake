@@ -18,7 +18,8 @@ set(thread_tests
   nn_observed nn_quantised nn_training threads)
 
 # Tests of the core, a NAME.cpp here for each name. In a unity build the files of one call are compiled as one, because
-# most of the work is in what they include and instantiate. So the names that they declare must differ.
+# most of the work is in what they include and instantiate. So the names that they declare must differ, or be in a
+# namespace of the file's own.
 set_target_properties(zoft_tests PROPERTIES UNITY_BUILD ${ZOFT_UNITY_BUILD} UNITY_BUILD_MODE GROUP)
 function(zoft_test)
   if(ZOFT_ONLY_THREAD_TESTS)
@@ -86,46 +87,57 @@ zoft_test(
   simd_storage
 )
 
-foreach(name IN ITEMS
-  adapters_vectors calibrated dense_samplers low_rank_samplers observed_basis observed_rows optimizers_dense
-  quantised rounding
+zoft_test(
+  adapters_vectors
+  calibrated
+  dense_samplers
+  low_rank_samplers
+  observed_basis
+  observed_rows
+  optimizers_dense
+  quantised
+  rounding
 )
-  zoft_test(${name})
-endforeach()
 
 # The methods are compositions of what is tested above, and have no instructions of their own. A few of their tests
 # reach all the memory that they handle; only those are run under sanitizers. The others test their arithmetic.
 if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL arithmetic)
-  foreach(name IN ITEMS allocations factored full_tuning learning_samplers subset_adapters)
-    zoft_test(${name})
-  endforeach()
+  zoft_test(allocations) # which replaces operator new
+  zoft_test(
+    factored
+    full_tuning
+    learning_samplers
+    subset_adapters
+  )
 endif()
 if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
-  foreach(name IN ITEMS
+  zoft_test(
     audit
     autotune
     autotune_batches
     autotune_epsilon
     autotune_examples
+    noise_level
+  )
+  zoft_test(
     dense_methods
     dual
     eggroll
-    estimator_statistics
-    estimators_of_differences
-    estimators_of_populations
-    journal_methods
     lozo
     methods_of_examples
     muon
-    noise_level
-    observed_steps
-    optimizers_anchored
-    optimizers_replayed
     threads
     traps
   )
-    zoft_test(${name})
-  endforeach()
+  zoft_test(
+    estimator_statistics
+    estimators_of_differences
+    estimators_of_populations
+    observed_steps
+    optimizers_anchored
+    optimizers_replayed
+  )
+  zoft_test(journal_methods)
 endif()
 
 zoft_nn_test(

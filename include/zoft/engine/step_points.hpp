@@ -208,7 +208,9 @@ class step_points : protected trained_by<Sampler, Adapter, Optimizer> {
   [[no_unique_address]] code_buffer<Adapter> coded_;
   step_directions<Sampler> directions_;
   model_points<Sampler> model_points_;
-  observations seen_;  // of the step in progress, until the sampler has it
+  struct nothing {};
+  // What was shown in the step in progress, until the sampler has it.
+  [[no_unique_address]] std::conditional_t<observes, observations, nothing> seen_;
 };
 
 }  // namespace zoft::inline ZOFT_ISA

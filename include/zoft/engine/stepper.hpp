@@ -33,6 +33,7 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
       base::points_at_theta, base::ready, base::shown, base::shape, base::take_seen, base::view;
   using base::coded_, base::directions_, base::estimator_, base::limit_, base::optimizer_, base::policy_,
       base::sampler_, base::seed_, base::seen_, base::step_;
+  using typename base::nothing;
 
   stepper(Sampler sampler, Estimator estimator, Adapter adapter, Optimizer optimizer, zoft::seed run,
           zoft::per_call limit)
@@ -280,8 +281,6 @@ class stepper : protected step_points<Sampler, Estimator, Adapter, Optimizer> {
     else
       return nothing{};
   }
-  struct nothing {};
-
   in_place_buffers moved_;
   update::update_rounding rounding_;
   [[no_unique_address]] std::conditional_t<keeps_past, past_steps, nothing> past_;
