@@ -1,10 +1,11 @@
 // What tuning by zoft::autotune is worth. For each problem, every ε and η of a grid runs with the whole budget of
-// losses. autotune, with its defaults, pays for the losses that it asks for out of the same budget. An excess is the
-// loss without noise, after the run, minus its minimum as far as that is known. Figures are medians over seeds.
+// losses. autotune, with its defaults, pays for the losses that it asks for out of the same budget. "watched" tunes
+// again when a zoft::rate_watch says so; near the end it halves the rate instead. An excess is the loss without noise,
+// after the run, minus its minimum as far as that is known. Figures are medians over seeds.
 //
 //   bench_autotune [CSV]        prints a table, and writes the same rows to the file
 //
-// "ratio" is autotune's excess divided by that of the grid's best. "logs" is log(initial excess / excess) of autotune
+// "ratio" is the watched run's excess divided by that of the grid's best. "logs" is log(initial excess / excess) of it
 // divided by that of the grid's best: if a loss falls in proportion to itself, as most here do, a run of 0.9 times the
 // length has 0.9 there. "within" means a ratio of at most 1.1 or logs of at least 0.9.
 #include <algorithm>
@@ -14,9 +15,10 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
-#include <zoft/autotune.hpp>
 #include <zoft/mezo.hpp>
+#include <zoft/rate_watch.hpp>
 
 namespace {
 
@@ -210,6 +212,7 @@ double median(std::vector<double> v) {
 
 struct outcome {
   double epsilon = 0, rate = 0, excess = infinite, evaluations = 0;
+  double tunings = 0, watched = infinite;  // of the watched run: how often it was tuned, and its excess
 };
 
 /// Steps for so many losses, from x on.
@@ -219,6 +222,29 @@ double excess_after(Tuner& tuner, const problem<T>& p, std::size_t evaluations, 
   auto f = noisy(p, seed);
   for (std::size_t spent = 0; spent + 2 <= evaluations; spent += 2) tuner.step(std::span(x), f);
   return p.f(x) - p.optimum;
+}
+
+/// The same for a tuned tuner that is watched, and how often it was tuned.
+template <class Tuner, class T>
+std::pair<double, double> excess_watched(Tuner tuner, const problem<T>& p, const zoft::autotune_report& found,
+                                         std::size_t evaluations, std::uint64_t seed) {
+  auto x = p.start;
+  auto f = noisy(p, seed);
+  double tunings = 1;
+  zoft::rate_watch watch(tuner, found);
+  for (std::size_t spent = found.evaluations; spent + 2 <= evaluations; spent += 2) {
+    if (!watch.too_large(tuner.step(std::span(x), f))) continue;
+    if (std::isfinite(p.f(x)) && evaluations - spent >= 1000) {
+      const auto again = zoft::autotune(tuner, std::span(x), f, {.evaluations = (evaluations - spent) / 10});
+      watch = {tuner, again};
+      spent += again.evaluations;
+    } else {
+      tuner.optimizer().learning_rate /= 2;
+      watch = {tuner, found};
+    }
+    ++tunings;
+  }
+  return {p.f(x) - p.optimum, tunings};
 }
 
 template <class T>
@@ -239,7 +265,7 @@ outcome best_of_grid(const problem<T>& p) {
 
 template <class T>
 outcome tuned(const problem<T>& p) {
-  std::vector<double> epsilon, rate, excess, evaluations;
+  std::vector<double> epsilon, rate, excess, evaluations, watched, tunings;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     auto tuner = zoft::mezo({.seed = seed});
     auto x = p.start;
@@ -247,9 +273,12 @@ outcome tuned(const problem<T>& p) {
     epsilon.push_back(found.epsilon);
     rate.push_back(found.learning_rate);
     evaluations.push_back(static_cast<double>(found.evaluations));
+    const auto [end, times] = excess_watched(tuner, p, found, 2 * p.steps, seed);
+    watched.push_back(end);
+    tunings.push_back(times);
     excess.push_back(excess_after(tuner, p, 2 * p.steps - std::min(2 * p.steps, found.evaluations), seed));
   }
-  return {median(epsilon), median(rate), median(excess), median(evaluations)};
+  return {median(epsilon), median(rate), median(excess), median(evaluations), median(tunings), median(watched)};
 }
 
 template <class T>
@@ -257,17 +286,19 @@ void compare(const char* type, std::FILE* csv) {
   for (const problem<T>& p : problems<T>()) {
     const double initial = p.f(p.start) - p.optimum;
     const outcome grid = best_of_grid(p), automatic = tuned(p);
-    const double ratio = automatic.excess / grid.excess;
-    const double logs = std::log(initial / automatic.excess) / std::log(initial / grid.excess);
+    const double ratio = automatic.watched / grid.excess;
+    const double logs = std::log(initial / automatic.watched) / std::log(initial / grid.excess);
     const char* within = ratio <= 1.1 || logs >= 0.9 ? "yes" : "no";
-    std::printf("%-20s %-6s %5zu %6zu %8.2e | %7.1e %7.1e %8.2e | %7.1e %7.1e %5.0f %8.2e | %8.2g %7.2f %6s\n",
-                p.name.c_str(), type, p.start.size(), 2 * p.steps, initial, grid.epsilon, grid.rate, grid.excess,
-                automatic.epsilon, automatic.rate, automatic.evaluations, automatic.excess, ratio, logs, within);
+    std::printf(
+        "%-20s %-6s %5zu %6zu %8.2e | %7.1e %7.1e %8.2e | %7.1e %7.1e %5.0f %8.2e | %8.2e %5.0f | %8.2g %7.2f %6s\n",
+        p.name.c_str(), type, p.start.size(), 2 * p.steps, initial, grid.epsilon, grid.rate, grid.excess,
+        automatic.epsilon, automatic.rate, automatic.evaluations, automatic.excess, automatic.watched,
+        automatic.tunings, ratio, logs, within);
     std::fflush(stdout);
     if (csv != nullptr)
-      std::fprintf(csv, "%s,%s,%zu,%zu,%g,%g,%g,%g,%g,%g,%g,%g,%g,%g,%s\n", p.name.c_str(), type, p.start.size(),
+      std::fprintf(csv, "%s,%s,%zu,%zu,%g,%g,%g,%g,%g,%g,%g,%g,%g,%g,%g,%g,%s\n", p.name.c_str(), type, p.start.size(),
                    2 * p.steps, initial, grid.epsilon, grid.rate, grid.excess, automatic.epsilon, automatic.rate,
-                   automatic.evaluations, automatic.excess, ratio, logs, within);
+                   automatic.evaluations, automatic.excess, automatic.watched, automatic.tunings, ratio, logs, within);
   }
 }
 
@@ -282,11 +313,11 @@ int main(int argc, char** argv) {
   if (csv != nullptr)
     std::fprintf(csv,
                  "problem,type,n,losses,initial,grid_epsilon,grid_rate,grid_excess,epsilon,rate,tuning_losses,excess,"
-                 "ratio,logs,within\n");
-  std::printf("%-20s %-6s %5s %6s %8s | %-24s | %-30s | %8s %7s %6s\n", "", "type", "n", "losses", "excess at",
-              "the grid's best", "autotune", "ratio", "logs", "within");
-  std::printf("%-20s %-6s %5s %6s %8s | %7s %7s %8s | %7s %7s %5s %8s |\n", "", "", "", "", "start", "eps", "rate",
-              "excess", "eps", "rate", "spent", "excess");
+                 "watched,tunings,ratio,logs,within\n");
+  std::printf("%-20s %-6s %5s %6s %8s | %-24s | %-30s | %-14s | %8s %7s %6s\n", "", "type", "n", "losses", "excess at",
+              "the grid's best", "autotune", "watched", "ratio", "logs", "within");
+  std::printf("%-20s %-6s %5s %6s %8s | %7s %7s %8s | %7s %7s %5s %8s | %8s %5s |\n", "", "", "", "", "start", "eps",
+              "rate", "excess", "eps", "rate", "spent", "excess", "excess", "tuned");
   compare<double>("double", csv);
   compare<float>("float", csv);
   if (csv != nullptr) std::fclose(csv);

@@ -118,6 +118,7 @@ if(ZOFT_METHOD_TESTS AND NOT ZOFT_METHOD_TESTS STREQUAL memory)
     autotune_epsilon
     autotune_examples
     noise_level
+    rate_watch
   )
   zoft_test(
     dense_methods

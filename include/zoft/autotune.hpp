@@ -177,7 +177,7 @@ constexpr composition::fault fault_of_owning_autotune() {
 /// whole batch. A functor of candidates is then shown one point as often as the batch has examples.
 ///
 /// ε and η fit the loss around x and over the trials. If the curvature grows many times over on the way (from
-/// Rosenbrock's plateau at 0 into the valley), η becomes too large. Tune again at that point, or let η fall.
+/// Rosenbrock's plateau at 0 into the valley), η becomes too large. A rate_watch tells when to tune again.
 ///
 /// Throws std::invalid_argument if f(x) is not finite. No improvement is a result, not an error: see status.
 template <class Sampler, class Estimator, class Adapter, class Optimizer, number T, std::size_t N, class F>

@@ -72,6 +72,7 @@
 #include "optimizer/sign_of_estimate.hpp"
 #include "optimizer/sign_of_slopes.hpp"
 #include "prge.hpp"
+#include "rate_watch.hpp"
 #include "sampler/coordinate.hpp"
 #include "sampler/diagonal_subspace.hpp"
 #include "sampler/flipout.hpp"
