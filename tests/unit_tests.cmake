@@ -65,6 +65,7 @@ zoft_test(
   in_place_steps
   layout
   minimize
+  minimize_edges
   minimize_limits
   optimizers
 )

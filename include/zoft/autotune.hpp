@@ -61,7 +61,13 @@ inline autotune_report run(subject& subject, const autotune_options& o) {
   r.epsilon = subject.epsilon();
   r.learning_rate = subject.learning_rate();
   r.status = status::no_improvement;
-  std::vector<double> losses = subject.losses();
+  // A loss may not be finite once in a while, as of a simulation.
+  const auto look = [&] {
+    std::vector<double> all = subject.losses();
+    for (int i = 0; i < 2 && !is_finite(estimation::mean(all)); ++i) all = subject.losses();
+    return all;
+  };
+  std::vector<double> losses = look();
   r.loss = estimation::mean(losses);
   if (!is_finite(r.loss)) fail("autotune: f is " + text(r.loss) + " at the start, and must be finite");
 
@@ -76,7 +82,7 @@ inline autotune_report run(subject& subject, const autotune_options& o) {
   const bool sampled = sigma > 1e-6 * r.noise.magnitude;  // as opposed to rounding
   const int looks = subject.has_batches() ? 8 : sampled ? 4 : 1;
   for (int n = 2; sampled && n <= 4; ++n) {
-    const std::vector<double> again = subject.losses();
+    const std::vector<double> again = look();
     for (std::size_t i = 0; i < losses.size(); ++i) losses[i] += (again[i] - losses[i]) / n;
   }
   r.loss = estimation::mean(losses);

@@ -16,6 +16,7 @@
 #include "../engine/estimation/spread.hpp"
 #include "../mezo.hpp"
 #include "../tuning/brief.hpp"
+#include "../tuning/precision.hpp"
 #include "options.hpp"
 #include "rate_control.hpp"
 #include "space.hpp"
@@ -89,20 +90,28 @@ class run {
   }
 
   double value_at(std::span<const T> y) {
-    if (!space_.maps()) return f_(y);
-    space_.shown(y, x_);
-    return f_(x_);
+    const bool outside = space_.maps() && space_.shown(y, x_);
+    const double v = f_(space_.maps() ? x_ : y);
+    clipped_ = clipped_ || outside;
+    r_.not_finite += !is_finite(v);
+    return v;
   }
   double value() {
     ++r_.evaluations;
     return value_at(y_);
   }
 
-  /// The mean of n values at y.
+  /// The mean of n values at y. Some may not be finite, as of a simulation that fails now and then; if most are not,
+  /// the mean is not, and that of the first three stands for the others.
   double mean(std::size_t n) {
     double sum = 0;
-    for (std::size_t i = 0; i < n; ++i) sum += value();
-    return sum / static_cast<double>(n);
+    std::size_t finite = 0, done = 0;
+    while (done < n && (finite > 0 || done < 3)) {
+      const double v = value();
+      ++done;
+      if (is_finite(v)) sum += v, ++finite;
+    }
+    return 2 * finite > done ? sum / static_cast<double>(finite) : std::numeric_limits<double>::quiet_NaN();
   }
 
   double elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count(); }
@@ -121,6 +130,7 @@ class run {
     start_.assign(y_.begin(), y_.end());
     best_ = start_;
     r_.initial_loss = value();
+    for (int i = 0; i < 2 && !is_finite(r_.initial_loss); ++i) r_.initial_loss = value();
     require(is_finite(r_.initial_loss),
             "minimize: f is " + text(r_.initial_loss) + " at the start, and must be finite");
     measure_noise();
@@ -141,11 +151,17 @@ class run {
     const double again = value();
     if (again == r_.initial_loss) return;
     const std::size_t n = std::clamp<std::size_t>(most_ / 100, 8, 1000);
-    std::vector<double> all{r_.initial_loss, again};
-    while (all.size() < n) all.push_back(value());
+    std::vector<double> all{r_.initial_loss};
+    for (double v = again;; v = value()) {
+      if (is_finite(v)) all.push_back(v);
+      const std::size_t failed = r_.evaluations - all.size();
+      require(failed < std::max<std::size_t>(5, all.size()),
+              "minimize: f was not finite in " + text(failed) + " of " + text(r_.evaluations) +
+                  " evaluations at the start, and must be in more than half of them");
+      if (r_.evaluations >= n && all.size() > 1) break;
+    }
     const estimation::spread of_all(all);
     r_.initial_loss = of_all.mean;
-    require(is_finite(r_.initial_loss), "minimize: f is not finite each time at the start, and must be");
     sigma_ = of_all.of_sample();
     sampled_ = true;
     at_ends_ = n;
@@ -158,6 +174,9 @@ class run {
                           .keep_epsilon = o_.epsilon.has_value(),
                           .keep_learning_rate = o_.learning_rate.has_value()});
     r_.evaluations += r_.tuning->evaluations;
+    // Clipped points bias slopes, and so does ε where it is more than a small part of the box.
+    double& epsilon = tuner_.estimator().epsilon;
+    if (!o_.epsilon) epsilon = std::min(epsilon, space_.width() / 8);
     // If no rate was seen to lower the loss in a few steps, one may in many: where noise hides that, the first, which
     // is that of the curvature; otherwise the least.
     if (r_.tuning->status != status::ok && !r_.tuning->rates.empty()) {
@@ -192,7 +211,7 @@ class run {
       return is_finite(loss) ? loss : wall();
     });
     r_.evaluations += s.evaluations;
-    r_.not_finite += s.evaluations - finite;
+    failed_ = failed_ || finite < s.evaluations;
     ++r_.steps;
     ++since_look_;
     double squares = 0;
@@ -218,6 +237,7 @@ class run {
     since_look_ = 0;
     if (!moved_) return;
     moved_ = false;
+    if (std::exchange(failed_, false)) come_closer();
     const double loss = mean(looks_);
     const double doubt = 3 * sigma_ * std::sqrt(sampled_ ? 1.0 / static_cast<double>(looks_) : 1.0);
     record(loss);
@@ -236,8 +256,22 @@ class run {
       looks_since_best_ = 0;
       failures_ = 0;
     } else if (++looks_since_best_ >= 20 && adapts()) {
+      if (std::exchange(clipped_, false) && come_closer()) failures_ = 0;
       go_back();
     }
+  }
+
+  /// Halves ε where points are outside of where f can be evaluated: what stands for their losses biases slopes, the
+  /// more the farther points are. Returns whether it did: not if ε was given, nor where noise would then be as
+  /// large as the differences, nor where y would round them away.
+  bool come_closer() {
+    double& epsilon = tuner_.estimator().epsilon;
+    const double size = tuning::size_of<T>(std::span<const T>(y_)), least = 8 * std::sqrt(tuning::roundoff<T>) * size;
+    if (o_.epsilon || differences_ < 16 * sigma_ * sigma_ || epsilon / 2 < least) return false;
+    epsilon /= 2;
+    differences_ /= 4;
+    r_.epsilon = epsilon;
+    return true;
   }
 
   void go_back() {
@@ -328,8 +362,10 @@ class run {
   double sigma_ = 0;
   bool sampled_ = false;  // another value each time at the same x
   bool done_ = false;
-  bool falls_ = false;  // η to 0 over the run
-  int failures_ = 0;    // in a row, without a new best point
+  bool falls_ = false;    // η to 0 over the run
+  bool clipped_ = false;  // whether a point was outside of the box since ε was last halved for that
+  bool failed_ = false;   // whether a step since the last look had a loss that was not finite
+  int failures_ = 0;      // in a row, without a new best point
   bool told_to_end_ = false;
   std::size_t most_ = 0, every_ = 10, looks_ = 1, at_ends_ = 1, since_look_ = 0, looks_since_best_ = 0, oldest_ = 0;
   std::vector<best_at> bests_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,10 +36,27 @@ class space {
   /// Whether y is anything but x itself.
   bool maps() const { return !lower_.empty() || !upper_.empty() || !scale_.empty(); }
 
-  /// y (n) -> x (n)
-  void shown(std::span<const T> y, std::span<T> x) const {
-    for (std::size_t i = 0; i < y.size(); ++i)
-      x[i] = T(clamped((rests(i) ? resting_[i].at : wide(y[i])) * scale(i), i));
+  /// y (n) -> x (n). Returns whether anything of y was outside of the box.
+  bool shown(std::span<const T> y, std::span<T> x) const {
+    bool outside = false;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const double v = (rests(i) ? resting_[i].at : wide(y[i])) * scale(i);
+      const arithmetic_t<T> inside = clamped(v, i);
+      outside = outside || inside != static_cast<arithmetic_t<T>>(v);
+      x[i] = T(inside);
+    }
+    return outside;
+  }
+
+  /// The median width of the box, in units of y; infinite where fewer than half of the numbers have both bounds.
+  double width() const {
+    std::vector<double> widths;
+    for (std::size_t i = 0; i < std::min(lower_.size(), upper_.size()); ++i)
+      widths.push_back((upper_[i] - lower_[i]) / scale(i));
+    if (widths.empty()) return std::numeric_limits<double>::infinity();
+    const auto middle = widths.begin() + static_cast<std::ptrdiff_t>(widths.size() / 2);
+    std::nth_element(widths.begin(), middle, widths.end());
+    return *middle;
   }
 
   /// x (n) -> y (n)

@@ -96,7 +96,10 @@ class radius_search {
       for (int i = 0; i < 12; ++i) {
         look(levels_[lower].t / ratio);
         const std::optional<double> closer = bend(lower + 1, lower);
-        if (!closer) break;
+        if (!closer) {
+          if (!is_finite(*seen)) seen = closer;  // farther away f is not finite, and here noise hides the derivative
+          break;
+        }
         ++lower;
         const bool settled = is_finite(*seen) && *closer < 2 * *seen && *seen < 2 * *closer;
         seen = closer;

@@ -115,10 +115,14 @@ class rate_search {
   double trial(int k, std::size_t steps) {
     subject_.begin(epsilon_, rate(k));
     bool usable = true;
+    std::size_t rejected =
+        0;  // a few may be, of points where there is no loss; if the rate is too large, nearly all are
     for (std::size_t i = 0; i < steps && usable; ++i) {
       const step_report s = subject_.step();
-      usable =
-          s.status == status::ok && s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_ + beside_);
+      if (s.status == status::ok)
+        usable = s.probe_loss - start_ < 1e3 * (std::abs(start_) + from_.slope * size_ + beside_);
+      else
+        usable = 4 * ++rejected <= steps;
     }
     const double reached = usable ? loss() : std::numeric_limits<double>::infinity();
     trials_.push_back({rate(k), steps, is_finite(reached) ? reached : std::numeric_limits<double>::infinity()});
