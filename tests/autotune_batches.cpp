@@ -101,7 +101,7 @@ TEST_CASE("autotune: step i of a trial is made with batch i, and judged on batch
   CHECK(std::vector(asked.begin() + static_cast<std::ptrdiff_t>(begin), asked.end()) == expected);
 }
 
-TEST_CASE("autotune: a rate for n steps of batches goes as 1/√n, and of one function does not", "[autotune]") {
+TEST_CASE("autotune: a rate for n steps of batches goes as 1/∛n, and of one function does not", "[autotune]") {
   const auto rate = [](bool batches, std::size_t steps) {
     examples f;
     f.take(1);
@@ -117,7 +117,7 @@ TEST_CASE("autotune: a rate for n steps of batches goes as 1/√n, and of one fu
   };
   const auto [few, trial] = rate(true, 0);
   CHECK(rate(true, 10).first == few);  // fewer than a trial has
-  CHECK(rate(true, 5000).first == Approx(few * std::sqrt(trial / 5000)).epsilon(1e-12));
+  CHECK(rate(true, 5000).first == Approx(few * std::cbrt(trial / 5000)).epsilon(1e-12));
   CHECK(rate(false, 0) == rate(false, 5000));
 }
 

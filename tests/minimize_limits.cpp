@@ -56,7 +56,7 @@ TEST_CASE("minimize: ends at each limit, and says at which", "[minimize]") {
   r = run({.evaluations = 10'000'000});
   CHECK(r.stopped_by == zoft::stop::stalled);
   CHECK(r.loss < 1e-20);
-  CHECK(says(r, "no step lowers the loss any more, however small"));
+  CHECK(says(r, "no step with this epsilon lowers the loss any more, however small its rate"));
 }
 
 TEST_CASE("minimize: on_step sees each step, and ends the run", "[minimize]") {

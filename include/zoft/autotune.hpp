@@ -29,7 +29,7 @@ struct autotune_options {
   /// batch(i) makes f the loss of batch i = 0, 1, …, with the same examples each time. It is called before f is
   /// evaluated on that batch. If it is not given, f is one function.
   std::function<void(std::uint32_t)> batch = {};
-  std::size_t steps = 0;  ///< length of the planned run on batches: η goes as 1/√steps; 0: no longer than a trial
+  std::size_t steps = 0;  ///< length of the planned run on batches: η goes as 1/∛steps; 0: no longer than a trial
   bool keep_epsilon = false;        ///< leaves ε as it is, and measures η for it
   bool keep_learning_rate = false;  ///< leaves η as it is
 };
@@ -326,7 +326,7 @@ inline std::string autotune_report::why() const {
   else if (status != zoft::status::ok)
     s += "as it was, as none of " + text(rates.size()) + " that were tried lowered the loss";
   else
-    s += "of " + text(rates.size()) + " that were tried" + (steps == 0 ? "" : ", less as 1/√steps for " + text(steps)) +
+    s += "of " + text(rates.size()) + " that were tried" + (steps == 0 ? "" : ", less as 1/∛steps for " + text(steps)) +
          "; slope " + brief(slope) + " and curvature " + brief(curvature) + " along z";
   for (const rate_trial& t : rates)
     s += "\n  " + brief(t.learning_rate) + ": " + brief(t.loss) + " after " + text(t.steps) + " steps";

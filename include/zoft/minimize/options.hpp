@@ -97,7 +97,7 @@ inline std::string report::why() const {
       s += "on_step returned false";
       break;
     case stop::stalled:
-      s += "no step lowers the loss any more, however small";
+      s += "no step with this epsilon lowers the loss any more, however small its rate";
       break;
   }
   s += "\nloss: " + brief(initial_loss) + " at the start, " + brief(loss) + " at the end";
