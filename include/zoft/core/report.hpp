@@ -24,8 +24,9 @@ struct step_report {
   double learning_rate = 0;                 ///< the rate that the schedule gave for this step
   std::size_t evaluations = 0;              ///< losses evaluated
   double moved = 0;  ///< share of the parameters with a non-zero estimate whose value the update changed; for the
-                     ///< others the change was too small for their type. Of each 1024 parameters 64 are counted. 0 if
-                     ///< the step was not applied
+                     ///< others the change was too small for their type. Of each 1024 parameters 64 are counted; 1 if
+                     ///< none of these has a non-zero estimate, and others have. 0 if no parameter has one and none
+                     ///< changed, as where all losses are equal, or if the step was not applied
   zoft::status status = zoft::status::ok;  ///< whether the update was applied
 };
 
