@@ -115,10 +115,13 @@ configure() {
   fi
 }
 
-# build PRESET: on a terminal, shows one line that changes; elsewhere, nothing but what goes wrong.
+# build PRESET [TARGET...]: all of it, or these alone. On a terminal, shows one line that changes; elsewhere, nothing but
+# what goes wrong.
 build() {
+  preset=$1
+  shift
   if [ -t 1 ]; then quiet=; else quiet=--quiet; fi
   # ccache must ignore where and when a precompiled header was made, or it would take that for a difference.
   # shellcheck disable=SC2086
-  (cd "$root" && CCACHE_SLOPPINESS=pch_defines,time_macros cmake --build --preset "$1" -- $quiet)
+  (cd "$root" && CCACHE_SLOPPINESS=pch_defines,time_macros cmake --build --preset "$preset" ${1:+--target "$@"} -- $quiet)
 }

@@ -181,7 +181,13 @@ TEST_CASE("minimize: what is wrong is said before f is called", "[minimize]") {
   CHECK(refused({.lower = {0, 0}}) == "zoft: minimize: lower has 2 numbers, and must have none, 1, or 5, as x has");
   CHECK(refused({.lower = {0.9}}) ==
         "zoft: minimize: x[1] is " + zoft::text(std::cos(1.0)) + " at the start, and must be from 0.9 to inf");
-  CHECK(refused({.lower = {2}, .upper = {-2}}) == "zoft: minimize: x[0] is 1 at the start, and must be from 2 to -2");
+  CHECK(refused({.lower = {2}, .upper = {-2}}) ==
+        "zoft: minimize: lower[0] is 2, and must be at most upper[0], which is -2");
+  CHECK(refused({.lower = {-1, -1, 5, -1, -1}, .upper = {2}}) ==
+        "zoft: minimize: lower[2] is 5, and must be at most upper[2], which is 2");
+  CHECK(refused({.lower = {std::nan("")}}) == "zoft: minimize: lower[0] is nan, and must be a number");
+  CHECK(refused({.lower = {0}, .upper = {2, 2, 2, 2, std::nan("")}}) ==
+        "zoft: minimize: upper[4] is nan, and must be a number");
   CHECK(refused({.scale = {1, 2, 0, 1, 1}}) == "zoft: minimize: scale[2] is 0, and must be above 0");
   CHECK(x == cosines(5));
   x.clear();

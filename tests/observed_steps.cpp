@@ -1,4 +1,5 @@
 // Steps along directions made from what a forward at θ showed.
+#include <zoft/adapter/lora_fa.hpp>
 #include <zoft/estimator/two_point.hpp>
 #include <zoft/method/observed.hpp>
 #include <zoft/method/per_example_lozo.hpp>
@@ -239,4 +240,124 @@ TEST_CASE("observed: bad input is named", "[observed]") {
   CHECK(message([&] { other_layout.step(std::span(few), of_batch); }) ==
         "zoft: observed_rows: its layout has 76 elements, and the parameters are 7 numbers");
   CHECK(x == n.start());
+}
+
+namespace {
+
+constexpr const char* accepted_text = "no std::invalid_argument was thrown";
+
+/// What a step says of a functor that shows observations by `show`, on a matrix "a" (3, 5) beside a vector "v".
+template <class Show>
+std::string refusal_of(Show show) {
+  zoft::layout shape;
+  shape.add("v", 4);
+  shape.add("a", 3, 5);
+  auto tuner = zoft::observed({.examples = 2, .rank = 2}, zoft::full{.layout = shape});
+  std::vector<float> x(shape.size(), 0.5f);
+  const auto before = bits(x);
+  const std::string result = message([&] {
+    tuner.step(std::span(x), [&](const auto& c, zoft::example_losses losses, observations& seen) {
+      if (seen.asked()) show(seen);
+      for (std::size_t i = 0; i < c.size(); ++i) losses[i] = double{c[i][5]};
+    });
+  });
+  const bool accepted = result == accepted_text;
+  CHECK((bits(x) == before) != accepted);
+  return accepted ? "" : result;
+}
+
+/// Fills in what was added last; outputs of `noted` are noted.
+void fill(observations& seen, std::size_t noted) {
+  auto& e = seen.entries().back();
+  for (std::size_t s = 0; s < seen.slots(); ++s) {
+    std::ranges::fill(e.input(s), 1.0f);
+    if (e.gradients != nullptr) std::ranges::fill(e.gradient(s), 1.0f);
+    e.note_outputs(s, std::vector<float>(noted, 1.0f));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("observed: observations that nothing can be made of are named", "[observed]") {
+  CHECK(refusal_of([](observations& seen) { seen.add("a", 5, 3), fill(seen, 3); }) == "");
+  CHECK(refusal_of([](observations& seen) { seen.add("A", 5, 3), fill(seen, 3); }) ==
+        "zoft: observed_rows: 'A' was shown, and must be a matrix of the layout, which has 'a', for instance");
+  CHECK(refusal_of([](observations& seen) {
+          seen.add(5, {{"a", 0, 3}, {"b", 3, 3}}), fill(seen, 6);
+        }) == "zoft: observed_rows: 'b' was shown, and must be a matrix of the layout, which has 'a', for instance");
+  CHECK(refusal_of([](observations& seen) { seen.add("v", 1, 4), fill(seen, 4); }) ==
+        "zoft: observed_rows: 'v' was shown, and must be a matrix: in the layout it is a vector, and vectors rest");
+  CHECK(refusal_of([](observations& seen) { seen.add("a", 4, 3), fill(seen, 3); }) ==
+        "zoft: observed_rows: 'a' was shown with 4 inputs and 3 outputs, and must have 5 and 3, as in the layout");
+  CHECK(refusal_of([](observations& seen) { seen.add("a", 5, 3); }) ==
+        "zoft: observations: the inputs of 'a' were filled in for 0 of 4 rows, and must be for at least 1: see "
+        "entry::input()");
+  CHECK(refusal_of([](observations& seen) { seen.add("a", 5, 3, true).inputs.assign(20, 1.0f); }) ==
+        "zoft: observations: the gradients of 'a' were filled in for 0 of 4 rows, and must be for at least 1: see "
+        "entry::gradient(), or add it without gradients");
+  CHECK(refusal_of([](observations& seen) { seen.add("a", 5, 3).inputs.assign(19, 1.0f); }) ==
+        "zoft: observations: the inputs of 'a' are 19 numbers, and must be 4 rows of 5");
+  // None are noted, or not all outputs of the linear.
+  for (const std::size_t noted : {0u, 2u})
+    CHECK(refusal_of([&](observations& seen) { seen.add("a", 5, 3), fill(seen, noted); }) ==
+          "zoft: observed_rows: 'a' had its outputs noted for 0 of 4 rows, and must have for at least 1: see "
+          "observations::entry::note_outputs()");
+}
+
+TEST_CASE("observed: what is 0, and was filled in, is not taken for what is missing", "[observed]") {
+  zoft::layout shape;
+  shape.add("a", 3, 5);
+  for (const bool inputs : {true, false}) {
+    auto tuner = zoft::observed({.examples = 2, .rank = 2}, zoft::full{.layout = shape});
+    std::vector<float> x(shape.size(), 0.5f);
+    const auto before = bits(x);
+    const auto report = tuner.step(std::span(x), [&](const auto& c, zoft::example_losses losses, observations& seen) {
+      if (seen.asked()) {
+        auto& e = seen.add("a", 5, 3);
+        std::ranges::fill(e.inputs, inputs ? 0.0f : 1.0f);
+        for (std::size_t s = 0; s < seen.slots(); ++s) e.note_outputs(s, std::vector<float>(3, inputs ? 1.0f : 0.0f));
+      }
+      for (std::size_t i = 0; i < c.size(); ++i) losses[i] = double{c[i][5]};
+    });
+    CHECK(bits(x) == before);
+    CHECK(report.status == zoft::status::ok);
+    CHECK(report.moved == 0);
+  }
+}
+
+TEST_CASE("observed: what was refused can be shown again", "[observed]") {
+  const net n{.examples = 4, .tokens = 6};
+  auto tuner = zoft::observed({.examples = 4, .rank = 3, .seed = 8}, zoft::full{.layout = n.shape()}), other = tuner;
+  matrix x = n.start(), stepped = x;
+  other.step(std::span(stepped), n);
+  std::vector<double> losses(8);
+  const auto at_theta = tuner.ask(std::span(x));
+  n.write(at_theta, std::span(losses).first(4), tuner.seen());
+  tuner.seen().entries()[0].parts[0].name = "misspelt";
+  const auto rest = [&] { return tuner.ask(std::span(x), std::span<const double>(losses).first(4)); };
+  CHECK_THROWS_AS(rest(), std::invalid_argument);
+  CHECK_THROWS_AS(rest(), std::invalid_argument);  // nothing was shown since
+  n.write(at_theta, std::span(losses).first(4), tuner.seen());
+  n.write(rest(), std::span(losses).subspan(4), tuner.seen());
+  tuner.tell(std::span(x), losses);
+  CHECK(bits(x) == bits(stepped));
+}
+
+TEST_CASE("observed: an adapter of which nothing is shown is named", "[observed]") {
+  zoft::layout linears;
+  linears.add("q", 6, 8);
+  auto tuner = zoft::observed({.examples = 2, .rank = 2}, zoft::lora_fa{.rank = 2, .alpha = 2});
+  tuner.attach(linears);
+  const auto step = [&](const char* name) {
+    return message([&] {
+      tuner.step([&](const auto& c, zoft::example_losses losses, observations& seen) {
+        if (seen.asked()) seen.add(name, 8, 6), fill(seen, 6);
+        for (std::size_t i = 0; i < c.size(); ++i) losses[i] = static_cast<double>(i % 3);
+      });
+    });
+  };
+  CHECK(step("Q") ==
+        "zoft: engine: of the linears that the functor showed, 0 have an adapter, and at least 1 must, such as that of "
+        "'q.lora_B'");
+  CHECK(step("q") == accepted_text);
 }

@@ -8,6 +8,7 @@
 #include <zoft/optimizer/anchored.hpp>
 #include <zoft/optimizer/sgd.hpp>
 #include <zoft/random/rounding_words.hpp>
+#include <zoft/sampler/coordinate.hpp>
 #include <zoft/sampler/rademacher.hpp>
 #include <zoft/simd/rounding.hpp>
 
@@ -197,7 +198,7 @@ TEMPLATE_TEST_CASE("rounding: to nearest, updates of less than half a spacing ar
   for (const T v : x) CHECK(value(v) == 1.75 - spacing);
 }
 
-TEST_CASE("rounding: the report's share counts floats too, and what no step asked for is no loss", "[rounding]") {
+TEST_CASE("rounding: the report's share counts floats too, and is 0 where nothing was to move", "[rounding]") {
   zoft::engine tuner{ones{}, zoft::two_point{.epsilon = 0.5}, zoft::full{}, zoft::sgd{.learning_rate = 1}};
   std::vector<float> x(48, 1.0f);
   x.resize(64, 1e-9f);
@@ -206,8 +207,21 @@ TEST_CASE("rounding: the report's share counts floats too, and what no step aske
   std::fill(x.end() - 16, x.end(), 1e-9f);
   CHECK(tuner.tell(std::span(x), std::vector<double>{1e-10, -1e-10}).moved == 0.25);
   CHECK(tuner.tell(std::span(x), std::vector<double>{1, -1}).moved == 1);
-  CHECK(tuner.tell(std::span(x), std::vector<double>{1, 1}).moved == 1);
+  CHECK(tuner.tell(std::span(x), std::vector<double>{1, 1}).moved == 0);
   CHECK(tuner.tell(std::span(x), std::vector<double>{1, std::numeric_limits<double>::quiet_NaN()}).moved == 0);
+}
+
+TEST_CASE("rounding: a step that moves only parameters that are not counted has moved what it should", "[rounding]") {
+  // Blocks of 64, of which the first is counted.
+  zoft::engine tuner{zoft::coordinate{.size = 1024, .block = 64, .order = zoft::order::cyclic},
+                     zoft::two_point{.epsilon = 0.5}, zoft::full{}, zoft::sgd{.learning_rate = 1}};
+  std::vector<float> x(1024, 1.0f);
+  for (int block = 0; block < 3; ++block) {
+    CHECK(tuner.tell(std::span(x), std::vector<double>{1, -1}).moved == 1);
+    CHECK(x[64 * static_cast<std::size_t>(block)] != 1);
+  }
+  CHECK(tuner.tell(std::span(x), std::vector<double>{1, 1}).moved == 0);
+  CHECK(x[3 * 64] == 1);
 }
 
 TEMPLATE_TEST_CASE("rounding: ten thousand idle steps leave every bit", "[rounding]", bfloat16, half) {

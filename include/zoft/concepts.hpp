@@ -145,7 +145,7 @@ concept observing_sampler = sampler<S, float> &&
 /// descended along.
 ///
 ///     queries                   directions a step, q: data, not a function
-///     evaluations()             points a step
+///     evaluations()             points a step, each with a loss of its own
 ///     at(i)                     point i: {query, scale} is θ + scale·z(query), query < q; {} is θ itself
 ///     coefficients(losses, c)   losses of all points, in their order -> c (q). The sum has no 1/q: put it in c
 ///
@@ -156,7 +156,8 @@ concept observing_sampler = sampler<S, float> &&
 ///
 ///     ready(view)           if later points depend on earlier losses: how many points view.losses determines. With no
 ///                           losses, that is the first round; at(i, view) has at least the losses of earlier rounds
-///     forwards()            what a step costs, if that is not evaluations()
+///     forwards()            what a step costs, in forwards of a whole batch, if that is not evaluations(): it is what
+///                           step_report::evaluations says
 ///     batch_size()          if each loss is of one example: how many a batch has; point i is evaluated on example
 ///                           i mod batch_size() alone, and the functor takes zoft::example_losses, or a zoft::example
 ///     curvatures(view, k)   for a learning sampler: curvatures along the directions -> k (q)

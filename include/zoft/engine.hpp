@@ -61,7 +61,9 @@ class engine<Sampler, Estimator, Adapter, Optimizer> : refusing<Sampler, Estimat
   Estimator& estimator() { return estimator_; }  ///< ε and q may be changed between steps; they are checked again
   Optimizer& optimizer() { return optimizer_; }  ///< the rate may be changed, too
   std::uint32_t steps() const { return step_; }  ///< steps told so far, including rejected ones
-  std::size_t evaluations() const { return estimator_.evaluations(); }  ///< losses a step
+  /// Losses a step: how many `tell` wants. If each is of one of a batch's B examples, that is B for each forward of the
+  /// batch, and step_report::evaluations counts these.
+  std::size_t evaluations() const { return estimator_.evaluations(); }
 
   /// The last step, in the few numbers from which `replay` makes it again; empty before the first.
   const step_record& record() const { return base::record_; }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,14 +23,14 @@ namespace zoft::inline ZOFT_ISA {
 /// that rows i = k·n/q … (k + 1)·n/q − 1, which direction k of the example is made of, lie side by side.
 ///
 /// Whoever evaluates the candidates fills it in the call at θ, where asked() holds. An example that has fewer rows
-/// leaves the others 0.
+/// leaves the others 0. A linear that was added needs some rows of its inputs, and of its gradients if it has these.
 class observations {
  public:
   /// One of the linears that read the same input: outputs first … first + out − 1.
   struct part {
     std::string name;                ///< as the model's layout() has it: its weight's name without ".weight"
     std::size_t first = 0, out = 0;  ///< its outputs among the entry's
-    double square = 0;               ///< mean of y² over all rows, once measure() was called
+    double square = 0;  ///< mean of y² over all rows, once measure() was called; −0 if no outputs were noted
   };
   /// Linears that read the same input.
   struct entry {
@@ -53,6 +55,14 @@ class observations {
       }
     }
   };
+  /// Whether nothing was written over what add() begins with: −0, which is 0 in every sum.
+  template <class T>
+  static bool is_untouched(std::span<const T> values) {
+    using bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    return std::all_of(values.begin(), values.end(),
+                       [](T v) { return std::bit_cast<bits>(v) == std::bit_cast<bits>(T(-0.0)); });
+  }
+
   /// A linear by its name.
   struct found {
     const entry* of = nullptr;                                ///< null: there is none of that name
@@ -110,16 +120,35 @@ class observations {
   /// A place for linears that read the same input, all 0, to be filled in. `with_gradients` makes room for these. It
   /// is valid until the next call.
   entry& add(std::size_t in, std::vector<part> parts, bool with_gradients = false) {
-    entry one{in, 0, std::move(parts), std::vector<float>(slots() * in), {}};
+    entry one{in, 0, std::move(parts), std::vector<float>(slots() * in, -0.0f), {}};
     for (const part& p : one.parts) one.out = std::max(one.out, p.first + p.out);
-    one.squares.resize(slots() * one.parts.size());
-    if (with_gradients) one.gradients = std::make_shared<std::vector<float>>(slots() * one.out);
+    one.squares.resize(slots() * one.parts.size(), -0.0);
+    if (with_gradients) one.gradients = std::make_shared<std::vector<float>>(slots() * one.out, -0.0f);
     entries_.push_back(std::move(one));
     return entries_.back();
   }
   /// The same for one linear.
   entry& add(std::string name, std::size_t in, std::size_t out, bool with_gradients = false) {
     return add(in, {{std::move(name), 0, out}}, with_gradients);
+  }
+
+  /// Throws std::invalid_argument if no row was filled in of some linear's inputs or, where it has them and they are
+  /// asked for, of its gradients.
+  void check() const {
+    for (const entry& e : entries_) {
+      const auto filled = [&](const std::vector<float>& rows, std::size_t width, const char* what, const char* how) {
+        const bool fits = rows.size() == slots() * width;
+        if (fits && !is_untouched(std::span(rows))) return;
+        const std::string of = std::string("observations: the ") + what + " of '" +
+                               (e.parts.empty() ? std::string() : e.parts.front().name) + "' ";
+        require(fits,
+                of + "are " + text(rows.size()) + " numbers, and must be " + text(slots()) + " rows of " + text(width));
+        fail(of + "were filled in for 0 of " + text(slots()) + " rows, and must be for at least 1: see entry::" + how);
+      };
+      filled(e.inputs, e.in, "inputs", "input()");
+      if (wants_gradients_ && e.gradients != nullptr)
+        filled(*e.gradients, e.out, "gradients", "gradient(), or add it without gradients");
+    }
   }
 
   /// Forgets what was shown of all linears but these.
@@ -135,7 +164,7 @@ class observations {
     for (entry& e : entries_) {
       if (e.squares.empty()) continue;
       for (std::size_t p = 0; p < e.parts.size(); ++p) {
-        double sum = 0;
+        double sum = -0.0;
         for (std::size_t s = 0; s < slots(); ++s) sum += e.squares[s * e.parts.size() + p];
         e.parts[p].square = sum / static_cast<double>(slots() * e.parts[p].out);
       }

@@ -22,10 +22,12 @@ struct step_report {
   double probe_loss = 0;   ///< mean of the step's losses; not the loss at θ (off by about d·ε²/2·curvature)
   std::vector<double> projected_gradients;  ///< slope along each direction: q times the coefficients of ĝ = Σ cᵢzᵢ
   double learning_rate = 0;                 ///< the rate that the schedule gave for this step
-  std::size_t evaluations = 0;              ///< losses evaluated
+  std::size_t evaluations = 0;  ///< what the step cost, in forwards of a whole batch: as many as losses, unless each
+                                ///< loss is of one of a batch's B examples. Then it is losses / B (see per_example)
   double moved = 0;  ///< share of the parameters with a non-zero estimate whose value the update changed; for the
-                     ///< others the change was too small for their type. Of each 1024 parameters 64 are counted. 0 if
-                     ///< the step was not applied
+                     ///< others the change was too small for their type. Of each 1024 parameters 64 are counted; 1 if
+                     ///< none of these has a non-zero estimate, and others have. 0 if no parameter has one and none
+                     ///< changed, as where all losses are equal, or if the step was not applied
   zoft::status status = zoft::status::ok;  ///< whether the update was applied
 };
 

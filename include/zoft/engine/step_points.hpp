@@ -164,15 +164,21 @@ class step_points : protected trained_by<Sampler, Adapter, Optimizer> {
     }
   }
   void take_seen() {
-    require(!seen_.entries().empty(), "engine: the functor showed nothing of the model at θ, where it was asked to");
+    // What is refused can be shown again.
+    observations shown = std::exchange(seen_, seen_.unanswered());
+    require(!shown.entries().empty(), "engine: the functor showed nothing of the model at θ, where it was asked to");
+    shown.check();
     if constexpr (owning) {
-      if constexpr (requires { adapter_->observed(std::move(seen_)); })
-        sampler_.observe(adapter_->observed(std::move(seen_)));
-      else
-        sampler_.observe(std::move(seen_));
-    } else {
-      sampler_.observe(std::move(seen_));
+      if constexpr (requires { adapter_->observed(std::move(shown)); }) {
+        shown = adapter_->observed(std::move(shown));
+        if (shown.entries().empty())
+          fail(
+              "engine: of the linears that the functor showed, 0 have an adapter, and at least 1 must, such as that of "
+              "'" +
+              shape().begin()->name + "'");
+      }
     }
+    sampler_.observe(std::move(shown));
     seen_ = {};
   }
 

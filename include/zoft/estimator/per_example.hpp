@@ -42,8 +42,8 @@ struct per_example {
       refuse("per_example", "queries", text(queries), "examples times those of each, " + text(examples * each.queries));
   }
 
-  std::size_t evaluations() const { return examples * each.evaluations(); }
-  std::size_t forwards() const { return each.evaluations(); }
+  std::size_t evaluations() const { return examples * each.evaluations(); }  ///< losses, each of one example
+  std::size_t forwards() const { return each.evaluations(); }                ///< of a whole batch: losses / B
   std::size_t batch_size() const { return examples; }
 
   /// Point 0 of `each` for all examples, then point 1, and so on. Direction k of example b is query k·B + b.

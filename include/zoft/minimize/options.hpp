@@ -25,7 +25,7 @@ struct minimize_options {
   zoft::schedule schedule = {};              ///< η over the run
   std::uint64_t seed = 0;                    ///< names the run: same seed, same bits
   double tolerance = 0;  ///< ends when the last max(200, 10·n/q) steps brought at most this share of all that was won
-  std::size_t evaluations = 0;  ///< the most values of f; 0: no limit
+  std::size_t evaluations = 0;  ///< the most values of f, ≥ 100 + 100·q, or ≥ 3 if η and ε are given; 0: no limit
   double seconds = 0;           ///< the most time; 0: no limit. A run with one is not repeatable
   double target = -std::numeric_limits<double>::infinity();  ///< ends when the loss is at most this
   std::vector<double> lower = {};  ///< f is never evaluated below these: empty, one number for all, or n

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -25,6 +26,7 @@ class space {
     for (std::size_t i = 0; i < scale_.size(); ++i)
       if (!(scale_[i] > 0 && is_finite(scale_[i])))
         fail(at("scale", i) + " is " + text(scale_[i]) + ", and must be above 0");
+    check_bounds();
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double v = wide(x[i]), least = lower_.empty() ? v : lower_[i], most = upper_.empty() ? v : upper_[i];
       if (!(least <= v && v <= most))
@@ -102,6 +104,16 @@ class space {
                                                         " numbers, and must have none, 1, or " + text(n) +
                                                         ", as x has");
     return given.size() == 1 ? std::vector<double>(n, given[0]) : given;
+  }
+
+  void check_bounds() const {
+    for (std::size_t i = 0; i < std::max(lower_.size(), upper_.size()); ++i) {
+      if (!lower_.empty() && std::isnan(lower_[i])) fail(at("lower", i) + " is nan, and must be a number");
+      if (!upper_.empty() && std::isnan(upper_[i])) fail(at("upper", i) + " is nan, and must be a number");
+      if (!lower_.empty() && !upper_.empty() && lower_[i] > upper_[i])
+        fail(at("lower", i) + " is " + text(lower_[i]) + ", and must be at most upper[" + text(i) + "], which is " +
+             text(upper_[i]));
+    }
   }
 
   double scale(std::size_t i) const { return scale_.empty() ? 1.0 : scale_[i]; }

@@ -112,7 +112,7 @@ struct factored {
       A g[update::most] = {};
       const std::span<A> made(g, piece.size());
       basis.embed(std::span<const A>(e), made, first);
-      const std::size_t asked = update::count_asked<A>(first, made);
+      const update::asked asked = update::count_asked<A>(first, made);
       update::descend<A>(piece, made, {first, owner, rate, d.step}, optimizer.decay, optimizer.decays);
       return asked;
     });

@@ -15,7 +15,9 @@ namespace zoft::inline ZOFT_ISA {
 ///     s   makes rms(xzᵀ) = rms(y)/N over these rows, with N linears that are shown: η and ε are
 ///         relative changes of outputs, in all linears together
 ///
-/// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest.
+/// Rows are drawn without replacement, so the directions of one example share none. Parameters that are not shown rest,
+/// and so does a linear whose outputs are all 0: do not begin with weights of 0. What is shown must be a matrix of the
+/// layout, by its name and in its shape, with rows filled in; otherwise the step throws std::invalid_argument.
 ///
 /// With a basis, z = RAᵀ instead, as AGZO has it: R (m, r) is gaussian and new for each direction, A (k, r) is
 /// orthonormal, the first r principal directions of all rows that were shown, and the same for all directions. z is not

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -30,17 +31,19 @@ struct observed_shape {
 /// For the matrix (m, k) of one of N linears that are shown, and query i: z = left·right with right (r, k), rows of the
 /// linear's input, and left (m, r), scaled so that z changes the linear's outputs by 1/N of what they are. With a
 /// basis, right is orthonormal and the same for all queries, and left is gaussian and not scaled. What the forward did
-/// not show has z = 0.
+/// not show has z = 0, and so has a linear whose outputs are all 0, without a basis. What it did show must be the
+/// layout's.
 class observed_factors {
  public:
   observed_factors(const layout& shape, observations seen, const observed_shape& o)
       : seen_(std::move(seen)), size_(shape.size()), rank_(o.basis > 0 ? o.basis : seen_.rows_of_query()) {
     seen_.measure();
+    check(shape, o);
     std::uint64_t words = 0;
     for (const tensor& t : shape) {
       if (!t.is_matrix()) continue;
       const observations::found linear = seen_.find(t.name);
-      if (!linear || linear.of->in != t.columns || linear.which->out != t.rows) continue;
+      if (!linear) continue;
       matrices_.push_back({&t - shape.tensors().data(), t.offset, t.rows, t.columns, linear.of->inputs.data(), {}, {}});
       if (o.basis > 0) make_basis(matrices_.back(), linear, o);
       make_left(matrices_.back(), linear, o.guided && o.basis == 0, words);
@@ -95,6 +98,30 @@ class observed_factors {
     const float* right;              // (queries, r, k)
     std::vector<float> left, basis;  // left (queries, m, r); basis: what right refers to, if that is not the inputs
   };
+
+  /// Each linear that was shown is a matrix of the layout, and its outputs were noted where z is scaled by them.
+  void check(const layout& shape, const observed_shape& o) const {
+    for (const observations::entry& e : seen_.entries())
+      for (const observations::part& p : e.parts) {
+        const auto who = [&p] { return "observed_rows: '" + p.name + "'"; };
+        const auto t = std::find_if(shape.begin(), shape.end(), [&](const tensor& of) {
+          return of.name == p.name || of.name == p.name + ".weight";
+        });
+        if (t == shape.end()) {
+          const auto some = std::find_if(shape.begin(), shape.end(), matrices);
+          fail(who() + " was shown, and must be a matrix of the layout, which has " +
+               (some == shape.end() ? "none" : "'" + some->name + "', for instance"));
+        }
+        if (!t->is_matrix())
+          fail(who() + " was shown, and must be a matrix: in the layout it is a vector, and vectors rest");
+        if (e.in != t->columns || p.out != t->rows)
+          fail(who() + " was shown with " + text(e.in) + " inputs and " + text(p.out) + " outputs, and must have " +
+               text(t->columns) + " and " + text(t->rows) + ", as in the layout");
+        if (o.basis == 0 && observations::is_untouched(std::span(&p.square, 1)))
+          fail(who() + " had its outputs noted for 0 of " + text(seen_.slots()) +
+               " rows, and must have for at least 1: see observations::entry::note_outputs()");
+      }
+  }
 
   const matrix* find(std::size_t index) const {
     const auto found = std::lower_bound(matrices_.begin(), matrices_.end(), static_cast<std::ptrdiff_t>(index),

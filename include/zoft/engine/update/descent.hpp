@@ -37,7 +37,7 @@ update::tally descend(const X& x, std::span<const extent> parts, Optimizer& opti
                   A of_piece[update::most];
                   const std::span<A> g(of_piece, piece.size());
                   g_hat(g, first, z);
-                  const std::size_t asked = update::count_asked<A>(first, g);
+                  const update::asked asked = update::count_asked<A>(first, g);
                   const update::piece p{first, owner, rate, step.step};
                   if constexpr (replaying_optimizer<Optimizer>)
                     optimizer.template apply<A>(piece, g, p, past);
@@ -51,7 +51,7 @@ update::tally descend(const X& x, std::span<const extent> parts, Optimizer& opti
       optimizer.finish(update::rounded(back, rounding));
     }
     if constexpr (requires { x.codes_moved(); })
-      return {result.asked, x.codes_moved()};
+      return {result.asked, x.codes_moved(), result.others};
     else
       return result;
   }

@@ -21,9 +21,19 @@ namespace zoft::inline ZOFT_ISA::update {
 struct tally {
   std::uint64_t asked = 0;
   std::uint64_t moved = 0;
+  bool others = false;  ///< whether, of those that are not counted, some should have moved
 
-  /// 1 if none should have moved.
-  double share() const { return moved >= asked ? 1.0 : static_cast<double>(moved) / static_cast<double>(asked); }
+  /// 0 if none should have moved and none did; 1 if only others should have.
+  double share() const {
+    if (moved >= asked) return moved > 0 || others ? 1.0 : 0.0;
+    return static_cast<double>(moved) / static_cast<double>(asked);
+  }
+};
+
+/// How many of the counted elements of a piece should move, or whether others should where none of these does.
+struct asked {
+  std::size_t counted = 0;
+  bool others = false;
 };
 
 /// Rounds wide (n), elements first, first + 1, …, to numbers of type T, still held as floats.
@@ -51,12 +61,13 @@ void for_each_sample(std::uint64_t first, std::size_t size, F f) {
   }
 }
 
-/// How many of the counted elements have an estimate g (n) that is not 0.
+/// Which elements have an estimate g (n) that is not 0.
 template <class A>
-std::size_t count_asked(std::uint64_t first, std::span<const A> g) {
-  std::size_t result = 0;
+asked count_asked(std::uint64_t first, std::span<const A> g) {
+  asked result;
   for_each_sample(first, g.size(),
-                  [&](std::size_t i, std::size_t n) { result += simd::count_nonzero(g.data() + i, n); });
+                  [&](std::size_t i, std::size_t n) { result.counted += simd::count_nonzero(g.data() + i, n); });
+  if (result.counted == 0) result.others = simd::count_nonzero(g.data(), g.size()) > 0;
   return result;
 }
 
@@ -75,13 +86,14 @@ class update_rounding {
   void begin(direction d) {
     pass_ = {d.seed, d.step, 0};
     asked_ = moved_ = 0;
+    others_ = false;
   }
   /// Called before each pass over the parameters: each pass has random bits of its own.
   void next_pass() { ++pass_.query; }
-  tally counted() const { return {asked_, moved_}; }
+  tally counted() const { return {asked_, moved_, others_}; }
 
   /// Updates x (n), elements first, first + 1, …, by f(std::span<A>), which changes them in T's arithmetic A and
-  /// returns how many should move: see count_asked. They are then rounded to T or, if T is float, to the type that the
+  /// returns which should move: see count_asked. They are then rounded to T or, if T is float, to the type that the
   /// owner keeps them as.
   template <class T, class Owner, class F>
   void apply(std::span<T> x, std::uint64_t first, const Owner& owner, const tensor* of, F f) {
@@ -97,7 +109,9 @@ class update_rounding {
     }
     for_each_sample(first, piece.size(),
                     [&](std::size_t i, std::size_t n) { std::copy_n(piece.data() + i, n, before + i); });
-    asked_.fetch_add(f(piece), std::memory_order_relaxed);
+    const asked of_piece = f(piece);
+    asked_.fetch_add(of_piece.counted, std::memory_order_relaxed);
+    if (of_piece.others) others_.store(true, std::memory_order_relaxed);
     if constexpr (sizeof(T) == 2) {
       round<T>(piece, first);
       narrow<T>(wide, x);
@@ -139,6 +153,7 @@ class update_rounding {
   rounding how_;
   direction pass_;
   std::atomic<std::uint64_t> asked_ = 0, moved_ = 0;
+  std::atomic<bool> others_ = false;
 };
 
 /// Parameters x, of a type of zoft::parameters, as an optimizer goes over them: in pieces, in the arithmetic of x's
@@ -155,8 +170,8 @@ class rounded {
   std::span<const stored_type> stored() const requires requires(const X& x) { std::span<stored_type>(x.values); }
   { return x_.values; }
 
-  /// Calls f(first, piece, owner, z) for pieces of at most update::most elements. f may change them, and returns how
-  /// many should move. See parameters::buffer for z, and weighted_model for `together`.
+  /// Calls f(first, piece, owner, z) for pieces of at most update::most elements. f may change them, and returns
+  /// which should move. See parameters::buffer for z, and weighted_model for `together`.
   template <class F>
   void update(std::span<const extent> parts, bool together, F f) const {
     by_.next_pass();
