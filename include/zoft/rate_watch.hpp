@@ -42,6 +42,7 @@ class rate_watch {
     noise_ = error * error * (found.central ? 0.5 : 2);
   }
 
+  /// Whether the rate of this step, which is told in turn, is too large from here on.
   bool too_large(const step_report& step) {
     if (step.status != status::ok) return true;
     if (losses_.size() >= least && step.probe_loss > middle(losses_) + 6 * spread()) return ++above_ == 3;
