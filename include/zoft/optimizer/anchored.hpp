@@ -107,7 +107,7 @@ struct anchored {
         const double from = wide(start[first + i]), away = static_cast<double>(piece[i]) - from;
         if (away != 0) piece[i] = static_cast<A>(simd::multiply_add(scale, away, from));
       }
-      return update::asked{};
+      return std::size_t{0};
     });
   }
 

@@ -34,6 +34,8 @@ struct tally {
 struct asked {
   std::size_t counted = 0;
   bool others = false;
+
+  asked(std::size_t of_counted = 0) : counted(of_counted) {}
 };
 
 /// Rounds wide (n), elements first, first + 1, …, to numbers of type T, still held as floats.
