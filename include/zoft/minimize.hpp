@@ -37,8 +37,9 @@ constexpr composition::fault fault_of() {
 ///
 /// x becomes the best point that was seen, and is never worse than the start. The loss at x is looked at now and then;
 /// if it has risen far, or is not finite, the run goes back to its best point and halves the rate. f may be noisy: then
-/// losses are means, and are compared by what noise may do to them. Memory: two copies of x, four with bounds or
-/// scales, and another two while ε and η are measured.
+/// losses are means, and are compared by what noise may do to them. f may have regions where it is not finite, and fail
+/// now and then. Beside those, and beside bounds, an ε that was measured is halved as the run goes on. Memory: two
+/// copies of x, four with bounds or scales, and another two while ε and η are measured.
 ///
 /// Throws std::invalid_argument if an option is out of range, x is empty or out of its bounds, or f(x) is not finite at
 /// the start. No improvement is a result, not an error: see report::status. What f throws passes through, and x is then
