@@ -37,6 +37,8 @@ struct fenced {
     return none;
   }
 };
+template <class F>
+fenced(F) -> fenced<F>;
 
 }  // namespace minimize_edges_tests
 
