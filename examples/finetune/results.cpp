@@ -127,6 +127,7 @@ run_log::run_log(const std::string& folder)
 
 double run_log::go_on(std::size_t steps) {
   double seconds = 0;
+  std::size_t last = 0;
   std::istringstream lines(std::exchange(earlier_, {}));
   std::string line;
   std::getline(lines, line);  // the heading
@@ -137,7 +138,8 @@ double run_log::go_on(std::size_t steps) {
     if (fields.size() != 9) continue;  // cut when its program was killed
     const std::size_t step = std::strtoull(fields[0].c_str(), nullptr, 10);
     if (step == 0 || step > steps) continue;
-    write_row();
+    if (step != last) write_row();  // otherwise the same row, which has got its figures
+    last = step;
     row_.clear();
     for (std::size_t i = 0; i < 6; ++i) row_ += fields[i] + ",";
     status_ = fields[8];
@@ -159,14 +161,24 @@ void run_log::step(std::size_t steps, std::size_t evaluations, double seconds, c
          number(report.learning_rate) + "," + number(std::sqrt(square)) + "," + fixed(seconds, 3) + ",";
   status_ = report.status == zoft::status::ok ? "ok" : "not_finite";
   figures_ = not_looked;
+  kept_ = current_row();  // now, as the journal has the step from here on
+  append(kept_);
 }
 
 void run_log::heldout(const figures& f) { figures_ = f; }
 
-void run_log::write_row() {
-  const std::string row = row_ + number(figures_.loss) + "," + number(figures_.share) + "," + status_ + "\n";
-  written_ += row;
+std::string run_log::current_row() const {
+  return row_ + number(figures_.loss) + "," + number(figures_.share) + "," + status_ + "\n";
+}
+
+void run_log::append(const std::string& row) const {
   std::ofstream(path_ + ".tmp", std::ios::binary | std::ios::app) << row;
+}
+
+void run_log::write_row() {
+  const std::string row = current_row();
+  written_ += row;
+  if (row != kept_) append(row);
 }
 
 void run_log::commit() {

@@ -11,8 +11,8 @@
 namespace finetune {
 
 /// log.csv: a line a step, from the state before the first (step 0). Empty fields are what was not looked at;
-/// probe_loss is the mean of what --objective minimises, over a step's candidates. Until commit it is log.csv.tmp, and
-/// what cannot be written there waits.
+/// probe_loss is the mean of what --objective minimises, over a step's candidates. Until commit it is log.csv.tmp,
+/// where a row comes again once it has its figures; what cannot be written there waits.
 class run_log {
  public:
   explicit run_log(const std::string& folder);
@@ -29,11 +29,14 @@ class run_log {
   void discard();  ///< what was written so far
 
  private:
+  std::string current_row() const;
+  void append(const std::string& row) const;
   void write_row();
 
   std::string path_, earlier_;  // earlier_: what an earlier program left
   std::string written_;         // all rows so far
   std::string row_, status_;    // of the last step, which may yet get its figures
+  std::string kept_;            // that row, as it was appended without these
   figures figures_;
 };
 
