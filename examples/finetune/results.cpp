@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -121,9 +122,7 @@ run_log::run_log(const std::string& folder)
       written_("step,evaluations,probe_loss,learning_rate,gradient_rms,seconds,heldout_loss,heldout_share,status\n"),
       row_("0,0,,,,0,"),
       status_("ok"),
-      figures_(not_looked) {
-  std::ofstream(path_ + ".tmp", std::ios::binary | std::ios::trunc) << written_;
-}
+      figures_(not_looked) {}
 
 double run_log::go_on(std::size_t steps) {
   double seconds = 0;
@@ -149,6 +148,7 @@ double run_log::go_on(std::size_t steps) {
     figures_ = {.loss = value(fields[6]), .share = value(fields[7])};
     seconds = value(fields[5]);
   }
+  begin();
   return seconds;
 }
 
@@ -161,8 +161,11 @@ void run_log::step(std::size_t steps, std::size_t evaluations, double seconds, c
          number(report.learning_rate) + "," + number(std::sqrt(square)) + "," + fixed(seconds, 3) + ",";
   status_ = report.status == zoft::status::ok ? "ok" : "not_finite";
   figures_ = not_looked;
-  kept_ = current_row();  // now, as the journal has the step from here on
-  append(kept_);
+  // Now, as the journal has the step from here on.
+  if (begun_)
+    append(kept_ = current_row());
+  else
+    begin();
 }
 
 void run_log::heldout(const figures& f) { figures_ = f; }
@@ -178,7 +181,19 @@ void run_log::append(const std::string& row) const {
 void run_log::write_row() {
   const std::string row = current_row();
   written_ += row;
-  if (row != kept_) append(row);
+  if (begun_ && row != kept_) append(row);
+}
+
+/// What an earlier program left stays until then, whole: this one may be killed, too.
+void run_log::begin() {
+  kept_ = current_row();
+  begun_ = true;
+  try {
+    zoft::io::output_file file(path_ + ".tmp");
+    file.write(written_ + kept_);
+    file.commit();
+  } catch (const std::exception&) {  // it waits for commit, which says so
+  }
 }
 
 void run_log::commit() {

@@ -31,12 +31,14 @@ class run_log {
  private:
   std::string current_row() const;
   void append(const std::string& row) const;
+  void begin();
   void write_row();
 
   std::string path_, earlier_;  // earlier_: what an earlier program left
   std::string written_;         // all rows so far
   std::string row_, status_;    // of the last step, which may yet get its figures
   std::string kept_;            // that row, as it was appended without these
+  bool begun_ = false;          // whether the file is this program's
   figures figures_;
 };
 
