@@ -78,6 +78,7 @@ same run || failed "--undo 7 leads elsewhere"
 [ "$(wc -l <run/log.csv)" = 27 ] || failed "a run that was undone leaves a log of $(wc -l <run/log.csv) lines"
 
 # Ctrl-C ends a run with what was trained, and says how to go on. A new run does not overwrite it.
+: >said # so that no earlier program's steps are seen in it
 "$program" $short --steps 2000 --output run2 >said 2>&1 </dev/null &
 child=$!
 while ! grep -q "^step" said 2>/dev/null && kill -0 $child 2>/dev/null; do sleep 0.05; done
@@ -113,6 +114,7 @@ rm -rf run
 (
   ulimit -f 4
   trap '' XFSZ
+  : >said
   "$program" $short --steps 60 --output run >said 2>&1 </dev/null &
   child=$!
   while ! grep -q "^waiting" said && kill -0 $child 2>/dev/null; do sleep 0.05; done
