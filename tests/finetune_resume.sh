@@ -93,6 +93,28 @@ grep -q "run2/run.journal is of a run that was stopped: go on with it by --resum
   failed "it is not said why an interrupted run is not overwritten"
 cmp -s kept run2/run.journal || failed "the journal of an interrupted run was changed"
 
+# A program that is killed leaves a row of the log for each step of its journal, and so does one that is killed as it
+# begins to go on.
+rm -rf run3
+: >said
+"$program" $short --steps 2000 --output run3 >said 2>&1 </dev/null &
+child=$!
+while ! grep -q "^step" said && kill -0 $child 2>/dev/null; do sleep 0.05; done
+kill -9 $child
+wait $child
+for program_of in first second; do
+  logged=$(tail -n 1 run3/log.csv.tmp | cut -d, -f1)
+  : >said
+  "$program" --resume run3 >said 2>&1 </dev/null &
+  child=$!
+  while ! grep -q "^resumed" said && kill -0 $child 2>/dev/null; do sleep 0.01; done
+  kill -9 $child
+  wait $child
+  steps=$(sed -n 's/^resumed *behind step \([0-9]*\) of.*/\1/p' said)
+  [ "${logged:-0}" -ge "${steps:-1}" ] ||
+    failed "the $program_of program that was killed has ${logged:-no} steps in its log, and ${steps:-none} in its journal"
+done
+
 # refused MESSAGE ARGUMENTS...
 refused() {
   message=$1
