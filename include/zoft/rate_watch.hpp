@@ -12,6 +12,7 @@
 #include "core/report.hpp"
 #include "optimizer/sgd.hpp"
 #include "tuning/chosen.hpp"
+#include "tuning/radius.hpp"
 
 namespace zoft::inline ZOFT_ISA {
 
@@ -67,11 +68,6 @@ class rate_watch {
     std::nth_element(v.begin(), half, v.end());
     return *half;
   }
-  static double mean(std::span<const double> v) {
-    double sum = 0;
-    for (const double x : v) sum += x / static_cast<double>(v.size());
-    return sum;
-  }
 
   /// σ, and at least the rounding of a loss.
   double spread() const {
@@ -83,7 +79,7 @@ class rate_watch {
   /// From the middle of the first losses to that of the last.
   bool stalled() const {
     const std::span<const double> all(losses_);
-    const double fell = mean(all.first(end)) - mean(all.last(end));
+    const double fell = tuning::mean(all.first(end)) - tuning::mean(all.last(end));
     double foretold = 0;
     for (std::size_t i = end / 2; i < window - end / 2; ++i) foretold += foretold_[i];
     const double doubt = 6 * spread() * std::sqrt(2.0 / end);
