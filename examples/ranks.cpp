@@ -14,6 +14,7 @@
 #include <zoft/prge.hpp>
 
 #include "finetune/adapter_files.hpp"
+#include "finetune/model.hpp"
 #include "finetune/recipe.hpp"
 #include "finetune/report.hpp"
 #include "finetune/run_journal.hpp"
@@ -69,8 +70,8 @@ void run(int argc, char** argv) {
   if (o.method != "prge" || o.adapter != "lora_fa" || o.objective != "loss" || o.keep < 1)
     finetune::refuse("ranks train by --method prge, --adapter lora_fa and --objective loss, with all tokens");
 
-  const zoft::io::tokenizer tokens = zoft::io::load_tokenizer(o.tokenizer);
-  const zoft::nn::transformer model = zoft::nn::load(o.model, {.weights = o.weights, .threads = o.threads});
+  const zoft::io::tokenizer tokens = finetune::load_tokenizer(o);
+  const zoft::nn::transformer model = finetune::load_model(o, tokens);
   const auto task = o.kind == finetune::data_kind::text ? make_text_task(o, tokens, room(o, model))
                                                         : make_item_task(o, tokens, room(o, model));
   auto tuner = zoft::prge({.queries = o.queries,

@@ -89,6 +89,7 @@ zoft_test(
 )
 
 zoft_test(
+  adapters_one_of
   adapters_vectors
   calibrated
   dense_samplers

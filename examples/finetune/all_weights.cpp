@@ -24,10 +24,8 @@ class full_trainer : public trainer {
     if constexpr (observes<Engine> || of_examples<Engine>)
       throw std::logic_error("finetune: directions of examples, or that are observed, need no buffer");
     else
-      return engine_.step(std::span(weights_), [&](std::span<const float> w) {
-        model_.assign(w);
-        return model_.loss(batch, zoft::adapter_stack(1), criterion_of(o_));
-      });
+      return engine_.step(std::span(weights_),
+                          [&](std::span<const float> w) { return evaluate(model_, batch, criterion_of(o_), w); });
   }
   void resume(zoft::journal& log, const batches& batch_of) override {
     if constexpr (!needs_buffer)
@@ -91,6 +89,6 @@ std::unique_ptr<trainer> make(const options& o, zoft::nn::transformer& model,
 
 }  // namespace
 
-adapters no_adapter() { return {{"full"}, "full: all weights of the model\n", make}; }
+adapters weights_of_model() { return {{"full"}, "full: all weights of the model\n", make}; }
 
 }  // namespace finetune

@@ -12,6 +12,7 @@
 #include "beginning.hpp"
 #include "cost.hpp"
 #include "memory.hpp"
+#include "model.hpp"
 #include "report.hpp"
 #include "results.hpp"
 #include "run_journal.hpp"
@@ -92,7 +93,7 @@ void wait_for_room(zoft::journal& journal) {
 }
 
 /// Says how a model, with an adapter or without, does on what is held out.
-int evaluate(const options& o, const zoft::nn::transformer& model, const task& t) {
+int evaluate_only(const options& o, const zoft::nn::transformer& model, const task& t) {
   say("model", shown(o.model) + (o.adapter_from.empty() ? "" : " with the adapter in " + shown(o.adapter_from)));
   say("data", shown(o.data) + ": " + t.description());
   const auto evaluated = [&](const zoft::adapter_stack& adapter) {
@@ -113,18 +114,14 @@ int run(int argc, char** argv) {
   if (!parse(argc, argv, o)) return all_well;
 
   check_memory(o);
-  const zoft::io::tokenizer tokens = zoft::io::load_tokenizer(o.tokenizer);
-  zoft::nn::transformer model = zoft::nn::load(
-      o.model, {.weights = o.weights, .threads = o.threads, .activation_cache = o.activation_cache * 1'000'000});
-  if (tokens.size() > model.shape().vocabulary)
-    refuse(o.tokenizer + ": has " + zoft::text(tokens.size()) + " tokens, and " + o.model + " knows " +
-           zoft::text(model.shape().vocabulary));
+  const zoft::io::tokenizer tokens = load_tokenizer(o);
+  zoft::nn::transformer model = load_model(o, tokens);
   const std::unique_ptr<task> t =
       o.kind == data_kind::text ? make_text_task(o, tokens, room(o, model)) : make_item_task(o, tokens, room(o, model));
-  if (o.evaluate_only) return evaluate(o, model, *t);
+  if (o.evaluate_only) return evaluate_only(o, model, *t);
 
   const bool by_itself = begin_peak();
-  model.loss(t->batch(0));
+  evaluate(model, t->batch(0));
   const std::size_t plain_bytes = peak_bytes();
   begin_peak();
 

@@ -9,7 +9,7 @@ namespace finetune {
 namespace {
 
 const auto& all_adapters() {
-  static const std::array all{low_rank_adapters(), vector_adapters(), no_adapter()};
+  static const std::array all{added_to_model(), weights_of_model()};
   return all;
 }
 

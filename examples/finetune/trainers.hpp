@@ -1,17 +1,14 @@
-/// What the trainers of all adapters share, and where each is made. They are compiled apart, as each adapter makes an
-/// engine with each method.
+/// What all trainers share, and where they are made. They are compiled apart, as there is an engine for each method.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
-#include <zoft/io/tokenizer/save.hpp>
-#include <zoft/nn/save.hpp>
 
 #include "methods.hpp"
+#include "model.hpp"
 #include "trainer.hpp"
 
 namespace finetune {
@@ -23,9 +20,8 @@ struct adapters {
   std::unique_ptr<trainer> (*make)(const options& o, zoft::nn::transformer& model,
                                    const std::vector<zoft::low_rank_values>& start);
 };
-adapters low_rank_adapters();
-adapters vector_adapters();
-adapters no_adapter();  ///< all weights
+adapters added_to_model();
+adapters weights_of_model();  ///< all of them
 
 /// Whether losses are of one example each.
 template <class Engine>
@@ -42,14 +38,14 @@ zoft::step_report step_of(Engine& engine, const zoft::nn::transformer& model, co
                           zoft::nn::criterion of, X&... x) {
   if constexpr (observes<Engine>)
     return engine.step(x..., [&](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
-      model.example_losses(batch, shown, losses, seen, of);
+      evaluate(model, batch, of, shown, losses, seen);
     });
   else if constexpr (of_examples<Engine>)
     return engine.step(
-        x..., [&](const auto& shown, zoft::example_losses losses) { model.example_losses(batch, shown, losses, of); });
+        x..., [&](const auto& shown, zoft::example_losses losses) { evaluate(model, batch, of, shown, losses); });
   else
     return engine.step(x...,
-                       [&](const auto& shown, std::span<double> losses) { model.losses(batch, shown, losses, of); });
+                       [&](const auto& shown, std::span<double> losses) { evaluate(model, batch, of, shown, losses); });
 }
 
 /// The functor of `step` for a step of the engine's that is made again.
@@ -57,16 +53,8 @@ template <class Engine>
 auto shows_again(const Engine& engine, const zoft::nn::transformer& model, const trainer::batches& batch_of,
                  zoft::nn::criterion of) {
   return [&, of](const auto& shown, zoft::example_losses losses, zoft::observations& seen) {
-    model.example_losses(batch_of(engine.steps()), shown, losses, seen, of);
+    evaluate(model, batch_of(engine.steps()), of, shown, losses, seen);
   };
-}
-
-/// The whole model as a Hugging Face folder, with what is added to it.
-inline const std::vector<std::string> files_of_model{"config.json", "model.safetensors"};
-inline void save_model(const options& o, const zoft::nn::transformer& model, const std::string& folder,
-                       const zoft::adapter_stack& added) {
-  zoft::nn::save(model, o.model, folder, std::nullopt, added);
-  zoft::io::save_tokenizer(o.tokenizer, folder);
 }
 
 }  // namespace finetune

@@ -7,6 +7,7 @@
 #include "adapter/lora.hpp"
 #include "adapter/lora_fa.hpp"
 #include "adapter/norm_only.hpp"
+#include "adapter/one_of.hpp"
 #include "adapter/prefix.hpp"
 #include "adapter/quantised.hpp"
 #include "adapter/subset.hpp"

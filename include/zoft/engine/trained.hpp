@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../concepts.hpp"
+#include "attached/attach.hpp"
 #include "points/extents.hpp"
 #include "points/parameters.hpp"
 
@@ -26,9 +27,7 @@ class trained_by {
   static constexpr attaching attachment() {
     if constexpr (!owning)
       return attaching::borrowing;
-    else if constexpr (
-        requires(const Adapter& a, const Model& m, seed s) { a.attach(m, s); } ||
-        requires(const Adapter& a, const Model& m, seed s) { a.attach(m.layout(), s); })
+    else if constexpr (attachable<Adapter, Model>)
       return attaching::possible;
     else
       return attaching::without_layout;
@@ -39,10 +38,7 @@ class trained_by {
   /// Makes the adapter's parameters for a model.
   template <class Model>
   requires(attachment<Model>() == attaching::possible) void attach(const Model& model) {
-    if constexpr (requires { policy_.attach(model, seed_); })
-      adapter_.emplace(policy_.attach(model, seed_));
-    else
-      adapter_.emplace(policy_.attach(model.layout(), seed_));
+    adapter_.emplace(attached_to(policy_, model, seed_));
   }
   template <class Model>
   requires(attachment<Model>() == attaching::without_layout) ZOFT_REFUSED(
