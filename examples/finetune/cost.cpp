@@ -6,8 +6,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
-#include <zoft/io/checkpoint.hpp>
 
+#include "model.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
 
@@ -63,7 +63,7 @@ std::size_t free_bytes() {
 }
 
 void check_memory(const options& o) {
-  const config shape = zoft::io::open_checkpoint(o.model).shape();
+  const config shape = shape_of_model(o);
   const std::size_t working = working_bytes(o, shape, threads_of(o)), free = free_bytes();
   const std::size_t needed = weight_bytes(shape, o.weights) + working;
   if (free == 0 || needed <= free) return;
@@ -87,7 +87,7 @@ double trial_seconds(const options& o, zoft::nn::transformer& model, const task&
   };
   if (o.adapter == "full") {
     const auto begin = clock::now();
-    model.loss(t.batch(0), zoft::adapter_stack(1), criterion_of(o));
+    evaluate(model, t.batch(0), criterion_of(o));
     return seconds_since(begin) * static_cast<double>(2 * o.queries);
   }
   const std::unique_ptr<trainer> trial = make_trainer(o, model, start);

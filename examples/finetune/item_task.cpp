@@ -2,6 +2,7 @@
 
 #include "epoch_order.hpp"
 #include "items.hpp"
+#include "model.hpp"
 #include "task.hpp"
 
 namespace finetune {
@@ -45,7 +46,7 @@ class item_task : public task {
       zoft::nn::batch some;
       some.among(data_.among);
       for (std::size_t i = from; i < to; ++i) some.add(all[i]->tokens, all[i]->labels);
-      const auto scores = model.score(some, adapter);
+      const auto scores = score(model, some, adapter);
       for (std::size_t i = from, at = 0; i < to; ++i) {
         double sum = 0;
         bool best = true;
@@ -65,7 +66,7 @@ class item_task : public task {
   std::vector<sample> samples(const transformer& model, const adapter_stack& adapter) const override {
     if (!model.shape().causal) return {};
     const auto continued = [&](std::span<const std::int32_t> given, std::size_t most) {
-      const auto all = model.generate(given, generation_of(o_, make_.tokens(), most), adapter);
+      const auto all = generate(model, given, generation_of(o_, make_.tokens(), most), adapter);
       return make_.tokens().decode(std::span(all).subspan(given.size()));
     };
     if (!o_.prompt.empty()) return {{o_.prompt, continued(prompt_, o_.sample_tokens), {}}};

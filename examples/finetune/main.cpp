@@ -121,7 +121,7 @@ int run(int argc, char** argv) {
   if (o.evaluate_only) return evaluate_only(o, model, *t);
 
   const bool by_itself = begin_peak();
-  evaluate(model, t->batch(0));
+  evaluate(model, t->batch(0), zoft::nn::criterion::loss);
   const std::size_t plain_bytes = peak_bytes();
   begin_peak();
 

@@ -18,7 +18,24 @@ zoft::nn::transformer load_model(const options& o, const zoft::io::tokenizer& to
   return result;
 }
 
-double evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch) { return model.loss(batch); }
+zoft::nn::config shape_of_model(const options& o) { return zoft::io::open_checkpoint(o.model).shape(); }
+
+std::vector<zoft::nn::token_score> score(const zoft::nn::transformer& model, const zoft::nn::batch& batch,
+                                         const zoft::adapter_stack& adapter) {
+  return model.score(batch, adapter);
+}
+std::vector<std::int32_t> generate(const zoft::nn::transformer& model, std::span<const std::int32_t> prompt,
+                                   const zoft::nn::generation& how, const zoft::adapter_stack& adapter) {
+  return model.generate(prompt, how, adapter);
+}
+std::vector<double> key_scores(const zoft::nn::transformer& model, std::span<const std::int32_t> tokens,
+                               const zoft::adapter_stack& adapter) {
+  return model.key_scores(tokens, adapter);
+}
+
+double evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch, zoft::nn::criterion of) {
+  return model.loss(batch, zoft::adapter_stack(1), of);
+}
 
 void evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch, zoft::nn::criterion of,
               const zoft::adapter_stack& shown, std::span<double> losses) {
@@ -39,7 +56,7 @@ void evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch, 
 double evaluate(zoft::nn::transformer& model, const zoft::nn::batch& batch, zoft::nn::criterion of,
                 std::span<const float> weights) {
   model.assign(weights);
-  return model.loss(batch, zoft::adapter_stack(1), of);
+  return evaluate(model, batch, of);
 }
 
 const zoft::layout& attachable_model::layout() const { return model.layout(); }

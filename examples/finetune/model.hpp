@@ -1,5 +1,5 @@
-/// The model, as the program uses it. It is compiled once, as the transformer is large: not again in main, nor with each
-/// method's engine.
+/// The model, as the program uses it. It is compiled once, as the transformer is large: not again with each method's
+/// engine, and in each task.
 #pragma once
 
 #include <span>
@@ -21,8 +21,21 @@ zoft::io::tokenizer load_tokenizer(const options& o);
 zoft::nn::transformer load_model(const options& o, const zoft::io::tokenizer& tokens);
 /// @}
 
+/// The shape of the options' model, which is not loaded.
+zoft::nn::config shape_of_model(const options& o);
+
+/// What the transformer's functions of these names return.
+/// @{
+std::vector<zoft::nn::token_score> score(const zoft::nn::transformer& model, const zoft::nn::batch& batch,
+                                         const zoft::adapter_stack& adapter);
+std::vector<std::int32_t> generate(const zoft::nn::transformer& model, std::span<const std::int32_t> prompt,
+                                   const zoft::nn::generation& how, const zoft::adapter_stack& adapter);
+std::vector<double> key_scores(const zoft::nn::transformer& model, std::span<const std::int32_t> tokens,
+                               const zoft::adapter_stack& adapter);
+/// @}
+
 /// The loss of a batch.
-double evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch);
+double evaluate(const zoft::nn::transformer& model, const zoft::nn::batch& batch, zoft::nn::criterion of);
 
 /// The losses of a batch, for whatever an engine shows its functor.
 /// @{

@@ -3,6 +3,7 @@
 #include <zoft/io/file/memory_map.hpp>
 #include <zoft/random/stream.hpp>
 
+#include "model.hpp"
 #include "task.hpp"
 
 namespace finetune {
@@ -98,14 +99,14 @@ class text_task : public task {
       zoft::nn::batch windows;
       for (; windows.size() < o_.batch && at + 1 < heldout_.size(); at += length_ - 1)
         windows.add(std::span(heldout_).subspan(at, std::min(length_, heldout_.size() - at)));
-      for (const auto& score : model.score(windows, adapter)) sum += score.nll;
+      for (const auto& score : score(model, windows, adapter)) sum += score.nll;
     }
     return {.loss = sum / static_cast<double>(heldout_.size() - 1)};
   }
 
   std::vector<sample> samples(const transformer& model, const adapter_stack& adapter) const override {
     if (!model.shape().causal) return {};
-    const auto all = model.generate(prompt_, generation_of(o_, tokens_, o_.sample_tokens), adapter);
+    const auto all = generate(model, prompt_, generation_of(o_, tokens_, o_.sample_tokens), adapter);
     return {{tokens_.decode(prompt_), tokens_.decode(std::span(all).subspan(prompt_.size())), {}}};
   }
 

@@ -2,6 +2,7 @@
 
 #include <zoft/nn/token_thresholds.hpp>
 
+#include "model.hpp"
 #include "report.hpp"
 #include "text.hpp"
 
@@ -42,10 +43,10 @@ token_chooser::token_chooser(const options& o, const zoft::nn::transformer& mode
 zoft::nn::token_pattern token_chooser::made_for(const zoft::nn::batch::sequence& one,
                                                 const zoft::adapter_stack& current) const {
   if (!thresholds_.empty())
-    return zoft::nn::pattern_by_thresholds(model_.key_scores(one.tokens, current), thresholds_, one.labels,
+    return zoft::nn::pattern_by_thresholds(key_scores(model_, one.tokens, current), thresholds_, one.labels,
                                            pattern_of(o_));
   return zoft::nn::pattern_by_scores(
-      predictor_ ? predictor_->scores(one.tokens) : model_.key_scores(one.tokens, current), model_.shape().layers,
+      predictor_ ? predictor_->scores(one.tokens) : key_scores(model_, one.tokens, current), model_.shape().layers,
       one.labels, zoft::nn::ignored, pattern_of(o_));
 }
 
