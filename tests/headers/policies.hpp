@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <zoft/adapter/lora.hpp>
 #include <zoft/concepts.hpp>
 #include <zoft/core/schedule.hpp>
 #include <zoft/estimator/one_sided.hpp>
@@ -42,6 +43,10 @@ consteval bool is_optimizer() {
 template <class P>
 consteval bool is_adapter() {
   return zoft::adapter<P>;
+}
+template <template <class...> class P>
+consteval bool is_adapter() {
+  return is_adapter<P<zoft::lora>>();
 }
 
 template <class R, class... A>

@@ -44,8 +44,12 @@ concept shows_stack = owning_adapter<A> && requires(const typename A::attached& 
 ///     auto tuner = zoft::prge({.seed = 42}, wants_prefix ? any(zoft::prefix{.length = 5}) : any(zoft::lora_fa{}));
 ///
 /// The functor is shown an adapter_stack, whichever it is. The model must have what each of them asks for.
-template <choosing::shows_stack... Adapters>
-requires(sizeof...(Adapters) > 0) class one_of {
+template <class... Adapters>
+class one_of {
+  static_assert(
+      sizeof...(Adapters) > 0 && (choosing::shows_stack<Adapters> && ...),
+      "one_of: each must be an adapter that owns its parameters, and shows an adapter_stack or what becomes one");
+
  public:
   /// The chosen adapter, attached to a model.
   class attached {
