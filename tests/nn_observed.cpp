@@ -25,10 +25,9 @@ std::span<const float> observed_row(const A& values, std::size_t slot, std::size
   return std::span<const float>(values).subspan(slot * width, width);
 }
 /// Wx + b of a linear.
-std::vector<double> observed_product(const transformer& model, const std::vector<float>& weights,
-                                     const std::string& linear, std::span<const float> x) {
-  const auto w = observed_weight(model, weights, linear + ".weight"),
-             bias = observed_weight(model, weights, linear + ".bias");
+std::vector<double> observed_product(const observed_weights& weights, const std::string& linear,
+                                     std::span<const float> x) {
+  const auto w = weights.of(linear + ".weight"), bias = weights.of(linear + ".bias");
   std::vector<double> y(w.size() / x.size());
   for (std::size_t o = 0; o < y.size(); ++o) {
     y[o] = bias.empty() ? 0.0 : double{bias[o]};
@@ -107,7 +106,7 @@ TEST_CASE("observed linears: the squares of outputs are those of the inputs besi
           "[nn][observed]") {
   const auto check = [](const transformer& model) {
     for (const bool each : {true, false}) {
-      const std::vector<float> weights = model.weights();
+      const observed_weights weights(model);
       const observations seen = observed_at(model, observed_batch(model, 45), each, 2, each ? 3 : 6).seen;
       const std::string last = model.shape().block_name(model.shape().layers - 1);
       for (const zoft::tensor& linear : model.layout()) {
@@ -127,7 +126,7 @@ TEST_CASE("observed linears: the squares of outputs are those of the inputs besi
           if (!observed_any(x) || (linear.name.starts_with(last) && noted == 0)) continue;
           ++shown;
           double square = 0;
-          for (const double y : observed_product(model, weights, linear.name, x)) square += y * y;
+          for (const double y : observed_product(weights, linear.name, x)) square += y * y;
           apart = std::max(apart, std::abs(square - noted) / square);
         }
         CHECK(apart < 1e-5);
@@ -151,8 +150,8 @@ TEST_CASE("observed linears: all rows of a place are of one token, which predict
           "[nn][observed]") {
   const transformer model = observed_model();
   const config& c = model.shape();
-  const std::vector<float> weights = model.weights();
-  const auto row_of = [&](const std::string& name) { return observed_weight(model, weights, name); };
+  const observed_weights weights(model);
+  const auto row_of = [&](const std::string& name) { return weights.of(name); };
   // norm(x) with the gain of that name.
   const auto norm = [&](std::vector<double> x, const std::string& name) {
     double square = c.norm_epsilon;
@@ -161,7 +160,7 @@ TEST_CASE("observed linears: all rows of a place are of one token, which predict
     return x;
   };
   const auto of_linear = [&](const std::string& name, std::span<const float> x) {
-    return observed_product(model, weights, name, x);
+    return observed_product(weights, name, x);
   };
   // No token comes twice, so an embedding's row tells which it is.
   std::vector<std::int32_t> tokens(12), labels(12);

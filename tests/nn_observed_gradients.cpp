@@ -18,8 +18,9 @@ std::pair<double, double> observed_agreement(transformer& model, const batch& b,
   const auto found = seen.find(name);
   REQUIRE(found);
   const std::size_t in = found.of->in, out = found.which->out;
-  const std::vector<float> weights = model.weights();
-  const auto at = static_cast<std::size_t>(observed_weight(model, weights, name).data() - weights.data());
+  const observed_weights all(model);
+  const std::vector<float>& weights = all.values;
+  const std::size_t at = all.tensors.at(name).offset;
   std::vector<bool> read(model.shape().vocabulary);
   for (std::size_t i = 0; i < b.size(); ++i)
     for (const std::int32_t token : b[i].tokens) read[static_cast<std::size_t>(token)] = true;
@@ -92,10 +93,10 @@ TEST_CASE("observed linears: gradients of the last block's MLP and of the head a
         CHECK((*seen.find("lm_head").of->gradients)[s * 51 + t] == 0);
 
   // What attention adds reaches the loss through the MLP, too, unless that adds nothing.
-  std::vector<float> weights = model.weights();
-  const auto down = observed_weight(model, weights, "model.layers.2.mlp.down_proj.weight");
-  std::fill_n(weights.begin() + (down.data() - weights.data()), down.size(), 0.0f);
-  model.assign(weights);
+  observed_weights weights(model);
+  const zoft::tensor& down = weights.tensors.at("model.layers.2.mlp.down_proj.weight");
+  std::fill_n(weights.values.begin() + static_cast<std::ptrdiff_t>(down.offset), down.size(), 0.0f);
+  model.assign(weights.values);
   check(model, one, true, "model.layers.2.self_attn.o_proj.weight");
 
   // Scales change the length alone.

@@ -1,6 +1,7 @@
 // What the tests of a transformer that shows its linears share.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,13 +61,21 @@ inline seen_losses observed_at(const transformer& model, const batch& b, bool ea
   return observed_at(model, b, each, queries, rank, zoft::adapter_stack(each ? b.size() : 1));
 }
 
-/// A tensor of a model's weights; empty if there is none of that name.
-inline std::span<const float> observed_weight(const transformer& model, const std::vector<float>& weights,
-                                              const std::string& name) {
-  for (const zoft::tensor& t : model.weights_layout())
-    if (t.name == name) return std::span(weights).subspan(t.offset, t.size());
-  return {};
-}
+/// A model's weights, by name.
+struct observed_weights {
+  std::vector<float> values;
+  std::map<std::string, zoft::tensor> tensors;
+
+  explicit observed_weights(const transformer& model) : values(model.weights()) {
+    for (const zoft::tensor& t : model.weights_layout()) tensors[t.name] = t;
+  }
+  /// Empty if there is none of that name.
+  std::span<const float> of(const std::string& name) const {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) return {};
+    return std::span(values).subspan(found->second.offset, found->second.size());
+  }
+};
 
 inline transformer observed_model(const load_options& o = {.threads = 1}) {
   return random_model(odd_shape(), {true, false, true}, 31, o);
