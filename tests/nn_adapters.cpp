@@ -5,6 +5,8 @@
 #include "nn_reference.hpp"
 #include "nn_support.hpp"
 
+namespace nn_adapters_tests {
+
 using namespace nn_test;
 using namespace io_test;
 using namespace zoft::nn;
@@ -255,3 +257,5 @@ TEST_CASE("nn adapters: what does not fit the model is refused", "[nn]") {
       },
       "is 0 by 8, and must be of at least 1 token");
 }
+
+}  // namespace nn_adapters_tests

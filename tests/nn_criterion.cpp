@@ -7,6 +7,8 @@
 #include "nn_reference.hpp"
 #include "nn_support.hpp"
 
+namespace nn_criterion_tests {
+
 using namespace nn_test;
 using namespace zoft::nn;
 
@@ -206,3 +208,5 @@ TEST_CASE("criterion: training on accuracy and on exact match", "[nn]") {
     CHECK(after < 0.8 * before);
   }
 }
+
+}  // namespace nn_criterion_tests

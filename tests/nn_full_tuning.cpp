@@ -16,6 +16,8 @@
 #include "core_support.hpp"
 #include "nn_support.hpp"
 
+namespace nn_full_tuning_tests {
+
 using namespace nn_test;
 using namespace zoft::nn;
 using core_test::message;
@@ -415,3 +417,5 @@ TEST_CASE("full tuning: a layer at a time is as in place, bit for bit", "[nn]") 
         check(2, [](const transformer& m, const batch& x) { return alone(m, x); });
       });
 }
+
+}  // namespace nn_full_tuning_tests

@@ -11,6 +11,8 @@
 #include "core_support.hpp"
 #include "nn_support.hpp"
 
+namespace nn_quantised_tests {
+
 using namespace nn_test;
 using namespace zoft::nn;
 using core_test::message;
@@ -92,3 +94,5 @@ TEST_CASE("codes: the embedded task is learned in 8 bits", "[nn]") {
   INFO("from " << before << " to " << after);
   CHECK(after < 0.7 * before);
 }
+
+}  // namespace nn_quantised_tests
