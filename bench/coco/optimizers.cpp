@@ -48,7 +48,7 @@ struct of_matrix {
 #endif
 
 #ifdef ZOFT_BENCH_NLOPT
-void by_nlopt(nlopt::algorithm algorithm, double* x, std::size_t n, value f) {
+void by_nlopt(nlopt::algorithm algorithm, double* x, std::size_t n, value f, std::size_t evaluations) {
   until_over([&] {
     nlopt::opt opt(algorithm, static_cast<unsigned>(n));
     opt.set_min_objective(nlopt::vfunc([](const std::vector<double>& at, std::vector<double>&, void* data) {
@@ -56,6 +56,7 @@ void by_nlopt(nlopt::algorithm algorithm, double* x, std::size_t n, value f) {
                           }),
                           &f);
     opt.set_xtol_rel(1e-9);
+    opt.set_maxeval(static_cast<int>(evaluations));
     std::vector<double> at(x, x + n);
     double lowest = 0;
     try {
@@ -92,10 +93,12 @@ void ensmallen_spsa(double* x, std::size_t n, value f, std::size_t, std::uint64_
 #endif
 
 #ifdef ZOFT_BENCH_NLOPT
-void nlopt_sbplx(double* x, std::size_t n, value f, std::size_t, std::uint64_t) { by_nlopt(nlopt::LN_SBPLX, x, n, f); }
+void nlopt_sbplx(double* x, std::size_t n, value f, std::size_t evaluations, std::uint64_t) {
+  by_nlopt(nlopt::LN_SBPLX, x, n, f, evaluations);
+}
 
-void nlopt_bobyqa(double* x, std::size_t n, value f, std::size_t, std::uint64_t) {
-  by_nlopt(nlopt::LN_BOBYQA, x, n, f);
+void nlopt_bobyqa(double* x, std::size_t n, value f, std::size_t evaluations, std::uint64_t) {
+  by_nlopt(nlopt::LN_BOBYQA, x, n, f, evaluations);
 }
 #endif
 }

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <zoft/rate_watch.hpp>
 #include <zoft/zoft.hpp>
 
 #include "run.hpp"
@@ -65,36 +67,62 @@ class tuner_of : public tuner {
   Engine engine_;
 };
 
-/// One whose first step chooses its radius and rate, and moves nothing.
-template <class Engine>
+/// One whose first step chooses its radius and rate, and moves nothing. A watched one does that again when its losses
+/// ask for it, as long as it has 1,000 forwards left; from then on it halves the rate.
+template <class Engine, bool watched>
 class tuner_of_itself : public tuner_of<Engine> {
  public:
-  tuner_of_itself(Engine engine, std::size_t forwards)
-      : tuner_of<Engine>(std::move(engine)),
-        planned_(forwards / zoft::estimation::forwards(this->engine_.estimator())) {}
+  tuner_of_itself(Engine engine, std::size_t forwards) : tuner_of<Engine>(std::move(engine)), left_(forwards) {}
 
   zoft::step_report step(std::span<double> x, const objective& f) override {
-    if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    if constexpr (tuner_of<Engine>::of_examples)
-      return tuner_of<Engine>::step(x, f);
-    else
-      return tuning(zoft::autotune(this->engine_, x, [&](std::span<const double> at) { return f.value(at); }));
+    if constexpr (!tuner_of<Engine>::of_examples)
+      if (tunes_)
+        return tuned(zoft::autotune(
+            this->engine_, x, [&](std::span<const double> at) { return f.value(at); }, options()));
+    return watch(tuner_of<Engine>::step(x, f));
   }
   zoft::step_report step(std::span<float> x, const batch_losses& f) override {
-    if (std::exchange(tuned_, true)) return tuner_of<Engine>::step(x, f);
-    const zoft::autotune_options o{.batch = f.take_batch, .steps = planned_};
-    return tuning(zoft::autotune(this->engine_, x, tuner_of<Engine>::form_of(f), o));
+    if (!tunes_) return watch(tuner_of<Engine>::step(x, f));
+    zoft::autotune_options o = options();
+    o.batch = f.take_batch;
+    o.steps = (left_ - std::min(left_, o.evaluations)) / zoft::estimation::forwards(this->engine_.estimator());
+    return tuned(zoft::autotune(this->engine_, x, tuner_of<Engine>::form_of(f), o));
   }
 
  private:
-  static zoft::step_report tuning(const zoft::autotune_report& found) {
+  zoft::autotune_options options() const {
+    zoft::autotune_options result;
+    if (found_) result.evaluations = left_ / 10;
+    return result;
+  }
+
+  zoft::step_report tuned(const zoft::autotune_report& found) {
+    found_ = found;
+    tunes_ = false;
+    if constexpr (watched) watch_.emplace(this->engine_, found);
     zoft::step_report report;
     report.evaluations = found.evaluations;
+    left_ -= std::min(left_, found.evaluations);
     return report;
   }
 
-  std::size_t planned_;
-  bool tuned_ = false;
+  zoft::step_report watch(const zoft::step_report& report) {
+    left_ -= std::min(left_, report.evaluations);
+    if constexpr (watched)
+      if (watch_->too_large(report)) {
+        tunes_ = left_ >= 1000;
+        if (!tunes_) {
+          this->engine_.optimizer().learning_rate /= 2;
+          watch_.emplace(this->engine_, *found_);
+        }
+      }
+    return report;
+  }
+
+  std::size_t left_;  // forwards
+  std::optional<zoft::autotune_report> found_;
+  std::optional<zoft::rate_watch> watch_;
+  bool tunes_ = true;
 };
 
 /// A line of the table. Make: settings -> engine.
@@ -104,11 +132,12 @@ method line(const char* name, Make make) {
   return {name, tuner_of<engine>::exact_slopes, tuner_of<engine>::of_examples || tuner_of<engine>::observes, false,
           [make](const settings& s) { return std::make_unique<tuner_of<engine>>(make(s)); }};
 }
-template <class Make>
+template <bool watched = false, class Make>
 method autotuned(const char* name, Make make) {
   using engine = decltype(make(settings{}));
-  return {name, false, tuner_of<engine>::of_examples, true,
-          [make](const settings& s) { return std::make_unique<tuner_of_itself<engine>>(make(s), s.forwards); }};
+  return {name, false, tuner_of<engine>::of_examples, true, [make](const settings& s) {
+            return std::make_unique<tuner_of_itself<engine, watched>>(make(s), s.forwards);
+          }};
 }
 
 zoft::full whole(const settings& s) { return {.layout = s.shape}; }
@@ -145,6 +174,7 @@ const std::vector<method>& catalogue() {
   static const std::vector<method> all{
       line("mezo", [](const S& s) { return mezo(given<mezo_options>(s), s.shape); }),
       autotuned("mezo_autotuned", [](const S& s) { return mezo({.seed = s.seed}, s.shape); }),
+      autotuned<true>("mezo_watched", [](const S& s) { return mezo({.seed = s.seed}, s.shape); }),
       line("prge", [](const S& s) { return prge(given<prge_options>(s, {.queries = 8}), whole(s)); }),
       line("mezo_momentum", [](const S& s) { return mezo_momentum(given<mezo_momentum_options>(s), s.shape); }),
       line("mezo_adam", [](const S& s) { return mezo_adam(given<mezo_adam_options>(s), s.shape); }),
