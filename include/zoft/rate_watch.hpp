@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autotune.hpp"
+#include "core/median.hpp"
 #include "core/report.hpp"
 #include "optimizer/sgd.hpp"
 #include "tuning/chosen.hpp"
@@ -46,7 +47,7 @@ class rate_watch {
   /// Whether the rate of this step, which is told in turn, is too large from here on.
   bool too_large(const step_report& step) {
     if (step.status != status::ok) return true;
-    if (losses_.size() >= least && step.probe_loss > middle(losses_) + 6 * spread()) return ++above_ == 3;
+    if (losses_.size() >= least && step.probe_loss > median(losses_) + 6 * spread()) return ++above_ == 3;
     above_ = 0;
     double squares = 0;
     for (const double s : step.projected_gradients)
@@ -63,17 +64,12 @@ class rate_watch {
     if (last.size() == window) last.erase(last.begin());
     last.push_back(v);
   }
-  static double middle(std::vector<double> v) {
-    const auto half = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
-    std::nth_element(v.begin(), half, v.end());
-    return *half;
-  }
 
   /// σ, and at least the rounding of a loss.
   double spread() const {
     std::vector<double> differences;
     for (std::size_t i = 1; i < losses_.size(); ++i) differences.push_back(std::abs(losses_[i] - losses_[i - 1]));
-    return std::max(middle(std::move(differences)), 0x1p-50 * std::abs(losses_.back()));
+    return std::max(median(std::move(differences)), 0x1p-50 * std::abs(losses_.back()));
   }
 
   /// From the middle of the first losses to that of the last.

@@ -7,8 +7,10 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "../core/median.hpp"
 #include "../core/number.hpp"
 
 namespace zoft::inline ZOFT_ISA::minimizing {
@@ -56,9 +58,7 @@ class space {
     for (std::size_t i = 0; i < std::min(lower_.size(), upper_.size()); ++i)
       widths.push_back((upper_[i] - lower_[i]) / scale(i));
     if (widths.empty()) return std::numeric_limits<double>::infinity();
-    const auto middle = widths.begin() + static_cast<std::ptrdiff_t>(widths.size() / 2);
-    std::nth_element(widths.begin(), middle, widths.end());
-    return *middle;
+    return median(std::move(widths));
   }
 
   /// x (n) -> y (n)
