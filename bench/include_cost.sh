@@ -29,11 +29,16 @@ double step(std::span<float> weights, double (*loss)(std::span<const float>)) {
 }
 EOF
 
+cat >"$folder/transformer_loss.cpp" <<'EOF'
+#include <zoft/nn/transformer.hpp>
+double loss(const zoft::nn::transformer& model, const zoft::nn::batch& batch) { return model.loss(batch); }
+EOF
+
 [ $# -gt 0 ] || set -- g++ clang++
 printf '%-10s %-22s %8s %10s\n' compiler file seconds 'code bytes'
 for compiler; do
   command -v "$compiler" >/dev/null 2>&1 || { echo "SKIPPED $compiler: not installed"; continue; }
-  for file in nothing standard mezo prge everything transformer mezo_step; do
+  for file in nothing standard mezo prge everything transformer mezo_step transformer_loss; do
     least=
     for turn in 1 2 3 4 5; do
       seconds=$({ LC_ALL=C bash -c "TIMEFORMAT='%U %S'; time $compiler -std=c++20 -O2 -march=native -I '$include' -isystem /usr/include/eigen3 -c '$folder/$file.cpp' -o '$folder/$file.o'"; } 2>&1 |

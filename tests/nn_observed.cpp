@@ -237,6 +237,11 @@ TEST_CASE("observed linears: what cannot be shown is refused by name", "[nn][obs
   CHECK(message([&] { observed_at(model, b, true, 1, 2, zoft::adapter_stack(4), 3, {"model.norm.weight"}); }) ==
         "zoft: transformer: linears are to be shown, and what is trained is none: it has "
         "'model.layers.0.self_attn.q_proj' for instance");
+  batch unlabelled;
+  unlabelled.add(std::vector<std::int32_t>{1, 2, 3}, std::vector<std::int32_t>(3, ignored));
+  for (const bool each : {true, false})
+    CHECK(message([&] { observed_at(model, unlabelled, each, 1, 2); }) ==
+          "zoft: transformer: the batch has no labels, and must have at least one that is not ignored");
   const auto prefix = zoft::prefix{}.attach(model, zoft::seed{1});
   CHECK(message([&] { observed_at(model, b, false, 1, 2, prefix.stack()); }) ==
         "zoft: transformer: a model with a prefix does not show its linears");
