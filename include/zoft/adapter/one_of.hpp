@@ -20,10 +20,12 @@ namespace choosing {
 /// A variant of the types, each once.
 template <class Variant, class... Types>
 struct distinct {
-  using type = Variant;
+  using type = Variant;  ///< the variant
 };
+/// With what is known so far.
 template <class... Known, class Next, class... Rest>
 struct distinct<std::variant<Known...>, Next, Rest...> {
+  /// The variant.
   using type =
       typename std::conditional_t<(std::same_as<Known, Next> || ...), distinct<std::variant<Known...>, Rest...>,
                                   distinct<std::variant<Known..., Next>, Rest...>>::type;
@@ -54,6 +56,7 @@ class one_of {
   /// The chosen adapter, attached to a model.
   class attached {
    public:
+    /// What the chosen adapter made.
     template <class Chosen>
     requires(std::same_as<Chosen, typename Adapters::attached> || ...) attached(Chosen chosen)
         : chosen_(std::move(chosen)) {}
@@ -108,6 +111,7 @@ class one_of {
   template <class Adapter>
   requires(std::same_as<Adapter, Adapters> || ...) one_of(Adapter adapter) : chosen_(std::move(adapter)) {}
 
+  /// The chosen adapter's parameters for the model.
   template <class Model>
   requires(attachable<Adapters, Model>&&...) attached attach(const Model& model, seed run)
   const {
