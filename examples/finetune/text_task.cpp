@@ -99,7 +99,7 @@ class text_task : public task {
       zoft::nn::batch windows;
       for (; windows.size() < o_.batch && at + 1 < heldout_.size(); at += length_ - 1)
         windows.add(std::span(heldout_).subspan(at, std::min(length_, heldout_.size() - at)));
-      for (const auto& score : score(model, windows, adapter)) sum += score.nll;
+      for (const auto& one : score(model, windows, adapter)) sum += one.nll;
     }
     return {.loss = sum / static_cast<double>(heldout_.size() - 1)};
   }
